@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   PH_MESSAGE_TOO_LARGE: entry('permanent', 1, "raise the topic's max.message.bytes or send less in one message"),
 
   // Environment
+  PH_DURATION_INVALID: entry('fatal', 2, 'write a duration as milliseconds or as 250ms, 30s, 5m, 2h, 7d'),
   PH_NODE_VERSION: entry('fatal', 3, 'run with Node 22.18 or newer: npm install node@24'),
 } as const satisfies Record<string, ErrorEntry>;
 
