@@ -86,13 +86,13 @@ interface WorkerOptions<Topic extends TopicDefinition, Produces extends readonly
   ): readonly OutputsOf<Produces>[] | Promise<readonly OutputsOf<Produces>[]>;
 }
 
-export interface SingleWorkerOptions<Topic extends TopicDefinition, Produces extends readonly TopicDefinition[], Config extends TSchema, Services>
-  extends WorkerOptions<Topic, Produces, Config, Services> {
+interface HandlesOne<Topic extends TopicDefinition, Produces extends readonly TopicDefinition[], Config extends TSchema, Services> {
   /** Handles one message. May throw: see the error classes. */
   handle(
     message: MessageOf<Topic>,
     context: WorkerContext<Static<Config>, ServicesOf<Services>>,
   ): Outcome<OutputsOf<Produces>> | Promise<Outcome<OutputsOf<Produces>>>;
+  readonly handleBatch?: undefined;
 }
 
 /** One message of a batch, with its own context. */
@@ -101,8 +101,7 @@ export interface BatchItem<Message, Context> {
   readonly context: Context;
 }
 
-export interface BatchWorkerOptions<Topic extends TopicDefinition, Produces extends readonly TopicDefinition[], Config extends TSchema, Services>
-  extends WorkerOptions<Topic, Produces, Config, Services> {
+interface HandlesBatch<Topic extends TopicDefinition, Produces extends readonly TopicDefinition[], Config extends TSchema, Services> {
   /** Messages in one batch at most. Default 100. */
   readonly batchSize?: number;
   /**
@@ -112,6 +111,7 @@ export interface BatchWorkerOptions<Topic extends TopicDefinition, Produces exte
   handleBatch(
     items: readonly BatchItem<MessageOf<Topic>, WorkerContext<Static<Config>, ServicesOf<Services>>>[],
   ): readonly Outcome<OutputsOf<Produces>>[] | Promise<readonly Outcome<OutputsOf<Produces>>[]>;
+  readonly handle?: undefined;
 }
 
 /** A worker as the host sees it. */
@@ -131,7 +131,7 @@ export interface WorkerDefinition extends Branded<'worker'> {
 }
 
 /**
- * A worker: consumes one topic, handles each message, sends outputs.
+ * A worker: consumes one topic, handles each message (`handle`) or several at once (`handleBatch`), sends outputs.
  *
  * The handler's message, config, services and outputs are typed from the definitions; sending to a topic that is not in
  * `produces` does not compile.
@@ -141,16 +141,11 @@ export function defineWorker<
   const Produces extends readonly TopicDefinition[] = readonly [],
   Config extends TSchema = TSchema,
   Services = Record<never, never>,
->(options: SingleWorkerOptions<Topic, Produces, Config, Services>): WorkerDefinition;
-/** A worker that handles messages in batches. */
-export function defineWorker<
-  Topic extends TopicDefinition,
-  const Produces extends readonly TopicDefinition[] = readonly [],
-  Config extends TSchema = TSchema,
-  Services = Record<never, never>,
->(options: BatchWorkerOptions<Topic, Produces, Config, Services>): WorkerDefinition;
-export function defineWorker(options: object): WorkerDefinition {
-  const given = options as Partial<WorkerDefinition> & { readonly consumes: TopicDefinition };
+>(
+  options: WorkerOptions<Topic, Produces, Config, Services> &
+    (HandlesOne<Topic, Produces, Config, Services> | HandlesBatch<Topic, Produces, Config, Services>),
+): WorkerDefinition {
+  const given = options as unknown as Omit<Partial<WorkerDefinition>, 'consumes'> & { readonly consumes: TopicDefinition };
   return brand('worker', {
     ...given,
     produces: given.produces ?? [],

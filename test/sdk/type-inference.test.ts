@@ -66,10 +66,10 @@ describe('the types of the SDK flow without annotations', () => {
   });
 
   it('refuses an output of a topic that the worker did not declare', () => {
-    // @ts-expect-error invoices is not in produces
     const worker = defineWorker({
       consumes: orders,
       produces: [shipments],
+      // @ts-expect-error invoices is not in produces
       handle: () => done([output(invoices, { total: 1 })]),
     });
     const silent = defineWorker({
