@@ -1,0 +1,162 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { DurationText, Secret } from '@pipeline-host/sdk';
+
+/**
+ * The host's config file, whole. Defaults stand in the schema, so that `config schema`, `config explain` and the README
+ * have one source. Plugins' own settings (`plugins.<p>.config`) are checked against the plugin's schema.
+ */
+
+const closed = { additionalProperties: false } as const;
+
+const Tls = Type.Union([
+  Type.Boolean(),
+  Type.Object(
+    {
+      ca: Type.Optional(Type.String({ description: 'PEM text of the certificate authority; use ${file:...}' })),
+      cert: Type.Optional(Type.String({ description: 'PEM text of the client certificate' })),
+      key: Type.Optional(Secret({ description: 'PEM text of the client key' })),
+      servername: Type.Optional(Type.String()),
+    },
+    closed,
+  ),
+]);
+
+const Sasl = Type.Object(
+  {
+    mechanism: Type.Union([Type.Literal('plain'), Type.Literal('scram-sha-256'), Type.Literal('scram-sha-512'), Type.Literal('oauthbearer')]),
+    username: Type.Optional(Type.String()),
+    password: Type.Optional(Secret()),
+    token: Type.Optional(Secret({ description: 'bearer token for oauthbearer; use ${file:...}, which is read again when it changes' })),
+  },
+  closed,
+);
+
+const Brokers = Type.Union([Type.Literal('embedded'), Type.Array(Type.String({ pattern: '^[^\\s:]+:\\d+$' }), { minItems: 1 })], {
+  description: '"embedded" or a list of host:port',
+});
+
+const Cluster = Type.Object(
+  {
+    brokers: Brokers,
+    tls: Type.Optional(Tls),
+    sasl: Type.Optional(Sasl),
+    clientId: Type.Optional(Type.String()),
+    sessionTimeout: Type.Optional(DurationText({ description: 'default 6s; 30s where quiet matters more than fail-over time' })),
+  },
+  closed,
+);
+
+const Kafka = Type.Object(
+  {
+    brokers: Type.Optional(Brokers),
+    tls: Type.Optional(Tls),
+    sasl: Type.Optional(Sasl),
+    clientId: Type.Optional(Type.String()),
+    sessionTimeout: Type.Optional(DurationText()),
+    partitions: Type.Integer({ default: 6, minimum: 1, maximum: 1000, description: 'partitions of topics that the host creates' }),
+    replicationFactor: Type.Integer({ default: -1, description: 'of topics that the host creates; -1 is the default of the broker' }),
+    createTopics: Type.Boolean({ default: true, description: 'create missing topics of the plugins at start' }),
+    clusters: Type.Record(Type.String(), Cluster, { default: {}, description: 'further clusters by name' }),
+    embedded: Type.Object(
+      {
+        port: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: '0 takes a free one' }),
+        fsync: Type.Union([Type.Literal('interval'), Type.Literal('always')], { default: 'interval' }),
+      },
+      { ...closed, default: {} },
+    ),
+  },
+  { ...closed, default: {} },
+);
+
+const Start = Type.Union([Type.Literal('committed'), Type.Literal('earliest'), Type.Literal('latest'), Type.String({ format: 'date-time' })], {
+  description: 'where a group without committed offsets starts',
+});
+
+const Worker = Type.Object(
+  {
+    concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    timeout: Type.Optional(DurationText()),
+    group: Type.Optional(Type.String({ description: 'consumer group; default <prefix>-<worker>' })),
+    start: Type.Optional(Start),
+    retry: Type.Optional(
+      Type.Object(
+        {
+          delays: Type.Optional(Type.Array(DurationText(), { maxItems: 16, description: 'one wait before each further attempt' })),
+          topic: Type.Optional(Type.String({ description: 'physical name of the retry topic' })),
+        },
+        closed,
+      ),
+    ),
+    flush: Type.Optional(
+      Type.Object(
+        { rows: Type.Optional(Type.Integer({ minimum: 1 })), bytes: Type.Optional(Type.Integer({ minimum: 1024 })), age: Type.Optional(DurationText()) },
+        { ...closed, description: 'table writers: when a batch is written' },
+      ),
+    ),
+  },
+  closed,
+);
+
+const Plugin = Type.Object(
+  {
+    package: Type.Optional(Type.String({ description: 'package name or folder; default: found by name' })),
+    prefix: Type.Optional(Type.String({ pattern: '^[a-z0-9][a-z0-9._-]*$', description: 'of topics and groups; default the plugin name' })),
+    config: Type.Optional(Type.Object({}, { additionalProperties: true, description: "the plugin's own settings" })),
+    cluster: Type.Optional(Type.String({ description: "the plugin's own cluster; default the one of kafka.brokers" })),
+    topics: Type.Optional(
+      Type.Record(
+        Type.String(),
+        Type.Object({ name: Type.Optional(Type.String()), cluster: Type.Optional(Type.String()), partitions: Type.Optional(Type.Integer({ minimum: 1 })) }, closed),
+        { description: 'physical names and clusters of topics' },
+      ),
+    ),
+    tables: Type.Optional(
+      Type.Record(Type.String(), Type.Object({ name: Type.Optional(Type.String()), generation: Type.Optional(Type.Integer({ minimum: 1 })) }, closed)),
+    ),
+    deadLetters: Type.Optional(Type.Object({ topic: Type.Optional(Type.String()) }, closed)),
+    workers: Type.Optional(Type.Record(Type.String(), Worker)),
+  },
+  closed,
+);
+
+export const HostConfigSchema = Type.Object(
+  {
+    dataDir: Type.String({ default: '.pipeline-host', description: 'root of the embedded broker, tables, files and staging' }),
+    kafka: Kafka,
+    storage: Type.Object(
+      {
+        tables: Type.Optional(Type.String({ description: 'URI of the Delta tables; default <dataDir>/tables' })),
+        files: Type.Optional(Type.String({ description: 'URI of stored files; default <dataDir>/files' })),
+        staging: Type.Optional(Type.String({ description: 'URI of the staging area; default <dataDir>/staging' })),
+      },
+      { ...closed, default: {} },
+    ),
+    delta: Type.Object(
+      {
+        memoryLimit: Type.String({ default: '512MB' }),
+        threads: Type.Integer({ default: 1, minimum: 1 }),
+        tempDirectory: Type.Optional(Type.String()),
+      },
+      { ...closed, default: {} },
+    ),
+    http: Type.Object(
+      { host: Type.String({ default: '127.0.0.1' }), port: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: '0 takes a free one, which is printed' }) },
+      { ...closed, default: {} },
+    ),
+    log: Type.Object(
+      { level: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error'), Type.Literal('silent')], { default: 'info' }) },
+      { ...closed, default: {} },
+    ),
+    memory: Type.Object(
+      { inFlightBytes: Type.Integer({ default: 64 * 1024 * 1024, minimum: 1024 * 1024, description: 'bytes of records in the process, over all workers' }) },
+      { ...closed, default: {} },
+    ),
+    plugins: Type.Record(Type.String(), Plugin, { default: {} }),
+  },
+  closed,
+);
+
+export type HostConfig = Static<typeof HostConfigSchema>;
+export type ClusterSettings = Static<typeof Cluster>;
+export type PluginSettings = Static<typeof Plugin>;
+export type WorkerSettings = Static<typeof Worker>;

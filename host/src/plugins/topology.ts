@@ -1,0 +1,71 @@
+import type { PluginDefinition, PluginManifest, PollerDefinition, TableDefinition, TableWriterDefinition, TopicDefinition, WorkerDefinition } from '@pipeline-host/sdk';
+
+/** A plugin that was read, checked and imported. */
+export interface LoadedPlugin {
+  readonly name: string;
+  readonly definition: PluginDefinition;
+  readonly manifest: PluginManifest;
+  readonly packageName: string;
+  readonly version: string;
+  /** Absolute folder of its package. */
+  readonly root: string;
+  /** Prefix of topics and groups. */
+  readonly prefix: string;
+  /** `plugins.<name>.config`, checked against its schema, defaults filled in. */
+  readonly config: unknown;
+}
+
+/** A topic with its physical name and place. */
+export interface ResolvedTopic {
+  readonly definition: TopicDefinition;
+  /** Physical name. */
+  readonly topic: string;
+  /** Name of the cluster it lives on. */
+  readonly cluster: string;
+  readonly partitions: number;
+}
+
+export interface ResolvedTable {
+  readonly definition: TableDefinition;
+  /** Physical name; also its folder below the tables' URI. */
+  readonly name: string;
+  /** Part of the app id of its transactions; raised by hand to take offsets anew. */
+  readonly generation: number;
+}
+
+/** A worker with everything that config can set, ready to run. */
+export interface ResolvedWorker {
+  readonly id: string;
+  readonly plugin: LoadedPlugin;
+  readonly name: string;
+  readonly definition: WorkerDefinition | TableWriterDefinition | PollerDefinition;
+  /** Null for a poller. */
+  readonly consumes: ResolvedTopic | null;
+  /** By the name that outputs carry. */
+  readonly produces: ReadonlyMap<string, ResolvedTopic>;
+  readonly tables: readonly ResolvedTable[];
+  readonly group: string;
+  /** The plugin's own cluster: retry topic and dead letters. */
+  readonly cluster: string;
+  readonly retryTopic: string;
+  readonly deadLetterTopic: string;
+  readonly settings: ResolvedSettings;
+}
+
+export interface ResolvedSettings {
+  readonly concurrency: number;
+  readonly order: 'key' | 'partition' | 'none';
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** Milliseconds before each further attempt. Lanes of the retry topic: 1 + its length. */
+  readonly retryDelays: readonly number[];
+  readonly batchSize: number;
+  readonly flush: { readonly rows: number; readonly bytes: number; readonly age: number };
+  readonly start: string | undefined;
+}
+
+/** All plugins of a host, resolved and checked against each other. */
+export interface Topology {
+  readonly plugins: readonly LoadedPlugin[];
+  readonly workers: readonly ResolvedWorker[];
+}
