@@ -1,0 +1,181 @@
+import type { Metrics } from '@pipeline-host/sdk';
+import { type Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import { PlainHistogram, type Sample, SECONDS } from './plain-histogram.ts';
+import { createPluginMetrics } from './plugin-metrics.ts';
+import { type ObservedStatus, STATUS_METRICS } from './status-metrics.ts';
+
+/** What a worker measures on its hot path: bound to its labels once, a few adds a call. */
+export interface WorkerInstruments {
+  /** A handler (or batch of handlers) returned or threw, after so many seconds. */
+  handled(seconds: number): void;
+  /** An offset commit was acknowledged, after so many seconds. */
+  committed(seconds: number): void;
+}
+
+/** The process's metrics. Nothing here throws or keeps the process alive. */
+export interface HostMetrics {
+  /** Records, open, lag, delays and states are read from there at each scrape. */
+  bindStatus(status: () => ObservedStatus): void;
+  /** Bytes that wait in the producer, read at each scrape. */
+  bindProducerBuffer(bytes: () => number): void;
+  /** Made once a worker; members share it. */
+  forWorker(plugin: string, worker: string): WorkerInstruments;
+  /** A download ended. `outcome` is `done` or the error's code. */
+  downloaded(plugin: string, outcome: string, bytes: number, seconds: number): void;
+  /** A Delta commit is durable. */
+  deltaCommitted(commit: {
+    readonly plugin: string;
+    readonly table: string;
+    readonly operation: string;
+    readonly rows: number;
+    readonly seconds: number;
+  }): void;
+  /** A plugin's own metrics: `ctx.metrics`. */
+  forPlugin(plugin: string): Metrics;
+  /** All metrics as Prometheus text. */
+  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  close(): void;
+}
+
+/** A registry of its own, with Node's process metrics; no globals, so several hosts fit into one process. */
+export function createMetrics(): HostMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+
+  let readStatus: (() => ObservedStatus) | undefined;
+  let status: ObservedStatus | undefined;
+  let bufferedBytes: () => number = () => 0;
+  const plugins = new Map<string, Metrics>();
+  const reserved = new Set<string>();
+
+  const add = (name: string, type: 'counter' | 'gauge' | 'histogram', help: string, samples: () => readonly Sample[]): boolean => {
+    const series = type === 'histogram' ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`] : [name];
+    if (series.some((each) => reserved.has(each)) || registry.getSingleMetric(name) !== undefined) return false;
+    for (const each of series) reserved.add(each);
+    const metric = {
+      name,
+      help,
+      type,
+      aggregator: 'sum',
+      get: async () => ({
+        name,
+        help,
+        type,
+        aggregator: 'sum',
+        values: safely(samples),
+      }),
+    };
+    // prom-client prints whatever has name, help, type and get(); its types know only its own classes.
+    registry.registerMetric(metric as unknown as Counter);
+    return true;
+  };
+
+  for (const metric of STATUS_METRICS) {
+    add(metric.name, metric.type, metric.help, () => (status === undefined ? [] : metric.samples(status)));
+  }
+  const handlerSeconds = labelled(add, 'pipeline_host_handler_seconds', 'Seconds from the call of a handler to its outcome.');
+  const commitSeconds = labelled(add, 'pipeline_host_commit_seconds', 'Seconds from an offset commit to its acknowledgement.');
+  const downloadSeconds = labelled(
+    add,
+    'pipeline_host_download_seconds',
+    'Seconds of a download, from the request to the synced file or the failure.',
+  );
+  const deltaSeconds = labelled(add, 'pipeline_host_delta_commit_seconds', 'Seconds of a Delta commit, data files included.');
+  const downloads = counter(add, 'pipeline_host_downloads_total', 'Downloads that ended, by outcome: done or the code of the error.');
+  const downloadBytes = counter(add, 'pipeline_host_download_bytes_total', 'Bytes downloaded and staged.');
+  const deltaRows = counter(add, 'pipeline_host_delta_rows_total', 'Rows appended or merged into Delta tables.');
+  const dropped = counter(add, 'pipeline_host_metric_values_dropped_total', "Values of plugins' own metrics that could not be counted.");
+  const unreadable = counter(add, 'pipeline_host_status_errors_total', 'Scrapes at which the status of the host could not be read.');
+  add('pipeline_host_producer_buffer_bytes', 'gauge', 'Bytes of outputs that wait for the broker.', () => [
+    { labels: {}, value: bufferedBytes() },
+  ]);
+
+  return {
+    bindStatus(read) {
+      readStatus = read;
+    },
+    bindProducerBuffer(bytes) {
+      bufferedBytes = bytes;
+    },
+    forWorker(plugin, worker) {
+      const handled = handlerSeconds({ plugin, worker });
+      const committed = commitSeconds({ plugin, worker });
+      return {
+        handled: (seconds) => handled.observe(seconds),
+        committed: (seconds) => committed.observe(seconds),
+      };
+    },
+    downloaded(plugin, outcome, bytes, seconds) {
+      downloads({ plugin, outcome }, 1);
+      if (bytes > 0) downloadBytes({ plugin }, bytes);
+      downloadSeconds({ plugin }).observe(seconds);
+    },
+    deltaCommitted({ plugin, table, operation, rows, seconds }) {
+      deltaSeconds({ plugin, table, operation }).observe(seconds);
+      deltaRows({ plugin, table, operation }, rows);
+    },
+    forPlugin(plugin) {
+      const known = plugins.get(plugin);
+      if (known !== undefined) return known;
+      const made = createPluginMetrics({
+        plugin,
+        register: (metric) => add(metric.name, metric.type, metric.help, () => metric.samples()),
+        dropped: () => dropped({ plugin }, 1),
+      });
+      plugins.set(plugin, made);
+      return made;
+    },
+    async render() {
+      try {
+        status = readStatus?.();
+      } catch {
+        status = undefined;
+        unreadable({}, 1);
+      }
+      return {
+        contentType: registry.contentType,
+        body: await registry.metrics(),
+      };
+    },
+    close() {
+      registry.clear();
+    },
+  };
+}
+
+type Add = (name: string, type: 'counter' | 'gauge' | 'histogram', help: string, samples: () => readonly Sample[]) => boolean;
+type Labels = Readonly<Record<string, string>>;
+
+/** One metric that cannot be read costs its own lines, not the scrape. */
+function safely(samples: () => readonly Sample[]): readonly Sample[] {
+  try {
+    return samples();
+  } catch {
+    return [];
+  }
+}
+
+function labelled(add: Add, name: string, help: string): (labels: Labels) => PlainHistogram {
+  const cells = new Map<string, { readonly labels: Labels; readonly histogram: PlainHistogram }>();
+  add(name, 'histogram', help, () => [...cells.values()].flatMap(({ labels, histogram }) => histogram.samples(name, labels)));
+  return (labels) => {
+    const key = Object.values(labels).join('\u0000');
+    const known = cells.get(key);
+    if (known !== undefined) return known.histogram;
+    const histogram = new PlainHistogram(SECONDS);
+    cells.set(key, { labels, histogram });
+    return histogram;
+  };
+}
+
+function counter(add: Add, name: string, help: string): (labels: Labels, by: number) => void {
+  const cells = new Map<string, { readonly labels: Labels; value: number }>();
+  add(name, 'counter', help, () => [...cells.values()]);
+  return (labels, by) => {
+    if (!Number.isFinite(by) || by < 0) return;
+    const key = Object.values(labels).join('\u0000');
+    const known = cells.get(key);
+    if (known === undefined) cells.set(key, { labels, value: by });
+    else known.value += by;
+  };
+}
