@@ -23,6 +23,7 @@ export * from './brand.ts';
 export * from './duration.ts';
 export * from './errors.ts';
 export * from './outcome.ts';
+export * from './paths.ts';
 export * from './plugin.ts';
 export * from './poller.ts';
 export * from './schema.ts';

@@ -86,8 +86,12 @@ export interface StagedFile {
  * The guarded HTTP client. Private addresses are refused after DNS, and the address that was checked is the address
  * that is connected to.
  *
- * Throws `PermanentError` (URL, type or size refused, 4xx), `TransientError` (5xx, 429 with `retryAfter`, broken or slow
- * body, time-out, DNS) or `AuthError` (401).
+ * Throws `PermanentError` (URL, type or size refused, 4xx) or `TransientError` (5xx, 408 and 429 with `retryAfter`, broken
+ * or slow body, time-out, DNS). A 401 is an `AuthError` from `request()`, where it is about our credentials, and a
+ * `TransientError` from `download()`, where it is about one link. `download()` throws `UnavailableError` when the staging
+ * disk is full or refuses us. `place` of an error and its text show scheme, host and path of a URL, never the query.
+ *
+ * Only GET and HEAD follow redirects; credentials are left behind when the origin changes.
  */
 export interface Http {
   request(request: HttpRequest): Promise<HttpResponse>;
