@@ -1,0 +1,62 @@
+import { type Http, type HttpRequest, type HttpResponse, type Log, PermanentError, TransientError } from '@pipeline-host/sdk';
+import type { StagingArea } from '../storage/staging.ts';
+import { download } from './download.ts';
+import { type ClientOptions, discard, GuardedClient } from './guarded-client.ts';
+import { abortFailure, statusFailure, wireFailure } from './http-failure.ts';
+import { displayUrl } from './url-guard.ts';
+
+export interface HttpOptions extends ClientOptions {
+  /** Where downloads go. */
+  readonly staging: StagingArea;
+  readonly log: Log;
+  /** Milliseconds over which a download's `minimumRate` is measured. Default 30,000. */
+  readonly rateWindow?: number;
+}
+
+const DEFAULTS = { timeout: 30_000, maxBytes: 10 * 1024 ** 2, rateWindow: 30_000 } as const;
+
+/** The HTTP service of one process. `close()` breaks off what is under way and gives the connections back. */
+export function createHttp(options: HttpOptions): Http & { close(): Promise<void> } {
+  const { staging, log, rateWindow = DEFAULTS.rateWindow } = options;
+  const client = new GuardedClient(options);
+  return {
+    request: (request) => exchange(client, request),
+    async download(request) {
+      const file = await download(client, staging, request, rateWindow);
+      log.debug({ url: displayUrl(request.url), bytes: file.bytes }, 'downloaded');
+      return file;
+    },
+    close: () => client.close(),
+  };
+}
+
+/** One whole exchange, its body in memory. Any 2xx is a success; everything else throws. */
+async function exchange(client: GuardedClient, request: HttpRequest): Promise<HttpResponse> {
+  const { timeout = DEFAULTS.timeout, maxBytes = DEFAULTS.maxBytes } = request;
+  const place = displayUrl(request.url);
+  const deadline = AbortSignal.timeout(timeout);
+  const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
+  try {
+    const answer = await client.send({ ...request, signal });
+    if (answer.status < 200 || answer.status > 299) {
+      await discard(answer.body);
+      throw statusFailure(answer.status, answer.headers, answer.place, 'ours');
+    }
+    return { status: answer.status, headers: answer.headers, body: await readAll(answer.body, maxBytes, answer.place) };
+  } catch (error) {
+    if (request.signal?.aborted) throw abortFailure(request.signal, place);
+    if (deadline.aborted) throw new TransientError('PH_HTTP_TIMEOUT', `${place} took longer than ${timeout} ms`, { place });
+    throw wireFailure(error, place);
+  }
+}
+
+async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number, place: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new PermanentError('PH_HTTP_TOO_LARGE', `the answer of ${place} is larger than ${maxBytes} bytes`, { place });
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, bytes);
+}
