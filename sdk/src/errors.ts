@@ -71,6 +71,14 @@ export const ERROR_CODES = {
   PH_OBJECT_PATH: entry('permanent', 2, 'an object path is relative, separated by /, without empty, . or .. segments; use sanitizeSegment'),
   PH_OBJECT_OCCUPIED: entry('permanent', 1, 'the path holds other content; store under another path'),
 
+  // Admin server
+  PH_HTTP_PORT_IN_USE: entry('fatal', 3, 'stop the other process, or set http.port to another port or to 0 for a free one'),
+  PH_HTTP_PORT_DENIED: entry('fatal', 3, 'set http.port above 1023, or to 0 for a free one'),
+  PH_HTTP_HOST_UNKNOWN: entry('fatal', 3, 'set http.host to an address of this machine: 127.0.0.1, or 0.0.0.0 for all'),
+  PH_ADMIN_NOT_FOUND: entry('permanent', 1, 'the routes are /health/live, /health/ready and /metrics'),
+  PH_ADMIN_REQUEST_INVALID: entry('permanent', 2, 'mend the request'),
+  PH_ADMIN_FAILED: entry('permanent', 1, 'see the log of the host for the cause'),
+
   // Environment
   PH_DURATION_INVALID: entry('fatal', 2, 'write a duration as milliseconds or as 250ms, 30s, 5m, 2h, 7d'),
   PH_NODE_VERSION: entry('fatal', 3, 'run with Node 22.18 or newer: npm install node@24'),
