@@ -28,6 +28,15 @@ export const ERROR_CODES = {
   PH_RETRIES_EXHAUSTED: entry('permanent', 1, 'mend the cause, then replay the dead letter'),
   PH_REDO_EXHAUSTED: entry('permanent', 1, 'work was sent again twice and failed again; look at the cause before replaying'),
 
+  // Engine
+  PH_UNIT_FAILED: entry('fatal', 1, 'see the log for the cause; the host starts again where it was'),
+  PH_TOPIC_MISSING: entry('fatal', 3, 'create it with "pipeline-host topics create", or set kafka.createTopics'),
+  PH_RETRY_TOPIC_SHAPE: entry('fatal', 3, 'let the worker drain the retry topic with its old delays, delete the topic and start again'),
+  PH_START_REQUIRED: entry('fatal', 2, 'state where to start: earliest, latest or an ISO time'),
+  PH_CLUSTER_UNKNOWN: entry('fatal', 2, 'define the cluster under kafka.clusters'),
+  PH_WORKER_UNSUPPORTED: entry('fatal', 2, 'this version of the host does not run pollers yet; run the other workers'),
+  PH_ROW_INVALID: entry('permanent', 2, "the row does not fit the table's columns; mend the writer or the message"),
+
   // Messages
   PH_MESSAGE_UNREADABLE: entry('permanent', 2, 'the bytes are not a message of this topic; mend the sender'),
   PH_MESSAGE_INVALID: entry('permanent', 2, "the message does not fit the topic's schema; mend the sender"),
@@ -78,6 +87,18 @@ export const ERROR_CODES = {
   PH_ADMIN_NOT_FOUND: entry('permanent', 1, 'the routes are /health/live, /health/ready and /metrics'),
   PH_ADMIN_REQUEST_INVALID: entry('permanent', 2, 'mend the request'),
   PH_ADMIN_FAILED: entry('permanent', 1, 'see the log of the host for the cause'),
+
+  // Kafka
+  PH_KAFKA_UNREACHABLE: entry('unavailable', 3, 'check kafka.brokers and that the broker is running and reachable from here'),
+  PH_KAFKA_UNAVAILABLE: entry('unavailable', 3, 'the cluster is not ready for this now; it is tried again'),
+  PH_KAFKA_AUTH: entry('auth', 3, 'check kafka.sasl: mechanism, username and password'),
+  PH_KAFKA_TLS: entry('auth', 3, 'check kafka.tls: ca must hold the authority of the broker, servername its name; cert and key belong together'),
+  PH_KAFKA_ACL: entry('auth', 3, 'grant the user the right on this topic or group'),
+  PH_KAFKA_UNKNOWN_TOPIC: entry('unavailable', 3, 'create it (pipeline-host topics create) or mend its name in the config'),
+  PH_KAFKA_REQUEST: entry('permanent', 1, 'the broker refuses this whatever is tried; see its message'),
+  PH_KAFKA_NOT_ASSIGNED: entry('permanent', 1, 'commit only partitions of the present assignment'),
+  PH_KAFKA_CLOSED: entry('unavailable', 1, 'the host is stopping; what was not acknowledged is done again after the start'),
+  PH_KAFKA_REPAIR: entry('fatal', 3, 'install exactly kafkajs@2.2.4'),
 
   // Environment
   PH_DURATION_INVALID: entry('fatal', 2, 'write a duration as milliseconds or as 250ms, 30s, 5m, 2h, 7d'),

@@ -1,0 +1,150 @@
+import { resolve } from 'node:path';
+import { type Log, milliseconds, PipelineError } from '@pipeline-host/sdk';
+import type { ClusterSettings, HostConfig } from '../config/host-config.ts';
+import { connectCluster, type KafkaCluster, type KafkaLog, type KafkaProducer, type SaslConfig, type TlsConfig } from '../kafka/index.ts';
+
+/** The cluster of `kafka.brokers`. */
+export const DEFAULT_CLUSTER = 'default';
+
+/** Starts or finds the embedded broker of a data folder. Given by the CLI and by tests: the engine does not know the broker. */
+export type OpenEmbedded = (settings: { readonly dataDir: string; readonly port: number; readonly fsync: 'interval' | 'always' }) => Promise<{
+  readonly address: string;
+  readonly clusterId: string;
+  readonly owner: boolean;
+  close(): Promise<void>;
+}>;
+
+export interface ClusterInfo {
+  readonly name: string;
+  readonly id: string;
+  readonly brokers: string;
+  readonly embedded: boolean;
+}
+
+/** The Kafka clusters of a host, connected when first asked for. */
+export interface Clusters {
+  get(name: string): Promise<KafkaCluster>;
+  /** The one producer of the process on that cluster. */
+  producer(name: string): Promise<KafkaProducer>;
+  clusterId(name: string): Promise<string>;
+  /** Those that were asked for. */
+  list(): readonly ClusterInfo[];
+  /** Producers, consumers, then embedded brokers. */
+  close(): Promise<void>;
+}
+
+interface Connected {
+  readonly cluster: KafkaCluster;
+  readonly producer: Promise<KafkaProducer>;
+  readonly info: ClusterInfo;
+  readonly closeBroker: (() => Promise<void>) | null;
+}
+
+/** Settings of a cluster by its name. @throws PipelineError `PH_CLUSTER_UNKNOWN` */
+export function clusterSettings(config: HostConfig, name: string): ClusterSettings {
+  if (name === DEFAULT_CLUSTER) {
+    const { brokers = 'embedded', tls, sasl, clientId, sessionTimeout } = config.kafka;
+    return {
+      brokers,
+      ...(tls !== undefined && { tls }),
+      ...(sasl !== undefined && { sasl }),
+      ...(clientId !== undefined && { clientId }),
+      ...(sessionTimeout !== undefined && { sessionTimeout }),
+    };
+  }
+  const settings = config.kafka.clusters[name];
+  if (settings === undefined) throw new PipelineError('PH_CLUSTER_UNKNOWN', `no cluster "${name}"`, { place: `kafka.clusters.${name}` });
+  return settings;
+}
+
+export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, log: Log): Clusters {
+  const connected = new Map<string, Promise<Connected>>();
+
+  const connect = async (name: string): Promise<Connected> => {
+    const settings = clusterSettings(config, name);
+    const embedded = settings.brokers === 'embedded';
+    const folder = name === DEFAULT_CLUSTER ? 'broker' : `broker-${name}`;
+    const broker = embedded
+      ? await openEmbedded({
+          dataDir: resolve(config.dataDir, folder),
+          port: name === DEFAULT_CLUSTER ? config.kafka.embedded.port : 0,
+          fsync: config.kafka.embedded.fsync,
+        })
+      : null;
+    const brokers = broker === null ? (settings.brokers as readonly string[]) : [broker.address];
+    try {
+      const tls = tlsConfig(settings);
+      const sasl = saslConfig(name, settings);
+      const cluster = connectCluster(
+        {
+          name,
+          brokers,
+          clientId: settings.clientId ?? 'pipeline-host',
+          ...(tls !== undefined && { tls }),
+          ...(sasl !== undefined && { sasl }),
+          ...(settings.sessionTimeout !== undefined && { sessionTimeout: milliseconds(settings.sessionTimeout) }),
+          replicationFactor: config.kafka.replicationFactor,
+        },
+        kafkaLog(log, name),
+      );
+      const id = await (await cluster.admin()).clusterId();
+      return { cluster, producer: cluster.producer(), info: { name, id, brokers: brokers.join(','), embedded }, closeBroker: broker === null ? null : () => broker.close() };
+    } catch (error) {
+      await broker?.close();
+      throw error;
+    }
+  };
+
+  const get = (name: string): Promise<Connected> => {
+    let cluster = connected.get(name);
+    if (cluster === undefined) {
+      cluster = connect(name);
+      connected.set(name, cluster);
+    }
+    return cluster;
+  };
+  let infos: ClusterInfo[] = [];
+
+  return {
+    get: async (name) => {
+      const { cluster, info } = await get(name);
+      if (!infos.includes(info)) infos = [...infos, info];
+      return cluster;
+    },
+    producer: async (name) => (await get(name)).producer,
+    clusterId: async (name) => (await get(name)).info.id,
+    list: () => infos,
+    close: async () => {
+      const open = (await Promise.allSettled(connected.values())).flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      await Promise.all(open.map(({ cluster }) => cluster.close()));
+      await Promise.all(open.map(({ closeBroker }) => closeBroker?.()));
+    },
+  };
+}
+
+function tlsConfig({ tls }: ClusterSettings): TlsConfig | true | undefined {
+  return tls === false ? undefined : tls;
+}
+
+function saslConfig(name: string, { sasl }: ClusterSettings): SaslConfig | undefined {
+  if (sasl === undefined) return undefined;
+  const place = `${name === DEFAULT_CLUSTER ? 'kafka' : `kafka.clusters.${name}`}.sasl`;
+  const missing = (key: string): PipelineError => new PipelineError('PH_CONFIG_INVALID', `${key} is missing for mechanism ${sasl.mechanism}`, { place: `${place}.${key}` });
+  if (sasl.mechanism === 'oauthbearer') {
+    const { token } = sasl;
+    if (token === undefined) throw missing('token');
+    return { mechanism: 'oauthbearer', token: () => Promise.resolve(token) };
+  }
+  if (sasl.username === undefined) throw missing('username');
+  if (sasl.password === undefined) throw missing('password');
+  return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password };
+}
+
+function kafkaLog(log: Log, cluster: string): KafkaLog {
+  return {
+    debug: (message, details) => log.debug({ cluster, ...details }, message),
+    info: (message, details) => log.info({ cluster, ...details }, message),
+    warn: (message, details) => log.warn({ cluster, ...details }, message),
+    error: (message, details) => log.error({ cluster, ...details }, message),
+  };
+}

@@ -1,0 +1,150 @@
+import type { TableWriterDefinition, WorkerDefinition } from '@pipeline-host/sdk';
+import { DeltaTable } from '../delta/index.ts';
+import type { KafkaProducer } from '../kafka/driver.ts';
+import type { HostLog } from '../observability/logger.ts';
+import type { HostMetrics } from '../observability/metrics.ts';
+import type { ResolvedTable, ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import type { Clusters } from './clusters.ts';
+import { HandlerSink } from './handler-sink.ts';
+import type { HostServices } from './host-services.ts';
+import { createMessageCodec } from './message-codec.ts';
+import { RecordWriter } from './record-writer.ts';
+import { deltaColumns } from './table-rows.ts';
+import { TableSink, type WritableTable } from './table-sink.ts';
+import type { WorkerTopics } from './topics.ts';
+import { Unit, type UnitHooks } from './unit.ts';
+
+export interface UnitPlan {
+  readonly id: string;
+  readonly worker: ResolvedWorker;
+  readonly topics: WorkerTopics;
+  /** `retry` reads the retry topic alone: its source lives on another cluster, where one consumer cannot read both. */
+  readonly reads: 'source' | 'retry';
+  /** Its share of the worker's concurrency. */
+  readonly concurrency: number;
+  readonly byteBudget: number;
+}
+
+export interface UnitEnvironment {
+  readonly clusters: Clusters;
+  readonly services: HostServices;
+  readonly metrics: HostMetrics;
+  readonly log: HostLog;
+}
+
+/** Everything that one unit needs, opened: its producers, its plugin's services, its tables. Nothing is consumed yet. */
+export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): Promise<Unit> {
+  const { clusters, services } = environment;
+  const { worker, topics } = plan;
+  const source = worker.consumes;
+  if (source === null) throw new TypeError(`${worker.id} consumes nothing`);
+  const cluster = await clusters.get(plan.reads === 'source' ? source.cluster : worker.cluster);
+  const log = environment.log.child({ plugin: worker.plugin.name, worker: worker.name });
+  const producers = await openProducers(worker, clusters);
+  const writer = new RecordWriter({
+    worker,
+    sourceCluster: source.cluster,
+    sourceClusterId: await clusters.clusterId(source.cluster),
+    lanes: topics.lanes,
+    deadLetterPartitions: topics.deadLetterPartitions,
+    producerOf: (name) => {
+      const producer = producers.get(name);
+      if (producer === undefined) throw new TypeError(`no producer for cluster ${name}`);
+      return producer;
+    },
+  });
+  const sink = isTableWriter(worker) ? await tableSink(worker, source, environment, writer, log) : await handlerSink(plan, environment, writer, log);
+  return new Unit({
+    id: plan.id,
+    worker,
+    topics,
+    cluster,
+    reads: plan.reads,
+    byteBudget: plan.byteBudget,
+    log,
+    releaseFile: (uri) => services.staging.delete(uri),
+    createSink: sink,
+  });
+}
+
+function isTableWriter(worker: ResolvedWorker): worker is ResolvedWorker & { readonly definition: TableWriterDefinition } {
+  return 'rows' in worker.definition;
+}
+
+async function openProducers(worker: ResolvedWorker, clusters: Clusters): Promise<ReadonlyMap<string, KafkaProducer>> {
+  const names = new Set([worker.cluster, ...[...worker.produces.values()].map(({ cluster }) => cluster)]);
+  return new Map(await Promise.all([...names].map(async (name) => [name, await clusters.producer(name)] as const)));
+}
+
+type CreateSink = (unit: UnitHooks) => HandlerSink | TableSink;
+
+async function handlerSink(plan: UnitPlan, { services, metrics }: UnitEnvironment, writer: RecordWriter, log: HostLog): Promise<CreateSink> {
+  const { worker } = plan;
+  const definition = worker.definition as WorkerDefinition;
+  const plugin = await services.forPlugin(worker.plugin);
+  const { settings } = worker;
+  return ({ intake, onPause, onFatal }) =>
+    new HandlerSink({
+      intake,
+      definition,
+      order: settings.order,
+      concurrency: plan.concurrency,
+      batchSize: settings.batchSize,
+      codec: createMessageCodec((worker.consumes as ResolvedTopic).definition),
+      writer,
+      services: {
+        config: worker.plugin.config,
+        services: plugin.services,
+        log,
+        metrics: metrics.forPlugin(worker.plugin.name),
+        http: services.http,
+        objects: plugin.objects,
+        stagingFor: (release) => services.staging.forRecord(release),
+        timeout: settings.timeout,
+      },
+      onPause,
+      onFatal,
+    });
+}
+
+async function tableSink(
+  worker: ResolvedWorker & { readonly definition: TableWriterDefinition },
+  source: ResolvedTopic,
+  { clusters, services, metrics }: UnitEnvironment,
+  writer: RecordWriter,
+  log: HostLog,
+): Promise<CreateSink> {
+  const engine = await services.delta();
+  const tables: WritableTable[] = [];
+  for (const resolved of worker.tables) {
+    const { definition } = resolved;
+    const delta = await DeltaTable.open(engine, services.tables, resolved.name, {
+      create: { name: definition.name, columns: deltaColumns(definition), partitionBy: definition.options.partitionBy ?? [] },
+    });
+    tables.push({ resolved, delta });
+  }
+  const clusterId = await clusters.clusterId(source.cluster);
+  const admin = await (await clusters.get(source.cluster)).admin();
+  return ({ intake, onPause, onFatal }) =>
+    new TableSink({
+      intake,
+      definition: worker.definition,
+      config: worker.plugin.config,
+      tables,
+      flush: worker.settings.flush,
+      codec: createMessageCodec(source.definition),
+      writer,
+      log,
+      appId: (table, topic, partition) => appId(clusterId, worker, table, topic, partition),
+      endOffsets: async () => new Map((await admin.offsets(source.topic)).map(({ partition, high }) => [`${source.topic}/${partition}`, high])),
+      onPause,
+      onFatal,
+      onCommit: (table, rows, seconds) => metrics.deltaCommitted({ plugin: worker.plugin.name, table, operation: 'write', rows, seconds }),
+    });
+}
+
+/** A new cluster, topic or generation must never meet the offsets of an old one. */
+function appId(clusterId: string, worker: ResolvedWorker, table: ResolvedTable, topic: string, partition: number): string {
+  const generation = table.generation > 1 ? `#${table.generation}` : '';
+  return `${clusterId}/${worker.plugin.name}.${worker.name}/${topic}/${partition}${generation}`;
+}

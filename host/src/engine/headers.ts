@@ -1,0 +1,83 @@
+import type { KafkaRecord, RecordHeaders } from '../kafka/driver.ts';
+
+/** The host's own record headers. Everything that retry, replay and dead letters add to a record stands here and nowhere else. */
+export const HEADER = {
+  id: 'ph.id',
+  schema: 'ph.schema',
+  redo: 'ph.redo',
+  attempts: 'ph.attempts',
+  dueAt: 'ph.due-at',
+  plugin: 'ph.plugin',
+  pluginVersion: 'ph.plugin.version',
+  worker: 'ph.worker',
+  stage: 'ph.stage',
+  firstFailedAt: 'ph.first-failed-at',
+  failedAt: 'ph.failed-at',
+  errorCode: 'ph.error.code',
+  errorMessage: 'ph.error.message',
+  errorName: 'ph.error.name',
+  onDeadError: 'ph.error.on-dead',
+  originCluster: 'ph.origin.cluster',
+  originTopic: 'ph.origin.topic',
+  originPartition: 'ph.origin.partition',
+  originOffset: 'ph.origin.offset',
+  originTimestamp: 'ph.origin.timestamp',
+} as const;
+
+export const HOST_PREFIX = 'ph.';
+
+/** The text of a header, of the first value where it is repeated, or undefined. */
+export function headerText(headers: RecordHeaders | undefined, name: string): string | undefined {
+  const value = headers?.[name];
+  if (value === undefined) return undefined;
+  if (typeof value === 'string') return value;
+  if (Buffer.isBuffer(value)) return value.toString('utf8');
+  const first = value[0];
+  return first === undefined ? undefined : first.toString();
+}
+
+/** A header that holds a whole number, or the fallback. */
+export function headerNumber(headers: RecordHeaders | undefined, name: string, fallback: number): number {
+  const text = headerText(headers, name);
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : fallback;
+}
+
+/** Failed attempts so far. The `retry_count` header of the systems before us is read, never written. */
+export function failedAttempts(headers: RecordHeaders | undefined): number {
+  return headerNumber(headers, HEADER.attempts, headerNumber(headers, 'retry_count', 0));
+}
+
+/** The headers without those of the host, as text. */
+export function authorHeaders(headers: RecordHeaders | undefined): Record<string, string> {
+  const own: Record<string, string> = {};
+  for (const name of Object.keys(headers ?? {})) {
+    if (name.startsWith(HOST_PREFIX)) continue;
+    const text = headerText(headers, name);
+    if (text !== undefined) own[name] = text;
+  }
+  return own;
+}
+
+/** Where a record first came from: kept through retry and replay, so that identities stay the same. */
+export interface Origin {
+  readonly cluster: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: string;
+  readonly timestamp: number;
+}
+
+/** The origin that the headers of a retried record name, or the record's own place. */
+export function originOf(record: KafkaRecord, place: { readonly cluster: string; readonly topic: string; readonly partition: number }): Origin {
+  const topic = headerText(record.headers, HEADER.originTopic);
+  if (topic === undefined) return { ...place, offset: String(record.offset), timestamp: record.timestamp };
+  return {
+    cluster: headerText(record.headers, HEADER.originCluster) ?? place.cluster,
+    topic,
+    partition: headerNumber(record.headers, HEADER.originPartition, place.partition),
+    offset: headerText(record.headers, HEADER.originOffset) ?? String(record.offset),
+    timestamp: headerNumber(record.headers, HEADER.originTimestamp, record.timestamp),
+  };
+}

@@ -1,0 +1,90 @@
+import { resolve } from 'node:path';
+import type { Http, Objects, ServiceFactories } from '@pipeline-host/sdk';
+import type { HostConfig } from '../config/host-config.ts';
+import { type DeltaEngine, openDeltaEngine } from '../delta/index.ts';
+import { createHttp } from '../http/http-service.ts';
+import type { HostLog } from '../observability/logger.ts';
+import type { HostMetrics } from '../observability/metrics.ts';
+import type { LoadedPlugin } from '../plugins/topology.ts';
+import { type ObjectStore, openStore } from '../storage/object-store.ts';
+import { createObjects } from '../storage/plugin-objects.ts';
+import { openStaging, type StagingArea } from '../storage/staging.ts';
+import { HOST_VERSION } from '../version.ts';
+
+/** Leftovers of downloads that were cut off are swept when they are so old. */
+const STALE_PART = 24 * 3_600_000;
+
+/** What a plugin's handlers share in this process. */
+export interface PluginServices {
+  readonly services: Readonly<Record<string, unknown>>;
+  readonly objects: Objects;
+}
+
+/** Files, tables and HTTP of one process, opened once. */
+export interface HostServices {
+  readonly http: Http;
+  readonly staging: StagingArea;
+  /** Where the Delta tables are. */
+  readonly tables: ObjectStore;
+  /** Opened when a table writer asks for it first. */
+  delta(): Promise<DeltaEngine>;
+  forPlugin(plugin: LoadedPlugin): Promise<PluginServices>;
+  /** The plugins' services in reverse order, then what they stood on. */
+  close(): Promise<void>;
+}
+
+/** Places of a host's data, from config or below `dataDir`. */
+export function storageUris(config: HostConfig): { readonly tables: string; readonly files: string; readonly staging: string } {
+  const { tables, files, staging } = config.storage;
+  const below = (name: string): string => resolve(config.dataDir, name);
+  return { tables: tables ?? below('tables'), files: files ?? below('files'), staging: staging ?? below('staging') };
+}
+
+export async function openHostServices(config: HostConfig, log: HostLog, metrics: HostMetrics): Promise<HostServices> {
+  const uris = storageUris(config);
+  const staging = await openStaging(uris.staging);
+  await staging.sweep({ parts: STALE_PART });
+  const http = createHttp({ staging, log, userAgent: `pipeline-host/${HOST_VERSION}` });
+  const files = openStore(uris.files);
+  const plugins = new Map<string, Promise<PluginServices>>();
+  const closers: (() => unknown)[] = [];
+  let engine: Promise<DeltaEngine> | null = null;
+
+  const startPlugin = async (plugin: LoadedPlugin): Promise<PluginServices> => {
+    const services: Record<string, unknown> = {};
+    const context = { config: plugin.config, log: log.child({ plugin: plugin.name }), metrics: metrics.forPlugin(plugin.name), http };
+    for (const [name, create] of Object.entries(plugin.definition.services as ServiceFactories)) {
+      const service: unknown = await create(context);
+      services[name] = service;
+      if (typeof service === 'object' && service !== null && 'close' in service && typeof service.close === 'function') closers.push(() => (service as { close(): unknown }).close());
+    }
+    return { services, objects: createObjects(files, plugin.name, staging) };
+  };
+
+  return {
+    http,
+    staging,
+    tables: openStore(uris.tables),
+    delta: () => {
+      engine ??= openDeltaEngine({
+        memoryLimit: config.delta.memoryLimit,
+        threads: config.delta.threads,
+        tempDirectory: config.delta.tempDirectory ?? resolve(config.dataDir, 'tmp'),
+      });
+      return engine;
+    },
+    forPlugin: (plugin) => {
+      let started = plugins.get(plugin.name);
+      if (started === undefined) {
+        started = startPlugin(plugin);
+        plugins.set(plugin.name, started);
+      }
+      return started;
+    },
+    close: async () => {
+      for (const close of closers.reverse()) await close();
+      await http.close();
+      await (await engine)?.close();
+    },
+  };
+}

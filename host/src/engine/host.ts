@@ -1,0 +1,123 @@
+import type { ResolvedWorker, Topology } from '../plugins/topology.ts';
+import { startAdminServer } from '../admin/server.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { KafkaCluster } from '../kafka/driver.ts';
+import { createLogger } from '../observability/logger.ts';
+import { createMetrics } from '../observability/metrics.ts';
+import { HOST_VERSION } from '../version.ts';
+import { connectClusters, type ClusterInfo, type Clusters, type OpenEmbedded } from './clusters.ts';
+import { createUnit, type UnitPlan } from './create-unit.ts';
+import { type HostServices, openHostServices } from './host-services.ts';
+import { settleStartPosition } from './start-position.ts';
+import type { HostStatus } from './status.ts';
+import { ensureTopics, hasRetryTopic } from './topics.ts';
+import type { Unit } from './unit.ts';
+import { PipelineError } from '@pipeline-host/sdk';
+
+export interface HostOptions {
+  readonly config: LoadedConfig;
+  readonly topology: Topology;
+  /** The workers to run, of those in the topology. */
+  readonly workers: readonly ResolvedWorker[];
+  /** Members of each worker's group in this process; they share its concurrency and bytes. */
+  readonly count: number;
+  readonly openEmbedded: OpenEmbedded;
+}
+
+export interface RunningHost {
+  /** Address of health, metrics and admin. */
+  readonly url: string;
+  readonly clusters: { get(name: string): Promise<KafkaCluster>; list(): readonly ClusterInfo[] };
+  status(): HostStatus;
+  /** Rejects when every unit has failed for good; otherwise pending until `stop()`, which resolves it. */
+  readonly finished: Promise<void>;
+  /** Pause, drain, commit, flush, leave: everything settled is committed when it resolves. At the most 30 s. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Checks everything that can be checked, then runs the workers until `stop()`.
+ *
+ * @throws FaultList or PipelineError before anything is consumed: topics, start positions, tables and addresses are checked first
+ */
+export async function startHost(options: HostOptions): Promise<RunningHost> {
+  const { config } = options.config;
+  const log = createLogger({ level: config.log.level });
+  const metrics = createMetrics();
+  const startedAt = new Date().toISOString();
+  const clusters = connectClusters(config, options.openEmbedded, log);
+  const units: Unit[] = [];
+  let services: HostServices | null = null;
+  const status = (): HostStatus => ({ startedAt, version: HOST_VERSION, clusters: clusters.list(), units: units.map((unit) => unit.status()) });
+
+  const closeAll = async (): Promise<void> => {
+    await Promise.all(units.map((unit) => unit.stop()));
+    await clusters.close();
+    await services?.close();
+  };
+
+  try {
+    const admin = await startAdminServer({ host: config.http.host, port: config.http.port, status, metrics, log });
+    metrics.bindStatus(status);
+    try {
+      const topics = await ensureTopics(options.workers, clusters, config.kafka.createTopics);
+      for (const worker of options.workers) await settlePosition(worker, options.topology, clusters, log);
+      services = await openHostServices(config, log, metrics);
+      for (const plan of planUnits(options, topics)) units.push(await createUnit(plan, { clusters, services, metrics, log }));
+      await Promise.all(units.map((unit) => unit.start()));
+    } catch (error) {
+      await admin.close();
+      throw error;
+    }
+
+    const { promise: stopped, resolve: resolveStopped } = Promise.withResolvers<void>();
+    const finished = Promise.race([stopped, Promise.all(units.map((unit) => unit.failed.catch((error: unknown) => error))).then((errors) => Promise.reject(errors[0]))]);
+    finished.catch(() => {});
+    let stopping: Promise<void> | null = null;
+    return {
+      url: admin.url,
+      clusters,
+      status,
+      finished,
+      stop: () => {
+        stopping ??= (async () => {
+          await closeAll();
+          await admin.close();
+          metrics.close();
+          resolveStopped();
+        })();
+        return stopping;
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    metrics.close();
+    throw error;
+  }
+}
+
+async function settlePosition(worker: ResolvedWorker, topology: Topology, clusters: Clusters, log: Parameters<typeof settleStartPosition>[3]): Promise<void> {
+  if (worker.consumes === null) {
+    throw new PipelineError('PH_WORKER_UNSUPPORTED', `${worker.id} is a poller`, { place: `worker ${worker.id}` });
+  }
+  const { topic, cluster } = worker.consumes;
+  const isOwn = topology.workers.some((other) => [...other.produces.values()].some((produced) => produced.topic === topic && produced.cluster === cluster));
+  await settleStartPosition(await (await clusters.get(cluster)).admin(), worker, isOwn, log);
+}
+
+/** One unit a member; a second one for retries whose source lives on another cluster. */
+function planUnits({ workers, count, config }: HostOptions, topics: Awaited<ReturnType<typeof ensureTopics>>): UnitPlan[] {
+  const plans = workers.flatMap((worker) => {
+    const shape = topics.get(worker.id);
+    if (shape === undefined) return [];
+    const apart = hasRetryTopic(worker) && worker.consumes?.cluster !== worker.cluster;
+    const concurrency = Math.max(1, Math.ceil(worker.settings.concurrency / count));
+    return Array.from({ length: count }, (_, member) => member).flatMap((member) => {
+      const id = member === 0 ? worker.id : `${worker.id}#${member + 1}`;
+      const plan = { worker, topics: shape, concurrency };
+      return [{ ...plan, id, reads: 'source' as const }, ...(apart ? [{ ...plan, id: `${id}~retry`, reads: 'retry' as const }] : [])];
+    });
+  });
+  const byteBudget = Math.floor(config.config.memory.inFlightBytes / Math.max(1, plans.length));
+  return plans.map((plan) => ({ ...plan, byteBudget }));
+}

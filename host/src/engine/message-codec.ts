@@ -1,0 +1,138 @@
+import { isUtf8 } from 'node:buffer';
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
+import type { TSchema } from '@sinclair/typebox';
+import { errorMessage, PermanentError, type TopicDefinition } from '@pipeline-host/sdk';
+import { compileReader, DigitsNeeded, parseKeepingDigits, type Reader, releaseDigits } from './reading.ts';
+
+/** Bytes to checked messages and back, for one topic. Compiled once, without state. */
+export interface MessageCodec {
+  /** @throws PermanentError `PH_MESSAGE_UNREADABLE` (not a message at all) or `PH_MESSAGE_INVALID` (does not fit the schema) */
+  decode(value: Buffer | null): unknown;
+  /** @throws PermanentError `PH_OUTPUT_INVALID` */
+  encode(message: unknown): Buffer;
+}
+
+/** Deeper nesting is refused: it breaks readers further down (SQL engines, stringify) that recurse. */
+export const MAX_DEPTH = 500;
+
+interface Shape {
+  readonly read: Reader | null;
+  readonly check: TypeCheck<TSchema>;
+}
+
+const compileShape = (schema: TSchema): Shape => ({ read: compileReader(schema), check: TypeCompiler.Compile(schema) });
+
+/** The codec of a topic: JSON, bytes, or the author's own; validated both ways, older shapes upgraded. */
+export function createMessageCodec(topic: TopicDefinition): MessageCodec {
+  const present = compileShape(topic.schema);
+  const accepted = topic.accepts.map((old) => ({ shape: compileShape(old.schema), upgrade: (message: unknown) => old.upgrade(message as never) }));
+  const codec = topic.codec;
+
+  const parse = (bytes: Buffer): unknown => {
+    if (codec === 'json') return parseJson(bytes, topic.name);
+    if (codec === 'bytes') return bytes;
+    try {
+      return codec.decode(bytes);
+    } catch (error) {
+      throw new PermanentError('PH_MESSAGE_UNREADABLE', `codec ${codec.name}: ${errorMessage(error)}`, { place: `topic ${topic.name}`, cause: error });
+    }
+  };
+
+  const upgradeOld = (bytes: Buffer): { readonly message: unknown } | null => {
+    for (const { shape, upgrade } of accepted) {
+      const old = read(shape, parse(bytes), bytes);
+      if (!shape.check.Check(old)) continue;
+      let upgraded: unknown;
+      try {
+        upgraded = upgrade(old);
+      } catch {
+        continue;
+      }
+      const message = present.read === null ? upgraded : present.read(upgraded);
+      if (present.check.Check(message)) return { message };
+    }
+    return null;
+  };
+
+  return {
+    decode(value) {
+      if (value === null) throw new PermanentError('PH_MESSAGE_UNREADABLE', 'the record has no value', { place: `topic ${topic.name}` });
+      const message = read(present, parse(value), value);
+      if (present.check.Check(message)) return message;
+      const upgraded = upgradeOld(value);
+      if (upgraded !== null) return upgraded.message;
+      throw new PermanentError('PH_MESSAGE_INVALID', describeFault(present.check, message), { place: `topic ${topic.name}` });
+    },
+    encode(message) {
+      if (!present.check.Check(message)) {
+        throw new PermanentError('PH_OUTPUT_INVALID', describeFault(present.check, message), { place: `topic ${topic.name}` });
+      }
+      if (codec === 'json') return Buffer.from(JSON.stringify(message), 'utf8');
+      const bytes = codec === 'bytes' ? (message as Uint8Array) : codec.encode(message);
+      return typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    },
+  };
+}
+
+function read(shape: Shape, value: unknown, bytes: Buffer): unknown {
+  if (shape.read === null) return value;
+  try {
+    return shape.read(value);
+  } catch (error) {
+    if (!(error instanceof DigitsNeeded)) throw error;
+    return releaseDigits(shape.read(parseKeepingDigits(bytes.toString('utf8'))));
+  }
+}
+
+function parseJson(bytes: Buffer, topic: string): unknown {
+  if (!isUtf8(bytes)) throw new PermanentError('PH_MESSAGE_UNREADABLE', 'the bytes are not UTF-8', { place: `topic ${topic}` });
+  if (bytes.length > 2 * MAX_DEPTH && nestingExceeds(bytes, MAX_DEPTH)) {
+    throw new PermanentError('PH_MESSAGE_UNREADABLE', `nested more than ${MAX_DEPTH} levels deep`, { place: `topic ${topic}` });
+  }
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    throw new PermanentError('PH_MESSAGE_UNREADABLE', `not JSON: ${positionOf(error)}`, { place: `topic ${topic}` });
+  }
+}
+
+/** V8's message without the excerpt of the text, which may hold secrets. */
+function positionOf(error: unknown): string {
+  const position = /at position \d+/.exec(errorMessage(error));
+  return position?.[0] ?? 'the text ends too early';
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Whether lists and objects nest deeper than the limit. A document of n bytes cannot nest deeper than n / 2, so short ones are never scanned. */
+function nestingExceeds(bytes: Buffer, limit: number): boolean {
+  let depth = 0;
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index];
+    if (byte === QUOTE) index = endOfString(bytes, index);
+    else if (byte === 0x5b || byte === 0x7b) {
+      if (++depth > limit) return true;
+    } else if (byte === 0x5d || byte === 0x7d) depth--;
+  }
+  return false;
+}
+
+/** The index of the quote that closes the string which opens at `start`, found by native search. */
+function endOfString(bytes: Buffer, start: number): number {
+  let end = bytes.indexOf(QUOTE, start + 1);
+  while (end !== -1) {
+    let escapes = 0;
+    while (bytes[end - 1 - escapes] === BACKSLASH) escapes++;
+    if (escapes % 2 === 0) return end;
+    end = bytes.indexOf(QUOTE, end + 1);
+  }
+  return bytes.length;
+}
+
+/** Which field does not fit, and why; never its value. */
+function describeFault(check: TypeCheck<TSchema>, message: unknown): string {
+  const fault = check.Errors(message).First();
+  if (fault === undefined) return 'does not fit the schema';
+  return `${fault.path === '' ? 'the message' : `field ${fault.path}`}: ${fault.message}`;
+}

@@ -1,0 +1,103 @@
+import type { Http, Log, Metrics, Objects, RecordInfo, Staging, WorkerContext } from '@pipeline-host/sdk';
+import type { KafkaRecord } from '../kafka/driver.ts';
+import { authorHeaders, headerText } from './headers.ts';
+import type { PartitionState } from './partition-state.ts';
+import { attemptOf } from './record-writer.ts';
+
+/** What all handlers of a worker share. */
+export interface WorkerServices {
+  readonly config: unknown;
+  readonly services: unknown;
+  readonly log: Log & { child(fields: Readonly<Record<string, unknown>>): Log };
+  readonly metrics: Metrics;
+  readonly http: Http;
+  readonly objects: Objects;
+  /** A view on the staging area whose `release` is told to the given function. */
+  readonly stagingFor: (release: (uri: string) => void) => Staging;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+/** Where a record came from, as the handler sees it. */
+export function recordInfo(topic: string, partition: number, record: KafkaRecord): RecordInfo {
+  return {
+    topic,
+    partition,
+    offset: BigInt(record.offset),
+    key: record.key === null ? null : record.key.toString('utf8'),
+    timestamp: record.timestamp,
+    headers: authorHeaders(record.headers),
+  };
+}
+
+/**
+ * What a handler gets beside its message. Everything costly (logger, abort controller, header texts) is made when it is
+ * asked for: most handlers ask for little.
+ */
+export class RecordContext implements WorkerContext {
+  readonly #worker: WorkerServices;
+  readonly #partition: PartitionState;
+  readonly #record: KafkaRecord;
+  readonly #startedAt: number;
+  #abort: AbortController | null = null;
+  #abortedWith: unknown;
+  #log: Log | null = null;
+
+  constructor(worker: WorkerServices, partition: PartitionState, record: KafkaRecord, startedAt: number) {
+    this.#worker = worker;
+    this.#partition = partition;
+    this.#record = record;
+    this.#startedAt = startedAt;
+  }
+
+  get config(): unknown {
+    return this.#worker.config;
+  }
+  get services(): unknown {
+    return this.#worker.services;
+  }
+  get metrics(): Metrics {
+    return this.#worker.metrics;
+  }
+  get http(): Http {
+    return this.#worker.http;
+  }
+  get objects(): Objects {
+    return this.#worker.objects;
+  }
+  get staging(): Staging {
+    const partition = this.#partition;
+    return this.#worker.stagingFor((uri) => partition.releaseAfter(this.#record.offset, uri));
+  }
+  get log(): Log {
+    this.#log ??= this.#worker.log.child({
+      topic: this.#partition.topic,
+      partition: this.#partition.partition,
+      offset: this.#record.offset,
+      trace_id: headerText(this.#record.headers, 'trace_id') ?? this.#record.key?.toString('utf8'),
+    });
+    return this.#log;
+  }
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController();
+      if (this.#abortedWith !== undefined) this.#abort.abort(this.#abortedWith);
+    }
+    return this.#abort.signal;
+  }
+  get deadline(): number {
+    return this.#startedAt + this.#worker.timeout;
+  }
+  get attempt(): number {
+    return attemptOf(this.#record);
+  }
+  get record(): RecordInfo {
+    return recordInfo(this.#partition.topic, this.#partition.partition, this.#record);
+  }
+
+  /** Tells the handler to stop, now and whenever it looks at its signal. */
+  abort(reason: unknown): void {
+    this.#abortedWith = reason;
+    this.#abort?.abort(reason);
+  }
+}

@@ -1,0 +1,164 @@
+import { hash } from 'node:crypto';
+import { milliseconds, type Output, PermanentError, type Retry } from '@pipeline-host/sdk';
+import type { KafkaProducer, KafkaRecord, OutgoingRecord } from '../kafka/driver.ts';
+import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import type { ClassifiedFailure } from './failure-class.ts';
+import { failedAttempts, HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from './headers.ts';
+import { chooseLane } from '../retry/lane-choice.ts';
+import { createMessageCodec, type MessageCodec } from './message-codec.ts';
+
+/** Work may be sent again so many times along one chain of outputs. */
+export const MAX_REDO = 2;
+
+type Headers = Record<string, Buffer | string | readonly (Buffer | string)[]>;
+
+/** A record and the partition it was read from. */
+export interface SourceRecord {
+  readonly topic: string;
+  readonly partition: number;
+  /** The source partition whose keys these are. */
+  readonly source: number;
+  readonly record: KafkaRecord;
+}
+
+export interface RecordWriterOptions {
+  readonly worker: ResolvedWorker;
+  /** Name of the cluster that the worker consumes from. */
+  readonly sourceCluster: string;
+  /** Its id: part of the identity of outputs. */
+  readonly sourceClusterId: string;
+  /** Lanes of the retry topic; partition p·lanes + l belongs to source partition p. */
+  readonly lanes: number;
+  readonly deadLetterPartitions: number;
+  /** The producer of a cluster. */
+  readonly producerOf: (cluster: string) => KafkaProducer;
+}
+
+/** Why and how a record failed, for its headers. */
+export interface FailureNote {
+  readonly failure: ClassifiedFailure;
+  readonly stage: 'decode' | 'handle' | 'write';
+  /** Failed attempts, this one included. */
+  readonly attempts: number;
+  /** Set where `onDead` itself failed. */
+  readonly onDeadError?: string;
+}
+
+/**
+ * Everything that a worker writes to Kafka: outputs, retry copies, dead letters. Each promise resolves when all in-sync
+ * replicas have the record, and only then is the source record settled.
+ */
+export class RecordWriter {
+  readonly #options: RecordWriterOptions;
+  readonly #codecs = new Map<string, { readonly topic: ResolvedTopic; readonly codec: MessageCodec }>();
+
+  constructor(options: RecordWriterOptions) {
+    this.#options = options;
+    for (const [name, topic] of options.worker.produces) this.#codecs.set(name, { topic, codec: createMessageCodec(topic.definition) });
+  }
+
+  /**
+   * Encodes outputs against their topics. Nothing is sent.
+   *
+   * @throws PermanentError `PH_OUTPUT_UNDECLARED`, `PH_OUTPUT_INVALID`, `PH_REDO_EXHAUSTED`
+   */
+  encode(outputs: readonly Output[], from: SourceRecord): readonly { readonly cluster: string; readonly record: OutgoingRecord }[] {
+    const { sourceClusterId } = this.#options;
+    const origin = originOf(from.record, { cluster: sourceClusterId, topic: from.topic, partition: from.partition });
+    const redone = headerNumber(from.record.headers, HEADER.redo, 0);
+    return outputs.map((output, index) => {
+      const produced = this.#codecs.get(output.topic);
+      if (produced === undefined) throw new PermanentError('PH_OUTPUT_UNDECLARED', `output to "${output.topic}", which the worker does not declare`);
+      const redo = redone + (output.redo ? 1 : 0);
+      if (redo > MAX_REDO) throw new PermanentError('PH_REDO_EXHAUSTED', `work was sent again ${MAX_REDO} times and is not done`);
+      const headers: Headers = { ...output.headers };
+      for (const name of Object.keys(headers)) if (name.startsWith(HOST_PREFIX)) throw new PermanentError('PH_OUTPUT_INVALID', `header ${name}: names that begin with ph. are the host's`);
+      headers[HEADER.id] = outputId(origin, this.#options.worker.id, index);
+      if (redo > 0) headers[HEADER.redo] = String(redo);
+      const { topic, codec } = produced;
+      return { cluster: topic.cluster, record: { topic: topic.topic, key: topic.definition.key(output.message), value: codec.encode(output.message), headers } };
+    });
+  }
+
+  /** Sends encoded outputs; resolves when all are acknowledged. They are queued before this returns, so order per key follows the calls. */
+  async send(encoded: readonly { readonly cluster: string; readonly record: OutgoingRecord }[]): Promise<void> {
+    await Promise.all(encoded.map(({ cluster, record }) => this.#options.producerOf(cluster).send(record)));
+  }
+
+  /**
+   * Puts the record into the delay lane of its attempt, byte for byte, or says that its attempts are used up.
+   */
+  retry(from: SourceRecord, note: FailureNote, after: Retry['after']): Promise<void> | 'exhausted' {
+    const { worker } = this.#options;
+    const delays = worker.settings.retryDelays;
+    const choice = chooseLane(delays, note.attempts, after === undefined ? note.failure.retryAfter : milliseconds(after));
+    if (choice === null) return 'exhausted';
+    const delay = delays[choice.lane - 1] ?? 0;
+    const headers: Headers = {
+      ...this.#originalHeaders(from.record),
+      ...this.#context(from, { ...note, attempts: choice.attempts }),
+      [HEADER.dueAt]: String(Date.now() + delay),
+    };
+    return this.#options.producerOf(worker.cluster).send({
+      topic: worker.retryTopic,
+      partition: from.source * this.#options.lanes + choice.lane,
+      key: from.record.key,
+      value: from.record.value,
+      headers,
+    });
+  }
+
+  /** Writes the dead letter: key, value and headers byte for byte, the reason in `ph.` headers. */
+  deadLetter(from: SourceRecord, note: FailureNote): Promise<void> {
+    const { worker } = this.#options;
+    return this.#options.producerOf(worker.cluster).send({
+      topic: worker.deadLetterTopic,
+      partition: from.source % this.#options.deadLetterPartitions,
+      key: from.record.key,
+      value: from.record.value,
+      headers: { ...this.#originalHeaders(from.record), ...this.#context(from, note) },
+    });
+  }
+
+  #originalHeaders(record: KafkaRecord): Headers {
+    const original: Headers = {};
+    for (const [name, value] of Object.entries(record.headers)) {
+      if (value !== undefined && name !== HEADER.dueAt && name !== HEADER.onDeadError) original[name] = value;
+    }
+    return original;
+  }
+
+  #context(from: SourceRecord, { failure, stage, attempts, onDeadError }: FailureNote): Headers {
+    const { worker, sourceCluster } = this.#options;
+    const origin = originOf(from.record, { cluster: sourceCluster, topic: from.topic, partition: from.partition });
+    const now = new Date().toISOString();
+    return {
+      [HEADER.plugin]: worker.plugin.name,
+      [HEADER.pluginVersion]: worker.plugin.version,
+      [HEADER.worker]: worker.name,
+      [HEADER.stage]: stage,
+      [HEADER.attempts]: String(attempts),
+      [HEADER.firstFailedAt]: headerText(from.record.headers, HEADER.firstFailedAt) ?? now,
+      [HEADER.failedAt]: now,
+      [HEADER.errorCode]: failure.code,
+      [HEADER.errorName]: failure.name,
+      [HEADER.errorMessage]: failure.reason,
+      ...(onDeadError !== undefined && { [HEADER.onDeadError]: onDeadError }),
+      [HEADER.originCluster]: origin.cluster,
+      [HEADER.originTopic]: origin.topic,
+      [HEADER.originPartition]: String(origin.partition),
+      [HEADER.originOffset]: origin.offset,
+      [HEADER.originTimestamp]: String(origin.timestamp),
+    };
+  }
+}
+
+/** The attempt that is about to be made: 1 for the first. */
+export function attemptOf(record: KafkaRecord): number {
+  return failedAttempts(record.headers) + 1;
+}
+
+/** The identity of an output: the same after a crash, a retry or a replay of its source. */
+function outputId(origin: Origin, worker: string, index: number): string {
+  return hash('sha256', `${origin.cluster}/${origin.topic}/${origin.partition}/${origin.offset}/${worker}/${index}`, 'hex').slice(0, 32);
+}

@@ -1,0 +1,102 @@
+import { PipelineError } from '@pipeline-host/sdk';
+import type { KafkaAdmin, TopicSpec } from '../kafka/driver.ts';
+import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import type { Clusters } from './clusters.ts';
+
+/** Topics that the host makes keep their records for 7 days, retry topics and dead letters without limit. */
+const RETENTION = { topic: String(7 * 24 * 3_600_000), unlimited: '-1' } as const;
+/** The `ph.` headers of a dead letter fit into this beside the largest record of the source. */
+const DEAD_LETTER_ROOM = 64 * 1024;
+const DEFAULT_MAX_MESSAGE = 1_048_588;
+
+/** What a worker learns of its topics before it consumes. */
+export interface WorkerTopics {
+  readonly sourcePartitions: number;
+  /** Lanes of the retry topic: as many as the topic has for each source partition. */
+  readonly lanes: number;
+  readonly deadLetterPartitions: number;
+}
+
+/** Whether a worker has a retry topic: table writers hold their batch instead, pollers consume nothing. */
+export function hasRetryTopic(worker: ResolvedWorker): boolean {
+  return 'handle' in worker.definition || 'handleBatch' in worker.definition;
+}
+
+/**
+ * Creates what is missing of the workers' topics and checks what is there. Sources and outputs first: the shape of retry
+ * topics follows from them.
+ *
+ * @throws PipelineError `PH_TOPIC_MISSING` (external, or `kafka.createTopics` is off), `PH_RETRY_TOPIC_SHAPE`
+ */
+export async function ensureTopics(workers: readonly ResolvedWorker[], clusters: Clusters, create: boolean): Promise<ReadonlyMap<string, WorkerTopics>> {
+  const known = new Map<string, number>();
+  const streams = new Map<string, ResolvedTopic>();
+  for (const worker of workers) for (const topic of [worker.consumes, ...worker.produces.values()]) if (topic !== null) streams.set(`${topic.cluster}/${topic.topic}`, topic);
+  await Promise.all(
+    [...Map.groupBy(streams.values(), (topic) => topic.cluster)].map(async ([cluster, topics]) => {
+      const admin = await (await clusters.get(cluster)).admin();
+      const found = await admin.describeTopics(topics.map(({ topic }) => topic));
+      const missing = topics.filter(({ topic }) => (found.get(topic) ?? null) === null);
+      for (const { topic, definition } of missing) {
+        if (definition.external || !create) throw missingTopic(topic, cluster, definition.external);
+      }
+      await createAll(admin, missing.map(({ topic, partitions }) => ({ name: topic, partitions, config: { 'retention.ms': RETENTION.topic } })));
+      for (const { topic, partitions } of topics) known.set(`${cluster}/${topic}`, found.get(topic)?.partitions ?? partitions);
+    }),
+  );
+
+  const shapes = new Map<string, WorkerTopics>();
+  for (const worker of workers) {
+    if (worker.consumes === null) continue;
+    const admin = await (await clusters.get(worker.cluster)).admin();
+    const sourceAdmin = await (await clusters.get(worker.consumes.cluster)).admin();
+    const sourcePartitions = known.get(`${worker.consumes.cluster}/${worker.consumes.topic}`) ?? worker.consumes.partitions;
+    const wanted = 1 + worker.settings.retryDelays.length;
+    const names = [worker.deadLetterTopic, ...(hasRetryTopic(worker) ? [worker.retryTopic] : [])];
+    const found = await admin.describeTopics(names);
+    const missing: TopicSpec[] = [];
+    const limit = (await sourceAdmin.maxMessageBytes(worker.consumes.topic)) ?? DEFAULT_MAX_MESSAGE;
+    const config = { 'retention.ms': RETENTION.unlimited, 'max.message.bytes': String(limit + DEAD_LETTER_ROOM) };
+    for (const name of names) {
+      if ((found.get(name) ?? null) !== null) continue;
+      if (!create) throw missingTopic(name, worker.cluster, false);
+      missing.push({ name, partitions: name === worker.deadLetterTopic ? deadLetterPartitions(worker, workers, known) : sourcePartitions * wanted, config });
+    }
+    await createAll(admin, missing);
+    const retryPartitions = found.get(worker.retryTopic)?.partitions ?? sourcePartitions * wanted;
+    const lanes = retryPartitions / sourcePartitions;
+    if (hasRetryTopic(worker) && (!Number.isInteger(lanes) || lanes < wanted)) {
+      throw new PipelineError(
+        'PH_RETRY_TOPIC_SHAPE',
+        `${worker.retryTopic} has ${retryPartitions} partitions, but ${sourcePartitions} source partitions with ${wanted} lanes need ${sourcePartitions * wanted}`,
+        { place: `worker ${worker.id}` },
+      );
+    }
+    shapes.set(worker.id, {
+      sourcePartitions,
+      lanes: hasRetryTopic(worker) ? lanes : 1,
+      deadLetterPartitions: found.get(worker.deadLetterTopic)?.partitions ?? deadLetterPartitions(worker, workers, known),
+    });
+  }
+  return shapes;
+}
+
+/** As many as the widest source of the plugin, so that a dead letter keeps its partition number. */
+function deadLetterPartitions(worker: ResolvedWorker, workers: readonly ResolvedWorker[], known: ReadonlyMap<string, number>): number {
+  return Math.max(
+    ...workers
+      .filter((other) => other.deadLetterTopic === worker.deadLetterTopic && other.consumes !== null)
+      .map((other) => known.get(`${other.consumes?.cluster}/${other.consumes?.topic}`) ?? 1),
+  );
+}
+
+async function createAll(admin: KafkaAdmin, specs: readonly TopicSpec[]): Promise<void> {
+  if (specs.length > 0) await admin.createTopics(specs);
+}
+
+function missingTopic(topic: string, cluster: string, external: boolean): PipelineError {
+  return new PipelineError('PH_TOPIC_MISSING', `topic ${topic} does not exist on cluster ${cluster}`, {
+    place: `topic ${topic}`,
+    ...(external && { hint: 'the topic belongs to someone else; start its owner first, or correct its name in plugins.<p>.topics' }),
+  });
+}

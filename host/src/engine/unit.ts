@@ -1,0 +1,196 @@
+import { isPipelineError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import type { KafkaAdmin, KafkaCluster, KafkaConsumer } from '../kafka/driver.ts';
+import type { HostLog } from '../observability/logger.ts';
+import type { ResolvedWorker } from '../plugins/topology.ts';
+import type { ClassifiedFailure } from './failure-class.ts';
+import { Intake, type Sink } from './intake.ts';
+import type { UnitState, UnitStatus } from './status.ts';
+import { hasRetryTopic, type WorkerTopics } from './topics.ts';
+
+/** Lag and delayed records are asked for on a timer, not by traffic. */
+const PROBE_INTERVAL = 2_000;
+/** On top of the worker's own timeout before a unit without progress counts as stalled. */
+const STALL_MARGIN = 30_000;
+
+/** A sink with the life of its unit. */
+export interface OwnedSink extends Sink {
+  readonly longestRunning: number;
+  close(): void;
+}
+
+export interface UnitOptions {
+  readonly id: string;
+  readonly worker: ResolvedWorker;
+  readonly topics: WorkerTopics;
+  /** The cluster that the worker consumes from. */
+  readonly cluster: KafkaCluster;
+  /** `retry`: the retry topic alone. */
+  readonly reads: 'source' | 'retry';
+  readonly byteBudget: number;
+  readonly log: HostLog;
+  readonly releaseFile: (uri: string) => Promise<void>;
+  readonly createSink: (unit: UnitHooks) => OwnedSink;
+}
+
+/** What a sink tells its unit. */
+export interface UnitHooks {
+  readonly intake: Intake;
+  readonly onPause: (failure: ClassifiedFailure | null) => void;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** One member of a worker's consumer group, from start to stop, with a truthful state. */
+export class Unit {
+  readonly id: string;
+  readonly worker: ResolvedWorker;
+  /** Rejects when the unit failed for good. */
+  readonly failed: Promise<never>;
+  readonly #options: UnitOptions;
+  readonly #intake: Intake;
+  readonly #sink: OwnedSink;
+  readonly #fail: (error: unknown) => void;
+  #consumer: KafkaConsumer | null = null;
+  #life: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
+  #failure: { readonly code: string; readonly reason: string } | null = null;
+  #pause: { readonly code: string; readonly reason: string } | null = null;
+  #probe: NodeJS.Timeout | null = null;
+  #lag: number | null = null;
+  #delayed: number | null = null;
+
+  constructor(options: UnitOptions) {
+    this.id = options.id;
+    this.worker = options.worker;
+    this.#options = options;
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => {});
+    this.failed = promise;
+    this.#fail = (error) => {
+      this.#failure = describe(error);
+      options.log.error({ error }, `unit ${options.id} failed`);
+      reject(error);
+    };
+    this.#intake = new Intake({
+      sourceTopic: options.reads === 'source' ? (options.worker.consumes?.topic ?? '') : '',
+      lanes: options.topics.lanes,
+      byteBudget: options.byteBudget,
+      log: options.log,
+      releaseFile: options.releaseFile,
+    });
+    this.#sink = options.createSink({
+      intake: this.#intake,
+      onPause: (failure) => {
+        this.#pause = failure;
+      },
+      onFatal: this.#fail,
+    });
+  }
+
+  /** Joins the group. Resolves when the member is connected; the first assignment follows. */
+  async start(): Promise<void> {
+    const { worker, cluster, topics, reads } = this.#options;
+    const source = worker.consumes?.topic ?? '';
+    const laned = reads === 'source' && hasRetryTopic(worker) && worker.consumes?.cluster === worker.cluster;
+    this.#consumer = await cluster.consume(
+      {
+        group: worker.group,
+        topics: [reads === 'source' ? source : worker.retryTopic],
+        ...(laned && { laneTopic: { source, topic: worker.retryTopic, lanes: topics.lanes } }),
+      },
+      {
+        onBatch: (batch) => this.#intake.receive(batch),
+        onAssigned: async (epoch, partitions) => {
+          try {
+            await this.#intake.assign(epoch, partitions);
+            this.#life = this.#life === 'starting' ? 'running' : this.#life;
+          } catch (error) {
+            this.#fail(error);
+          }
+        },
+        onRevoking: () => this.#intake.revoke(),
+        onLost: () => this.#intake.lose(),
+        onError: (error) => this.#onConsumerError(error),
+      },
+    );
+    this.#intake.attach(this.#sink, this.#consumer);
+    const admin = await cluster.admin();
+    this.#probe = setInterval(() => void this.#measure(admin), PROBE_INTERVAL);
+    this.#probe.unref();
+  }
+
+  #onConsumerError(error: Error): void {
+    if (this.#life === 'stopped') return;
+    const cause = isPipelineError(error) ? error : new UnavailableError('PH_KAFKA_UNREACHABLE', error.message, { cause: error });
+    this.#options.log.warn({ error: cause }, 'consumer lost its cluster and is rebuilt');
+    if (this.#life === 'running') this.#life = 'starting';
+  }
+
+  async #measure(admin: KafkaAdmin): Promise<void> {
+    try {
+      const ends = new Map<string, number>();
+      for (const topic of new Set(this.#intake.partitions.map((state) => state.topic))) {
+        for (const { partition, high } of await admin.offsets(topic)) ends.set(`${topic}/${partition}`, high);
+      }
+      let lag = 0;
+      let delayed = 0;
+      for (const state of this.#intake.partitions) {
+        const behind = Math.max(0, (ends.get(`${state.topic}/${state.partition}`) ?? 0) - state.committed);
+        if (state.lane === null) lag += behind;
+        else delayed += behind;
+      }
+      this.#lag = lag;
+      this.#delayed = delayed;
+    } catch {
+      this.#lag = null;
+      this.#delayed = null;
+    }
+  }
+
+  get #state(): UnitState {
+    if (this.#failure !== null) return { kind: 'failed', ...this.#failure };
+    if (this.#life !== 'running') return { kind: this.#life };
+    if (this.#pause !== null) return { kind: 'paused', ...this.#pause };
+    const open = this.#intake.open;
+    const limit = this.worker.settings.timeout + STALL_MARGIN;
+    if (open > 0 && Date.now() - this.#intake.lastSettled > limit && this.#sink.longestRunning > limit) {
+      return { kind: 'stalled', reason: `${open} records are open and none was settled for ${Math.round((Date.now() - this.#intake.lastSettled) / 1000)} s` };
+    }
+    return { kind: open > 0 ? 'working' : 'idle' };
+  }
+
+  status(): UnitStatus {
+    const { received, done, skipped, retried, dead } = this.#intake.tally;
+    let oldest: number | null = null;
+    for (const state of this.#intake.partitions) {
+      const since = state.oldestOpenSince();
+      if (since !== null && (oldest === null || since < oldest)) oldest = since;
+    }
+    return {
+      id: this.id,
+      plugin: this.worker.plugin.name,
+      worker: this.worker.name,
+      state: this.#state,
+      counts: { received, done, skipped, retried, dead },
+      open: this.#intake.open,
+      delayed: this.#delayed,
+      lag: this.#lag,
+      oldestOpen: oldest === null ? null : Date.now() - oldest,
+      partitions: this.#intake.partitions.length,
+    };
+  }
+
+  /** Pause, drain, commit, leave. */
+  async stop(): Promise<void> {
+    if (this.#life === 'stopped') return;
+    this.#life = 'draining';
+    if (this.#probe !== null) clearInterval(this.#probe);
+    await this.#consumer?.close();
+    this.#sink.close();
+    this.#intake.close();
+    this.#life = 'stopped';
+  }
+}
+
+function describe(error: unknown): { readonly code: string; readonly reason: string } {
+  const known: PipelineError | null = isPipelineError(error) ? error : null;
+  return { code: known?.code ?? 'PH_UNIT_FAILED', reason: error instanceof Error ? error.message : String(error) };
+}
