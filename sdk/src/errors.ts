@@ -113,6 +113,8 @@ export interface ErrorDetails {
   readonly place?: string;
   /** What to do; overrides the hint of the table. */
   readonly hint?: string;
+  /** The status of the HTTP answer that this failure is about. */
+  readonly httpStatus?: number;
   readonly cause?: unknown;
 }
 
@@ -132,6 +134,7 @@ export class PipelineError extends Error {
   readonly exitCode: ExitCode;
   readonly hint: string;
   readonly place: string | undefined;
+  readonly httpStatus: number | undefined;
 
   constructor(code: ErrorCode | (string & {}), message: string, details: ErrorDetails & { readonly kind?: ErrorKind } = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -142,6 +145,7 @@ export class PipelineError extends Error {
     this.exitCode = known?.exit ?? 1;
     this.hint = details.hint ?? known?.hint ?? '';
     this.place = details.place;
+    this.httpStatus = details.httpStatus;
   }
 }
 

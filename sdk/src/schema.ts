@@ -49,8 +49,10 @@ export function Nullable<S extends TSchema>(schema: S): TUnion<[S, TNull]> {
 }
 
 /** An object whose keys are not checked. Cheaper than a record: the host never walks into it. */
-export function OpenObject(): TUnsafe<Readonly<Record<string, unknown>>> {
-  return Type.Unsafe<Readonly<Record<string, unknown>>>(Type.Object({}, { additionalProperties: true }));
+export function OpenObject(
+  options: { readonly default?: Readonly<Record<string, unknown>>; readonly description?: string } = {},
+): TUnsafe<Readonly<Record<string, unknown>>> {
+  return Type.Unsafe<Readonly<Record<string, unknown>>>(Type.Object({}, { ...options, additionalProperties: true }));
 }
 
 /** A config value that must not be shown: hidden in `config explain`, logs and errors. */

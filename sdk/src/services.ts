@@ -141,4 +141,6 @@ export interface RecordInfo {
   readonly timestamp: number;
   /** Without the host's own `ph.` headers. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The original bytes, for what a schema does not keep: key order, digits, foreign fields. Not to be changed. */
+  readonly value: Uint8Array | null;
 }
