@@ -8,9 +8,16 @@ export interface TlsConfig {
 }
 
 export type SaslConfig =
-  | { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string }
+  | {
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+      readonly username: string;
+      readonly password: string;
+    }
   /** `token` is asked again for each new connection and before a session ends. */
-  | { readonly mechanism: 'oauthbearer'; readonly token: () => Promise<string> };
+  | {
+      readonly mechanism: 'oauthbearer';
+      readonly token: () => Promise<string>;
+    };
 
 /** How to reach one Kafka cluster. */
 export interface ClusterConfig {

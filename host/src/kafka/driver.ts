@@ -13,8 +13,6 @@
  *   `onRevoking`). If the member is thrown out while `onRevoking` runs, commits inside it answer `stale`.
  * - Batches of one partition come in offset order without gaps, but for `seek`.
  */
-import type { ClusterConfig } from './cluster-config.ts';
-
 export type { ClusterConfig, SaslConfig, TlsConfig } from './cluster-config.ts';
 
 export type RecordHeaders = Readonly<Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>>;

@@ -1,1 +1,3 @@
-export * from './driver.ts';
+export { connectCluster } from './cluster.ts';
+export type * from './driver.ts';
+export { murmur2, partitionOf } from './partitioner.ts';

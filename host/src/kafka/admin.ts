@@ -1,0 +1,154 @@
+import type { Admin } from 'kafkajs';
+import kafkajs from 'kafkajs';
+import { brokerErrorType, classify, type Where } from './classify.ts';
+import { openClient } from './client.ts';
+import type { ClusterConfig } from './cluster-config.ts';
+import type { CommittedOffset, KafkaAdmin, KafkaLog, PartitionOffsets, TopicDescription, TopicSpec } from './driver.ts';
+
+/** Opens the admin client; rejects with a PipelineError within about ten seconds where the cluster cannot be used. */
+export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<KafkaAdmin> {
+  const where: Where = { cluster: config.name, brokers: config.brokers };
+  const admin = openClient(config, log).admin();
+  const attempt = async <T>(place: string | undefined, call: () => Promise<T>): Promise<T> => {
+    try {
+      return await call();
+    } catch (error) {
+      throw classify(error, place === undefined ? where : { ...where, place });
+    }
+  };
+  await attempt(undefined, () => admin.connect());
+
+  const listTopics = () => attempt(undefined, () => admin.listTopics());
+  return {
+    clusterId: () => attempt(undefined, async () => (await admin.describeCluster()).clusterId),
+    listTopics,
+    describeTopics: (names) =>
+      attempt(undefined, async () => {
+        const all = new Set(await admin.listTopics());
+        return describe(admin, names, all);
+      }),
+    createTopics: (specs) =>
+      attempt(`topics ${specs.map(({ name }) => name).join(', ')}`, () => createTopics(admin, specs, config.replicationFactor ?? -1)),
+    deleteTopics: (names) => attempt(`topics ${names.join(', ')}`, () => admin.deleteTopics({ topics: [...names] })),
+    offsets: (topic) =>
+      attempt(`topic '${topic}'`, async () =>
+        (await admin.fetchTopicOffsets(topic))
+          .map(
+            ({ partition, low, high }): PartitionOffsets => ({
+              partition,
+              low: Number(low),
+              high: Number(high),
+            }),
+          )
+          .sort((a, b) => a.partition - b.partition),
+      ),
+    offsetsAt: (topic, timestamp) =>
+      attempt(`topic '${topic}'`, async () =>
+        (await admin.fetchTopicOffsetsByTimestamp(topic, timestamp))
+          .map(({ partition, offset }) => ({
+            partition,
+            offset: Number(offset),
+          }))
+          .sort((a, b) => a.partition - b.partition),
+      ),
+    committed: (group, topics) =>
+      attempt(`group '${group}'`, async () =>
+        (await admin.fetchOffsets({ groupId: group, topics: [...topics] })).flatMap(({ topic, partitions }) =>
+          partitions
+            .map(
+              ({ partition, offset, metadata }): CommittedOffset => ({
+                topic,
+                partition,
+                offset: Number(offset) < 0 ? null : Number(offset),
+                metadata: metadata === '' || metadata === null ? null : metadata,
+              }),
+            )
+            .sort((a, b) => a.partition - b.partition),
+        ),
+      ),
+    setOffsets: (group, topic, offsets) =>
+      attempt(`group '${group}' on topic '${topic}'`, () =>
+        admin.setOffsets({
+          groupId: group,
+          topic,
+          partitions: offsets.map(({ partition, offset }) => ({
+            partition,
+            offset: String(offset),
+          })),
+        }),
+      ),
+    maxMessageBytes: async (topic) => {
+      const limit = (await topicConfig(admin, topic))?.['max.message.bytes'];
+      return limit === undefined ? undefined : Number(limit);
+    },
+    close: () => admin.disconnect(),
+  };
+}
+
+async function describe(admin: Admin, names: readonly string[], all: ReadonlySet<string>): Promise<Map<string, TopicDescription | null>> {
+  const known = names.filter((name) => all.has(name));
+  const described = new Map<string, TopicDescription | null>(names.map((name) => [name, null]));
+  if (known.length === 0) return described;
+  const { topics } = await admin.fetchTopicMetadata({ topics: known });
+  for (const { name, partitions } of topics) {
+    const config = await topicConfig(admin, name);
+    described.set(name, {
+      partitions: partitions.length,
+      ...(config !== undefined && { config }),
+    });
+  }
+  return described;
+}
+
+/** Undefined where the broker does not tell: no right to ask, or no such request (Event Hubs). */
+async function topicConfig(admin: Admin, topic: string): Promise<Record<string, string> | undefined> {
+  try {
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
+    });
+    return Object.fromEntries((resources[0]?.configEntries ?? []).map(({ configName, configValue }) => [configName, configValue]));
+  } catch {
+    return undefined;
+  }
+}
+
+async function createTopics(
+  admin: Admin,
+  specs: readonly TopicSpec[],
+  replicationFactor: number,
+): Promise<{ created: string[]; existing: string[] }> {
+  const all = new Set(await admin.listTopics());
+  const created: string[] = [];
+  const existing: string[] = [];
+  for (const { name, partitions, config = {} } of specs) {
+    if (all.has(name)) {
+      existing.push(name);
+      continue;
+    }
+    const configEntries = Object.entries(config).map(([key, value]) => ({
+      name: key,
+      value,
+    }));
+    try {
+      const made = await admin.createTopics({
+        waitForLeaders: true,
+        timeout: 15_000,
+        topics: [
+          {
+            topic: name,
+            numPartitions: partitions,
+            replicationFactor,
+            configEntries,
+          },
+        ],
+      });
+      (made ? created : existing).push(name);
+    } catch (error) {
+      // Another process was faster.
+      if (brokerErrorType(error) !== 'TOPIC_ALREADY_EXISTS') throw error;
+      existing.push(name);
+    }
+  }
+  return { created, existing };
+}

@@ -1,0 +1,121 @@
+import { AuthError, errorMessage, isPipelineError, PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
+
+/** The fields by which kafkajs's errors tell what happened; every one may be missing. */
+interface ClientError {
+  readonly name?: string;
+  readonly message?: string;
+  /** Name of the broker's error code. */
+  readonly type?: string;
+  readonly code?: string | number;
+  readonly broker?: string;
+  readonly retriable?: boolean;
+  readonly cause?: unknown;
+}
+
+const TLS_CODES = new Set([
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_HAS_EXPIRED',
+  'CERT_UNTRUSTED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'EPROTO',
+]);
+
+const GONE_TYPES = new Set(['ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'FENCED_INSTANCE_ID', 'MEMBER_ID_REQUIRED']);
+const PRODUCER_TYPES = new Set([
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'UNKNOWN_PRODUCER_ID',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'DUPLICATE_SEQUENCE_NUMBER',
+]);
+const TOO_LARGE_TYPES = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_FETCH_SIZE']);
+const AUTHORIZATION = /^(?:TOPIC|GROUP|CLUSTER|TRANSACTIONAL_ID)_AUTHORIZATION_FAILED$/;
+
+/** The error and its causes, outermost first. */
+function chain(error: unknown): ClientError[] {
+  const found: ClientError[] = [];
+  for (let e = error; typeof e === 'object' && e !== null && found.length < 8; e = (e as ClientError).cause) found.push(e as ClientError);
+  return found;
+}
+
+/** The broker's error code, by name, wherever in the chain it stands. */
+export function brokerErrorType(error: unknown): string | undefined {
+  return chain(error).find(({ type }) => typeof type === 'string')?.type;
+}
+
+/** The broker no longer counts us as a member of this generation: what we hold is somebody else's. */
+export const isGone = (error: unknown): boolean => GONE_TYPES.has(brokerErrorType(error) ?? '');
+
+/** The producer's identity or sequence is refused: only a new identity helps. */
+export const isProducerRefused = (error: unknown): boolean => PRODUCER_TYPES.has(brokerErrorType(error) ?? '');
+
+/** One or more records of the batch exceed a limit. */
+export const isTooLarge = (error: unknown): boolean => TOO_LARGE_TYPES.has(brokerErrorType(error) ?? '');
+
+export const isConnectionClosed = (error: unknown): boolean => chain(error).some(({ name }) => name === 'KafkaJSConnectionClosedError');
+
+/** Where an error happened, for its text. */
+export interface Where {
+  readonly cluster: string;
+  readonly brokers: readonly string[];
+  /** Topic, group or both. */
+  readonly place?: string;
+}
+
+/** Any failure of the client as one of ours, with code, place and hint. Keeps a PipelineError as it is. */
+export function classify(error: unknown, where: Where): PipelineError {
+  if (isPipelineError(error)) return error as PipelineError;
+  const errors = chain(error);
+  const type = brokerErrorType(error);
+  const text = errorMessage(error);
+  const at = `cluster '${where.cluster}' (${where.brokers.join(', ')})`;
+  const details = {
+    cause: error,
+    ...(where.place === undefined ? {} : { place: where.place }),
+  };
+
+  if (errors.some(({ name }) => name === 'KafkaJSSASLAuthenticationError') || type === 'SASL_AUTHENTICATION_FAILED') {
+    return new AuthError('PH_KAFKA_AUTH', `${at} refused the credentials: ${text}`, details);
+  }
+  if (type === 'UNSUPPORTED_SASL_MECHANISM' || /SASL .* mechanism is not supported/i.test(text)) {
+    return new AuthError('PH_KAFKA_AUTH', `${at} does not offer this SASL mechanism: ${text}`, {
+      ...details,
+      hint: 'set kafka.sasl.mechanism to one that the broker has enabled',
+    });
+  }
+  if (type !== undefined && AUTHORIZATION.test(type)) {
+    return new AuthError(
+      'PH_KAFKA_ACL',
+      `${at} does not allow this${where.place === undefined ? '' : ` on ${where.place}`}: ${text}`,
+      details,
+    );
+  }
+  const tls = errors.find(({ code, message }) => TLS_CODES.has(String(code)) || /certificate|\bSSL\b|\bTLS\b/i.test(message ?? ''));
+  if (tls !== undefined) {
+    return new AuthError('PH_KAFKA_TLS', `no trusted connection to ${tls.broker ?? at}: ${tls.message ?? text}`, details);
+  }
+  if (isTooLarge(error)) return new PermanentError('PH_MESSAGE_TOO_LARGE', `${at} refused a record as too large: ${text}`, details);
+  if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || errors.some(({ name }) => name === 'KafkaJSTopicMetadataNotLoaded')) {
+    return new UnavailableError('PH_KAFKA_UNKNOWN_TOPIC', `${at} has no ${where.place ?? 'such topic'}`, details);
+  }
+  if (type === 'INVALID_TOPIC_EXCEPTION')
+    return new PermanentError('PH_KAFKA_REQUEST', `${at} refused ${where.place ?? 'the topic name'}: ${text}`, details);
+  const connection = errors.find(
+    ({ name, broker }) =>
+      name !== undefined && /Connection|Timeout|BrokerNotFound|NoBrokerAvailable|CoordinatorNotFound/.test(name) && broker !== undefined,
+  );
+  if (connection !== undefined || type === undefined) {
+    return new UnavailableError(
+      'PH_KAFKA_UNREACHABLE',
+      `${at} cannot be reached${connection === undefined ? '' : ` at ${connection.broker}`}: ${connection?.message ?? text}`,
+      details,
+    );
+  }
+  if (errors.some(({ retriable }) => retriable === true))
+    return new UnavailableError('PH_KAFKA_UNAVAILABLE', `${at} answered ${type}: ${text}`, details);
+  return new PermanentError('PH_KAFKA_REQUEST', `${at} refused the request with ${type}: ${text}`, details);
+}

@@ -1,0 +1,201 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Consumer } from 'kafkajs';
+import { lanesAssigner } from './assigner.ts';
+import { classify, type Where } from './classify.ts';
+import { openClient } from './client.ts';
+import type { ClusterConfig } from './cluster-config.ts';
+import type { CommitOffset, ConsumerHandlers, ConsumerOptions, KafkaConsumer, KafkaLog, TopicPartition } from './driver.ts';
+import { Member } from './member.ts';
+
+const REBUILD_MILLISECONDS = { first: 100, most: 10_000 } as const;
+
+interface Life {
+  readonly member: Member;
+  readonly consumer: Consumer;
+}
+
+/**
+ * A consumer that outlives its kafkajs consumers: each crash ends one life and a new one is built, for ever, with jittered
+ * back-off. kafkajs never restarts one itself, so there is never a live process with a dead consumer.
+ */
+export class GroupConsumer implements KafkaConsumer {
+  readonly #config: ClusterConfig;
+  readonly #options: ConsumerOptions;
+  readonly #handlers: ConsumerHandlers;
+  readonly #log: KafkaLog;
+  readonly #where: Where;
+  readonly #closed = new AbortController();
+  #life: Life | undefined;
+  #epoch = 0;
+  #failures = 0;
+  #closing: Promise<void> | undefined;
+  #rebuilding: Promise<void> | undefined;
+
+  private constructor(config: ClusterConfig, options: ConsumerOptions, handlers: ConsumerHandlers, log: KafkaLog) {
+    this.#config = config;
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#log = log;
+    this.#where = {
+      cluster: config.name,
+      brokers: config.brokers,
+      place: `group '${options.group}' on ${options.topics.join(', ')}`,
+    };
+  }
+
+  /** Connects and subscribes; no handler is called before the promise has resolved. */
+  static async open(config: ClusterConfig, options: ConsumerOptions, handlers: ConsumerHandlers, log: KafkaLog): Promise<GroupConsumer> {
+    const opened = new GroupConsumer(config, options, handlers, log);
+    const life = await opened.#connect();
+    setImmediate(() => opened.#run(life));
+    options.signal?.addEventListener('abort', () => void opened.close(), {
+      once: true,
+    });
+    if (options.signal?.aborted === true) await opened.close();
+    return opened;
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#steer(partitions, (consumer, topics) => consumer.pause(topics));
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#steer(partitions, (consumer, topics) => consumer.resume(topics));
+  }
+
+  seek({ topic, partition, offset }: TopicPartition & { readonly offset: number }): void {
+    const life = this.#life;
+    if (life?.member.assigned({ topic, partition }) === true) life.consumer.seek({ topic, partition, offset: String(offset) });
+  }
+
+  async commit(epoch: number, offsets: readonly CommitOffset[]): Promise<'committed' | 'stale'> {
+    const life = this.#life;
+    if (life === undefined) return 'stale';
+    try {
+      return await life.member.commit(epoch, offsets);
+    } catch (error) {
+      throw classify(error, this.#where);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#closed.abort();
+    await this.#rebuilding;
+    const life = this.#life;
+    if (life === undefined) return;
+    await life.member.close();
+    await life.consumer.disconnect().catch((error: unknown) => this.#log.debug('leaving the group failed', { error: String(error) }));
+    this.#life = undefined;
+  }
+
+  /** What is not assigned (any more) is left alone: the next assignment starts with everything resumed. */
+  #steer(
+    partitions: readonly TopicPartition[],
+    act: (consumer: Consumer, topics: { topic: string; partitions: number[] }[]) => void,
+  ): void {
+    const life = this.#life;
+    if (life === undefined) return;
+    const held = partitions.filter((partition) => life.member.assigned(partition));
+    if (held.length > 0)
+      act(
+        life.consumer,
+        held.map(({ topic, partition }) => ({
+          topic,
+          partitions: [partition],
+        })),
+      );
+  }
+
+  async #connect(): Promise<Life> {
+    const { group, topics, laneTopic, maxBytesPerPartition, maxBytes, maxWait, drainDeadline = 10_000 } = this.#options;
+    const sessionTimeout = this.#options.sessionTimeout ?? this.#config.sessionTimeout ?? 6_000;
+    const heartbeatInterval = Math.min(500, Math.floor(sessionTimeout / 6));
+    const member = new Member({
+      group,
+      handlers: this.#handlers,
+      log: this.#log,
+      heartbeatInterval,
+      drainDeadline,
+      nextEpoch: () => ++this.#epoch,
+      joined: () => {
+        this.#failures = 0;
+      },
+    });
+    const consumer = openClient(this.#config, this.#log).consumer({
+      groupId: group,
+      partitionAssigners: [lanesAssigner(laneTopic, member)],
+      // Few: kafkajs looks its coordinator up only when it joins, so with a dead one every retry just repeats records.
+      retry: { retries: 2, restartOnFailure: async () => false },
+      sessionTimeout,
+      rebalanceTimeout: Math.max(60_000, 2 * drainDeadline),
+      heartbeatInterval,
+      maxWaitTimeInMs: maxWait ?? 250,
+      minBytes: 1,
+      maxBytesPerPartition: maxBytesPerPartition ?? 262_144,
+      maxBytes: maxBytes ?? 2_097_152,
+      metadataMaxAge: 60_000,
+      allowAutoTopicCreation: false,
+    });
+    const life = { member, consumer };
+    consumer.on(consumer.events.CRASH, ({ payload }) => this.#crashed(life, payload.error));
+    try {
+      await consumer.connect();
+      // Always from the beginning: `latest` would skip what retention left (libraries lesson), start positions are commits.
+      await consumer.subscribe({
+        topics: [...new Set(laneTopic === undefined ? topics : [...topics, laneTopic.topic])],
+        fromBeginning: true,
+      });
+    } catch (error) {
+      await consumer.disconnect().catch(() => {});
+      throw classify(error, this.#where);
+    }
+    this.#life = life;
+    return life;
+  }
+
+  #run(life: Life): void {
+    if (this.#closed.signal.aborted) return;
+    // Batches are taken in the fetch hook; eachBatch never sees one.
+    life.consumer
+      .run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        eachBatch: async () => {},
+      })
+      .catch((error: unknown) => this.#crashed(life, error));
+  }
+
+  #crashed(life: Life, error: unknown): void {
+    if (this.#life !== life) return;
+    life.member.lose();
+    if (this.#closed.signal.aborted) return;
+    this.#life = undefined;
+    this.#handlers.onError(classify(error, this.#where));
+    this.#rebuilding = this.#rebuild().finally(() => {
+      this.#rebuilding = undefined;
+    });
+  }
+
+  async #rebuild(): Promise<void> {
+    const { signal } = this.#closed;
+    while (!signal.aborted) {
+      const backoff = Math.min(REBUILD_MILLISECONDS.most, REBUILD_MILLISECONDS.first * 2 ** this.#failures++);
+      await sleep(backoff * (0.5 + Math.random() / 2), undefined, {
+        signal,
+      }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        const life = await this.#connect();
+        this.#run(life);
+        return;
+      } catch (error) {
+        this.#handlers.onError(classify(error, this.#where));
+      }
+    }
+  }
+}

@@ -1,0 +1,299 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PipelineError } from '@pipeline-host/sdk';
+import { brokerErrorType, isGone } from './classify.ts';
+import type { AssignedPartition, CommitOffset, ConsumerHandlers, KafkaLog, RecordBatch, RecordHeaders, TopicPartition } from './driver.ts';
+import { type BatchInternals, type BrokerInternals, type GroupInternals, joinRetrier, type MembershipHooks } from './repairs.ts';
+
+/** One assignment of this member: from the broker's answer to the join until it is revoked or lost. */
+interface Assignment {
+  readonly epoch: number;
+  readonly group: GroupInternals;
+  /** Held apart from the group, which forgets them on the next join: a late commit must carry the generation it belongs to. */
+  readonly memberId: string;
+  readonly generationId: number;
+  readonly coordinator: () => Promise<BrokerInternals>;
+  readonly partitions: ReadonlyMap<string, ReadonlySet<number>>;
+  /** Batches are handed on. */
+  open: boolean;
+  /** Commits are possible. */
+  live: boolean;
+  revoking: Promise<void> | undefined;
+}
+
+export interface MemberOptions {
+  readonly group: string;
+  readonly handlers: ConsumerHandlers;
+  readonly log: KafkaLog;
+  readonly heartbeatInterval: number;
+  readonly drainDeadline: number;
+  readonly nextEpoch: () => number;
+  readonly joined: () => void;
+}
+
+/**
+ * One life of a group member, from connect to disconnect or crash: turns what kafkajs's group does into the port's
+ * callbacks in their promised order. It is the only writer of the assignment.
+ */
+export class Member implements MembershipHooks {
+  readonly #options: MemberOptions;
+  #assignment: Assignment | undefined;
+  #joining: Promise<void> | undefined;
+  #closing = false;
+
+  constructor(options: MemberOptions) {
+    this.#options = options;
+  }
+
+  /** Several fetchers can ask for it at once (one a broker); they share one join. */
+  joining(group: GroupInternals, join: () => Promise<void>): Promise<void> {
+    this.#joining ??= this.#rejoin(group, join).finally(() => {
+      this.#joining = undefined;
+    });
+    return this.#joining;
+  }
+
+  async leaving(_group: GroupInternals, leave: () => Promise<void>): Promise<void> {
+    this.lose();
+    await leave();
+  }
+
+  /** Hands each batch on as soon as it is decoded, past kafkajs's queue, which would hold all partitions for the slowest. */
+  async fetching(group: GroupInternals, _nodeId: string, fetch: () => Promise<BatchInternals[]>): Promise<BatchInternals[]> {
+    const assignment = this.#assignment;
+    if (assignment === undefined || !assignment.open) {
+      await sleep(50);
+      return [];
+    }
+    for (const batch of await fetch()) {
+      // Another fetcher may have rejoined meanwhile; what was fetched before belongs to nobody now.
+      if (this.#assignment !== assignment || !assignment.open) return [];
+      const { topic, partition } = batch;
+      if (group.seekOffset.has(topic, partition) || group.isPaused(topic, partition)) continue;
+      if (batch.isEmpty() && !batch.isEmptyDueToFiltering()) continue;
+      const lastOffset = batch.lastOffset();
+      group.resolveOffset({ topic, partition, offset: lastOffset });
+      this.#options.handlers.onBatch(recordBatch(batch, assignment.epoch, Number(lastOffset)));
+    }
+    return [];
+  }
+
+  assigned({ topic, partition }: TopicPartition): boolean {
+    return this.#assignment?.partitions.get(topic)?.has(partition) === true;
+  }
+
+  async commit(epoch: number, offsets: readonly CommitOffset[]): Promise<'committed' | 'stale'> {
+    const assignment = this.#assignment;
+    if (assignment === undefined || assignment.epoch !== epoch || !assignment.live) return 'stale';
+    const topics = new Map<string, { partition: number; offset: string; metadata: string | null }[]>();
+    for (const { topic, partition, offset, metadata } of offsets) {
+      if (!this.assigned({ topic, partition })) {
+        throw new PipelineError('PH_KAFKA_NOT_ASSIGNED', `commit of ${topic}/${partition}, which epoch ${epoch} does not hold`, {
+          place: this.#options.group,
+        });
+      }
+      const partitions = topics.get(topic) ?? [];
+      partitions.push({
+        partition,
+        offset: String(offset),
+        metadata: metadata ?? null,
+      });
+      topics.set(topic, partitions);
+    }
+    if (topics.size === 0) return 'committed';
+    try {
+      const coordinator = await assignment.coordinator();
+      await coordinator.offsetCommit({
+        groupId: this.#options.group,
+        memberId: assignment.memberId,
+        groupGenerationId: assignment.generationId,
+        topics: [...topics].map(([topic, partitions]) => ({
+          topic,
+          partitions,
+        })),
+      });
+      return 'committed';
+    } catch (error) {
+      if (isGone(error)) assignment.live = false;
+      if (isGone(error) || brokerErrorType(error) === 'REBALANCE_IN_PROGRESS') return 'stale';
+      throw error;
+    }
+  }
+
+  /** Ends the assignment with a chance to drain; nothing is joined after it. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#revoke();
+  }
+
+  /** Ends the assignment without a chance to drain, if one is held. */
+  lose(): void {
+    const assignment = this.#assignment;
+    if (assignment === undefined) return;
+    assignment.open = false;
+    assignment.live = false;
+    if (assignment.revoking !== undefined) return;
+    this.#assignment = undefined;
+    this.#options.handlers.onLost(assignment.epoch);
+  }
+
+  async #rejoin(group: GroupInternals, join: () => Promise<void>): Promise<void> {
+    try {
+      await this.#revoke();
+      if (this.#closing) throw new Error('the consumer is closing');
+      group.retrier = joinRetrier();
+      await join();
+      await this.#assign(group);
+    } catch (error) {
+      // kafkajs would go on fetching with half a membership; its crash, and our rebuild, is the recovery that always works.
+      throw Object.assign(error instanceof Error ? error : new Error(String(error)), { retriable: false });
+    }
+  }
+
+  async #assign(group: GroupInternals): Promise<void> {
+    const { memberId, generationId, offsetManager } = group;
+    if (memberId === null) throw new Error('joined the group without a member id');
+    // Pauses and seeks of kafkajs outlive a rebalance; the new assignment starts clean.
+    group.resume(group.paused());
+    group.seekOffset.clear();
+    const assigned = group.assigned().filter(({ partitions }) => partitions.length > 0);
+    const coordinator = () => offsetManager.getCoordinator();
+    const committed = await this.#committed(await coordinator(), assigned);
+    const assignment: Assignment = {
+      epoch: this.#options.nextEpoch(),
+      group,
+      memberId,
+      generationId,
+      coordinator,
+      partitions: new Map(assigned.map(({ topic, partitions }) => [topic, new Set(partitions)])),
+      open: false,
+      live: true,
+      revoking: undefined,
+    };
+    this.#assignment = assignment;
+    const heartbeats = this.#beat(assignment);
+    try {
+      await this.#options.handlers.onAssigned(assignment.epoch, committed);
+    } finally {
+      clearInterval(heartbeats);
+    }
+    if (this.#assignment !== assignment) return;
+    assignment.open = true;
+    this.#options.joined();
+  }
+
+  async #committed(
+    coordinator: BrokerInternals,
+    assigned: readonly {
+      readonly topic: string;
+      readonly partitions: readonly number[];
+    }[],
+  ): Promise<AssignedPartition[]> {
+    if (assigned.length === 0) return [];
+    const topics = assigned.map(({ topic, partitions }) => ({
+      topic,
+      partitions: partitions.map((partition) => ({ partition })),
+    }));
+    const { responses } = await coordinator.offsetFetch({
+      groupId: this.#options.group,
+      topics,
+    });
+    return responses.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, offset, metadata }) => ({
+        topic,
+        partition,
+        // Negative: never committed, or kafkajs's own mark for "out of range, start over".
+        committed: Number(offset) < 0 ? null : Number(offset),
+        metadata: metadata === '' ? null : metadata,
+      })),
+    );
+  }
+
+  #revoke(): Promise<void> {
+    const assignment = this.#assignment;
+    if (assignment === undefined) return Promise.resolve();
+    assignment.open = false;
+    assignment.revoking ??= this.#drain(assignment).finally(() => {
+      assignment.live = false;
+      if (this.#assignment === assignment) this.#assignment = undefined;
+    });
+    return assignment.revoking;
+  }
+
+  async #drain(assignment: Assignment): Promise<void> {
+    const { handlers, log, group, drainDeadline } = this.#options;
+    if (await this.#thrownOut(assignment)) {
+      assignment.live = false;
+      handlers.onLost(assignment.epoch);
+      return;
+    }
+    const heartbeats = this.#beat(assignment);
+    const expired = new AbortController();
+    try {
+      const deadline = sleep(drainDeadline, 'expired' as const, {
+        signal: expired.signal,
+        ref: true,
+      });
+      deadline.catch(() => {});
+      const outcome = await Promise.race([handlers.onRevoking(assignment.epoch), deadline]);
+      if (outcome === 'expired')
+        log.warn('drain deadline passed; what is still open will be repeated', {
+          group,
+          epoch: assignment.epoch,
+        });
+    } catch (error) {
+      log.error('draining failed; what is still open will be repeated', {
+        group,
+        epoch: assignment.epoch,
+        error: String(error),
+      });
+    } finally {
+      clearInterval(heartbeats);
+      expired.abort();
+    }
+  }
+
+  async #thrownOut(assignment: Assignment): Promise<boolean> {
+    if (!assignment.live) return true;
+    try {
+      await this.#heartbeat(assignment);
+      return false;
+    } catch (error) {
+      return isGone(error);
+    }
+  }
+
+  /** Keeps the session alive while kafkajs's own loop stands still; notices when the broker has thrown us out. */
+  #beat(assignment: Assignment): NodeJS.Timeout {
+    return setInterval(() => {
+      this.#heartbeat(assignment).catch((error: unknown) => {
+        if (isGone(error)) assignment.live = false;
+      });
+    }, this.#options.heartbeatInterval);
+  }
+
+  async #heartbeat({ coordinator, memberId, generationId }: Assignment): Promise<void> {
+    const broker = await coordinator();
+    await broker.heartbeat({
+      groupId: this.#options.group,
+      groupGenerationId: generationId,
+      memberId,
+    });
+  }
+}
+
+function recordBatch(batch: BatchInternals, epoch: number, lastOffset: number): RecordBatch {
+  return {
+    topic: batch.topic,
+    partition: batch.partition,
+    epoch,
+    highWatermark: Number(batch.highWatermark),
+    lastOffset,
+    records: batch.messages.map(({ offset, timestamp, key, value, headers }) => ({
+      offset: Number(offset),
+      timestamp: Number(timestamp),
+      key,
+      value,
+      headers: headers as RecordHeaders,
+    })),
+  };
+}

@@ -1,0 +1,122 @@
+import { classify, type Where } from './classify.ts';
+import { openClient } from './client.ts';
+import type { ClusterConfig } from './cluster-config.ts';
+import type { KafkaAdmin, KafkaLog, LocatedRecord, ReadOptions } from './driver.ts';
+import type { ClusterInternals, MessageInternals } from './repairs.ts';
+
+interface FetchedPartition {
+  readonly partition: number;
+  readonly messages: readonly (MessageInternals & {
+    readonly isControlRecord: boolean;
+  })[];
+}
+
+/**
+ * Every visible record of a range of offsets, without a group. A partition ends where `to` is reached, or where the
+ * broker has nothing more to give before it.
+ */
+export async function readRange(
+  config: ClusterConfig,
+  admin: KafkaAdmin,
+  { topic, from, to }: ReadOptions,
+  log: KafkaLog,
+): Promise<LocatedRecord[]> {
+  const where: Where = {
+    cluster: config.name,
+    brokers: config.brokers,
+    place: `topic '${topic}'`,
+  };
+  const ranges = (await admin.offsets(topic)).map(({ partition, low, high }) => ({
+    partition,
+    next: Math.max(low, from?.get(partition) ?? low),
+    end: Math.min(high, to?.get(partition) ?? high),
+  }));
+  const { cluster, close } = await openBare(config, log);
+  try {
+    await cluster.addMultipleTargetTopics([topic]);
+    const records: LocatedRecord[] = [];
+    for (const range of ranges) records.push(...(await readPartition(cluster, topic, range)));
+    return records;
+  } catch (error) {
+    throw classify(error, where);
+  } finally {
+    await close();
+  }
+}
+
+/** kafkajs gives fetches to consumers only; its consumer's cluster, taken through the assigner, fetches without a group. */
+async function openBare(config: ClusterConfig, log: KafkaLog): Promise<{ cluster: ClusterInternals; close: () => Promise<void> }> {
+  let cluster: ClusterInternals | undefined;
+  const consumer = openClient(config, log).consumer({
+    groupId: 'none',
+    allowAutoTopicCreation: false,
+    partitionAssigners: [
+      (given: { readonly cluster: unknown }) => {
+        cluster = given.cluster as ClusterInternals;
+        return {
+          name: 'none',
+          version: 0,
+          assign: async () => [],
+          protocol: () => ({ name: 'none', metadata: Buffer.alloc(0) }),
+        };
+      },
+    ],
+  });
+  await consumer.connect();
+  return {
+    cluster: cluster as ClusterInternals,
+    close: () => consumer.disconnect(),
+  };
+}
+
+async function readPartition(
+  cluster: ClusterInternals,
+  topic: string,
+  range: {
+    readonly partition: number;
+    readonly next: number;
+    readonly end: number;
+  },
+): Promise<LocatedRecord[]> {
+  const { partition, end } = range;
+  const records: LocatedRecord[] = [];
+  let { next } = range;
+  for (let empty = 0; next < end && empty < 3; ) {
+    const leader = cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition)?.leader;
+    if (leader === undefined) break;
+    const broker = await cluster.findBroker({ nodeId: leader });
+    const { responses } = await broker.fetch({
+      maxWaitTime: 500,
+      minBytes: 1,
+      maxBytes: 8_388_608,
+      isolationLevel: 1,
+      topics: [
+        {
+          topic,
+          partitions: [{ partition, fetchOffset: String(next), maxBytes: 4_194_304 }],
+        },
+      ],
+    });
+    const messages = (responses[0]?.partitions[0] as FetchedPartition | undefined)?.messages ?? [];
+    const before = next;
+    for (const { offset: text, timestamp, key, value, headers, isControlRecord } of messages) {
+      const offset = Number(text);
+      if (offset < next || offset >= end) continue;
+      next = offset + 1;
+      if (!isControlRecord)
+        records.push({
+          topic,
+          partition,
+          offset,
+          timestamp: Number(timestamp),
+          key,
+          value,
+          headers,
+        });
+    }
+    const last = messages.at(-1);
+    if (last !== undefined && Number(last.offset) >= end) break;
+    empty = next === before ? empty + 1 : 0;
+  }
+  return records;
+}

@@ -1,0 +1,217 @@
+import { createRequire } from 'node:module';
+import { PipelineError } from '@pipeline-host/sdk';
+
+/**
+ * What kafkajs lacks, mended in place. Its last release is 2.2.4 and it is pinned exactly, so its insides stand still;
+ * with any other version we refuse to start rather than run on a guess.
+ *
+ * 1. `RequestQueue.scheduleCheckPendingRequests` re-arms a 1 ms timer for each idle connection, for ever
+ *    (tulios/kafkajs#1704, #1556): 4.6 % of a core for an idle consumer, 0.5 % with the repair.
+ * 2. `ConsumerGroup.joinAndSync`, `leave` and `fetch` get an awaited hook: kafkajs has no onPartitionsRevoked (#28, #916).
+ *    Without it each planned rebalance repeats what was in flight.
+ */
+const PINNED = '2.2.4';
+
+/** The part of kafkajs's `Cluster` that we use. */
+export interface ClusterInternals {
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  isConnected(): boolean;
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
+  refreshMetadata(): Promise<void>;
+  refreshMetadataIfNecessary(): Promise<void>;
+  findTopicPartitionMetadata(topic: string): { readonly partitionId: number; readonly leader: number }[];
+  findBroker(options: { readonly nodeId: number | string }): Promise<BrokerInternals>;
+}
+
+export interface FetchRequest {
+  readonly maxWaitTime: number;
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly isolationLevel: number;
+  readonly topics: readonly {
+    readonly topic: string;
+    readonly partitions: readonly {
+      readonly partition: number;
+      readonly fetchOffset: string;
+      readonly maxBytes: number;
+    }[];
+  }[];
+}
+
+type Lookup = (apiKey: number, definition: unknown) => (parameters: unknown) => ProtocolRequest;
+
+export interface ProtocolRequest {
+  readonly request: {
+    readonly apiVersion: number;
+    readonly encode: () => Promise<unknown>;
+  };
+  readonly response: {
+    readonly decode: (raw: Buffer) => Promise<unknown>;
+    readonly parse: (decoded: unknown) => Promise<unknown>;
+  };
+}
+
+/** The part of kafkajs's `Broker` that we use. */
+export interface BrokerInternals {
+  lookupRequest: Lookup;
+  fetch(request: FetchRequest): Promise<{
+    readonly responses: readonly {
+      readonly topicName: string;
+      readonly partitions: readonly unknown[];
+    }[];
+  }>;
+  heartbeat(member: { readonly groupId: string; readonly groupGenerationId: number; readonly memberId: string }): Promise<unknown>;
+  offsetCommit(request: unknown): Promise<unknown>;
+  offsetFetch(request: {
+    readonly groupId: string;
+    readonly topics: readonly {
+      readonly topic: string;
+      readonly partitions: readonly { readonly partition: number }[];
+    }[];
+  }): Promise<{
+    readonly responses: readonly {
+      readonly topic: string;
+      readonly partitions: readonly {
+        readonly partition: number;
+        readonly offset: string;
+        readonly metadata: string | null;
+      }[];
+    }[];
+  }>;
+}
+
+/** What kafkajs's `Batch` gives after a fetch. */
+export interface BatchInternals {
+  readonly topic: string;
+  readonly partition: number;
+  readonly highWatermark: string;
+  readonly messages: readonly MessageInternals[];
+  isEmpty(): boolean;
+  isEmptyDueToFiltering(): boolean;
+  lastOffset(): string;
+}
+
+export interface MessageInternals {
+  readonly offset: string;
+  readonly timestamp: string;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Record<string, Buffer | string | (Buffer | string)[] | undefined>;
+}
+
+interface Seeks {
+  has(topic: string, partition: number): boolean;
+  clear(): void;
+}
+
+/** The part of kafkajs's `ConsumerGroup` that we use. */
+export interface GroupInternals {
+  readonly groupId: string;
+  readonly memberId: string | null;
+  readonly generationId: number;
+  readonly cluster: ClusterInternals;
+  readonly coordinator: BrokerInternals | null;
+  readonly offsetManager: { getCoordinator(): Promise<BrokerInternals> };
+  readonly assigners: readonly object[];
+  readonly seekOffset: Seeks;
+  retrier: unknown;
+  assigned(): {
+    readonly topic: string;
+    readonly partitions: readonly number[];
+  }[];
+  paused(): { readonly topic: string; readonly partitions: number[] }[];
+  isPaused(topic: string, partition: number): boolean;
+  resume(
+    topics: readonly {
+      readonly topic: string;
+      readonly partitions: number[];
+    }[],
+  ): void;
+  resolveOffset(position: { readonly topic: string; readonly partition: number; readonly offset: string }): void;
+}
+
+/** What a consumer hooks into; carried by its partition assigner under {@link HOOKS}, the one object of ours that the group holds. */
+export interface MembershipHooks {
+  joining(group: GroupInternals, join: () => Promise<void>): Promise<void>;
+  leaving(group: GroupInternals, leave: () => Promise<void>): Promise<void>;
+  /** Returns what kafkajs's own worker queue shall handle: nothing, since batches are handed off here. */
+  fetching(group: GroupInternals, nodeId: string, fetch: () => Promise<BatchInternals[]>): Promise<BatchInternals[]>;
+}
+
+export const HOOKS = Symbol('pipeline-host.kafka.hooks');
+
+type Retry = (options: { readonly retries: number; readonly initialRetryTime: number; readonly maxRetryTime: number }) => unknown;
+
+const internals = createRequire(import.meta.url);
+const createRetry = internals('kafkajs/src/retry') as Retry;
+
+/** More tries for joining than for anything else a consumer does: a busy group answers REBALANCE_IN_PROGRESS many times in a row. */
+export const joinRetrier = (): unknown => createRetry({ retries: 30, initialRetryTime: 100, maxRetryTime: 1000 });
+
+interface RequestQueuePrototype {
+  scheduleCheckPendingRequests(this: {
+    pending: unknown[];
+    throttledUntil: number;
+    throttleCheckTimeoutId: unknown;
+  }): void;
+}
+
+interface GroupPrototype {
+  joinAndSync(this: GroupInternals): Promise<void>;
+  leave(this: GroupInternals): Promise<void>;
+  fetch(this: GroupInternals, nodeId: string): Promise<BatchInternals[]>;
+}
+
+function hooksOf(group: GroupInternals): MembershipHooks | undefined {
+  for (const assigner of group.assigners) {
+    if (HOOKS in assigner) return assigner[HOOKS] as MembershipHooks;
+  }
+  return undefined;
+}
+
+function refuse(found: string): never {
+  throw new PipelineError('PH_KAFKA_REPAIR', `kafkajs ${found} is installed, but its repairs are made for ${PINNED}`, {
+    hint: `install exactly kafkajs@${PINNED}: npm install kafkajs@${PINNED} --save-exact`,
+  });
+}
+
+let applied = false;
+
+/** Applies the repairs once. Throws PH_KAFKA_REPAIR where kafkajs is not the pinned version. */
+export function repairKafkajs(): void {
+  if (applied) return;
+  const { version } = internals('kafkajs/package.json') as { version: string };
+  if (version !== PINNED) refuse(version);
+  const queue = (
+    internals('kafkajs/src/network/requestQueue') as {
+      prototype: RequestQueuePrototype;
+    }
+  ).prototype;
+  const group = (
+    internals('kafkajs/src/consumer/consumerGroup') as {
+      prototype: GroupPrototype;
+    }
+  ).prototype;
+  const { scheduleCheckPendingRequests } = queue;
+  const { joinAndSync, leave, fetch } = group;
+  if ([scheduleCheckPendingRequests, joinAndSync, leave, fetch].some((method) => typeof method !== 'function'))
+    refuse(`${version} with other insides`);
+
+  queue.scheduleCheckPendingRequests = function () {
+    if (this.pending.length > 0) scheduleCheckPendingRequests.call(this);
+  };
+  group.joinAndSync = function () {
+    const hooks = hooksOf(this);
+    return hooks === undefined ? joinAndSync.call(this) : hooks.joining(this, () => joinAndSync.call(this));
+  };
+  group.leave = function () {
+    const hooks = hooksOf(this);
+    return hooks === undefined ? leave.call(this) : hooks.leaving(this, () => leave.call(this));
+  };
+  group.fetch = function (nodeId) {
+    const hooks = hooksOf(this);
+    return hooks === undefined ? fetch.call(this, nodeId) : hooks.fetching(this, nodeId, () => fetch.call(this, nodeId));
+  };
+  applied = true;
+}
