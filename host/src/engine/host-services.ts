@@ -6,7 +6,7 @@ import { createHttp } from '../http/http-service.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
 import type { LoadedPlugin } from '../plugins/topology.ts';
-import { type ObjectStore, openStore } from '../storage/object-store.ts';
+import { type ObjectStore, openStore } from '../storage/index.ts';
 import { createObjects } from '../storage/plugin-objects.ts';
 import { openStaging, type StagingArea } from '../storage/staging.ts';
 import { HOST_VERSION } from '../version.ts';
@@ -43,7 +43,7 @@ export function storageUris(config: HostConfig): { readonly tables: string; read
 export async function openHostServices(config: HostConfig, log: HostLog, metrics: HostMetrics): Promise<HostServices> {
   const uris = storageUris(config);
   const staging = await openStaging(uris.staging);
-  await staging.sweep({ parts: STALE_PART });
+  await staging.sweep({ unfinishedOlderThan: STALE_PART });
   const http = createHttp({ staging, log, userAgent: `pipeline-host/${HOST_VERSION}` });
   const files = openStore(uris.files);
   const plugins = new Map<string, Promise<PluginServices>>();

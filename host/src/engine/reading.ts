@@ -61,13 +61,15 @@ function compileObject(properties: Readonly<Record<string, TSchema>>): Reader | 
     if (typeof value !== 'object' || value === null) return value;
     const object = value as Record<string, unknown>;
     for (const { name, read, fallback } of fields) {
-      const before = object[name];
+      let before = object[name];
       if (before === undefined) {
-        if (fallback !== undefined) object[name] = typeof fallback === 'object' ? structuredClone(fallback) : fallback;
-      } else if (read !== null) {
-        const after = read(before);
-        if (after !== before) object[name] = after;
+        if (fallback === undefined) continue;
+        before = typeof fallback === 'object' ? structuredClone(fallback) : fallback;
+        object[name] = before;
       }
+      if (read === null) continue;
+      const after = read(before);
+      if (after !== before) object[name] = after;
     }
     return object;
   };

@@ -27,6 +27,7 @@ export function recordInfo(topic: string, partition: number, record: KafkaRecord
     key: record.key === null ? null : record.key.toString('utf8'),
     timestamp: record.timestamp,
     headers: authorHeaders(record.headers),
+    value: record.value,
   };
 }
 
