@@ -13,13 +13,13 @@ export type Credential = 'ours' | 'link';
 export function statusFailure(status: number, headers: Headers, place: string, credential: Credential): PipelineError {
   const message = `${place} answered ${status}`;
   const after = parseRetryAfter(headers['retry-after']);
-  const details = { place, ...(after !== undefined && { retryAfter: after }) };
+  const details = { place, httpStatus: status, ...(after !== undefined && { retryAfter: after }) };
   if (status === 401) {
-    return credential === 'ours' ? new AuthError('PH_HTTP_UNAUTHORIZED', message, { place }) : new TransientError('PH_HTTP_LINK_UNAUTHORIZED', message, details);
+    return credential === 'ours' ? new AuthError('PH_HTTP_UNAUTHORIZED', message, { place, httpStatus: status }) : new TransientError('PH_HTTP_LINK_UNAUTHORIZED', message, details);
   }
   if (status === 429) return new TransientError('PH_HTTP_THROTTLED', message, details);
   if (status === 408 || status >= 500) return new TransientError('PH_HTTP_SERVER_ERROR', message, details);
-  if (status >= 400) return new PermanentError('PH_HTTP_CLIENT_ERROR', message, { place });
+  if (status >= 400) return new PermanentError('PH_HTTP_CLIENT_ERROR', message, { place, httpStatus: status });
   return new TransientError('PH_HTTP_STATUS_UNEXPECTED', message, details);
 }
 

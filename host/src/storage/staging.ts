@@ -14,7 +14,7 @@ export interface StagingFile {
   write(chunks: readonly Uint8Array[]): Promise<void>;
   /** Reads back what was written, fewer bytes at the end. */
   read(position: number, length: number): Promise<Uint8Array>;
-  /** Brings it to the disk and gives it its name. After it the file is there in whole, also after a loss of power. */
+  /** Syncs the content to the disk, then gives the file its name. A loss of power may take the name back, never the content behind it. */
   finish(): Promise<{ readonly uri: string }>;
   /** Throws it away. May be called at any time and again. */
   discard(): Promise<void>;
