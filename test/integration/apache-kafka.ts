@@ -1,0 +1,235 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * Real Apache Kafka for tests: Maven fetches the jars once into `.cache/apache-kafka` (45 jars, 43 MB), java runs one or
+ * more KRaft nodes on free loopback ports. Run as a program with `fetch` it only fills the cache.
+ */
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const CACHE = path.join(ROOT, '.cache', 'apache-kafka');
+const LIBS = path.join(CACHE, 'libs');
+const POM = path.join(ROOT, 'test', 'integration', 'apache-kafka', 'pom.xml');
+const JVM = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
+
+export interface ApacheKafka {
+  readonly brokers: readonly string[];
+  /** SIGKILL of one node, 1 being the first. */
+  kill(node?: number): Promise<void>;
+  /** Starts a killed node again on its data and port. */
+  up(node?: number): Promise<void>;
+  /** SIGKILL of all nodes; their data is removed. */
+  stop(): Promise<void>;
+}
+
+/** Why Apache Kafka cannot run here, or undefined. */
+export function apacheKafkaMissing(): string | undefined {
+  if (spawnSync('java', ['-version']).status !== 0) return 'java is not installed';
+  if (existsSync(path.join(CACHE, 'complete'))) return undefined;
+  if (spawnSync('mvn', ['-v']).status !== 0) return 'mvn is not installed';
+  try {
+    fetchApacheKafka();
+    return undefined;
+  } catch (error) {
+    return String(error);
+  }
+}
+
+function fetchApacheKafka(): void {
+  if (existsSync(path.join(CACHE, 'complete'))) return;
+  rmSync(LIBS, { recursive: true, force: true });
+  mkdirSync(CACHE, { recursive: true });
+  const { status, stdout } = spawnSync(
+    'mvn',
+    ['-q', '-B', '-f', POM, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${LIBS}`],
+    { encoding: 'utf8' },
+  );
+  if (status !== 0) throw new Error(`mvn could not fetch Apache Kafka: ${stdout.slice(-500)}`);
+  writeFileSync(path.join(CACHE, 'complete'), `${readdirSync(LIBS).length} jars\n`);
+}
+
+/** Held open together, so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = net.createServer();
+      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** One ApiVersions round trip: the port opens before the broker answers. */
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    let received = Buffer.alloc(0);
+    const end = (ready: boolean): void => {
+      socket.destroy();
+      resolve(ready);
+    };
+    socket.setTimeout(1000, () => end(false)).on('error', () => end(false));
+    socket.on('close', () => end(false));
+    socket.on('connect', () => socket.write(Buffer.from('0000000f001200000000000100057265616479', 'hex')));
+    socket.on('data', (data) => {
+      received = Buffer.concat([received, data]);
+      if (received.length >= 10) end(received.readInt32BE(4) === 1 && received.readInt16BE(8) === 0);
+    });
+  });
+}
+
+interface Node {
+  readonly id: number;
+  readonly port: number;
+  readonly controllerPort: number;
+  readonly home: string;
+  child: ChildProcess | undefined;
+}
+
+function serverProperties(node: Node, nodes: readonly Node[], extra: Readonly<Record<string, string>>): string {
+  const factor = Math.min(nodes.length, 3);
+  const inSync = nodes.length > 2 ? 2 : 1;
+  const properties: Record<string, string | number> = {
+    'process.roles': 'broker,controller',
+    'node.id': node.id,
+    'controller.quorum.voters': nodes.map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`).join(),
+    listeners: `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${node.port}`,
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'log.dirs': path.join(node.home, 'data'),
+    'default.replication.factor': factor,
+    'min.insync.replicas': inSync,
+    'offsets.topic.replication.factor': factor,
+    'offsets.topic.num.partitions': 3,
+    'transaction.state.log.replication.factor': factor,
+    'transaction.state.log.min.isr': inSync,
+    'transaction.state.log.num.partitions': 3,
+    'share.coordinator.state.topic.replication.factor': factor,
+    'share.coordinator.state.topic.min.isr': inSync,
+    'group.initial.rebalance.delay.ms': 0,
+    'group.min.session.timeout.ms': 1000,
+    'auto.create.topics.enable': 'false',
+    'num.network.threads': 2,
+    'num.io.threads': 2,
+    'broker.session.timeout.ms': 3000,
+    'broker.heartbeat.interval.ms': 500,
+    ...extra,
+  };
+  return Object.entries(properties)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join('');
+}
+
+function launch(node: Node): void {
+  const log = openSync(path.join(node.home, 'kafka.log'), 'a');
+  node.child = spawn('java', ['-Xmx512m', ...JVM, '-cp', `${LIBS}/*`, 'kafka.Kafka', path.join(node.home, 'server.properties')], {
+    stdio: ['ignore', log, log],
+    cwd: node.home,
+  });
+  closeSync(log);
+}
+
+async function ready(node: Node): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await answers(node.port))) {
+    const log = () => readFileSync(path.join(node.home, 'kafka.log'), 'utf8').slice(-2000);
+    if (node.child?.exitCode !== null) throw new Error(`Apache Kafka node ${node.id} ended: ${log()}`);
+    if (Date.now() > deadline) throw new Error(`Apache Kafka node ${node.id} does not answer: ${log()}`);
+    await sleep(50);
+  }
+}
+
+async function kill(node: Node): Promise<void> {
+  const { child } = node;
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}
+
+function format(node: Node, clusterId: string): void {
+  const properties = path.join(node.home, 'server.properties');
+  const { status, stdout, stderr } = spawnSync(
+    'java',
+    [...JVM, '-cp', `${LIBS}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties],
+    { encoding: 'utf8' },
+  );
+  if (status !== 0) throw new Error(`formatting Apache Kafka's data failed: ${stdout}${stderr}`);
+}
+
+/** Fresh nodes, ready to use. Dies with this process only if `stop` is called: call it. */
+export async function startApacheKafka({
+  nodes: count = 1,
+  properties = {},
+}: {
+  nodes?: number;
+  properties?: Readonly<Record<string, string>>;
+} = {}): Promise<ApacheKafka> {
+  fetchApacheKafka();
+  const run = mkdtempSync(path.join(os.tmpdir(), 'apache-kafka-'));
+  const ports = await freePorts(2 * count);
+  const nodes = Array.from(
+    { length: count },
+    (_, i): Node => ({
+      id: i + 1,
+      port: ports[2 * i] as number,
+      controllerPort: ports[2 * i + 1] as number,
+      home: path.join(run, String(i + 1)),
+      child: undefined,
+    }),
+  );
+  const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A');
+  for (const node of nodes) {
+    mkdirSync(node.home, { recursive: true });
+    writeFileSync(path.join(node.home, 'server.properties'), serverProperties(node, nodes, properties));
+    format(node, clusterId);
+  }
+  const node = (id: number): Node => nodes[id - 1] as Node;
+  const stop = async (): Promise<void> => {
+    process.off('exit', killAll);
+    await Promise.all(nodes.map(kill));
+    rmSync(run, { recursive: true, force: true });
+  };
+  const killAll = (): void => {
+    for (const { child } of nodes) child?.kill('SIGKILL');
+  };
+  process.on('exit', killAll);
+  for (const one of nodes) launch(one);
+  try {
+    await Promise.all(nodes.map(ready));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    brokers: nodes.map(({ port }) => `127.0.0.1:${port}`),
+    kill: (id = 1) => kill(node(id)),
+    up: async (id = 1) => {
+      launch(node(id));
+      await ready(node(id));
+    },
+    stop,
+  };
+}
+
+if (process.argv[1] !== undefined && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const why = apacheKafkaMissing();
+  if (why !== undefined) {
+    console.error(`APACHE KAFKA CANNOT BE HAD HERE: ${why}`);
+    process.exitCode = 3;
+  } else if (process.argv[2] === 'start') {
+    const kafka = await startApacheKafka();
+    console.log(`KAFKA_BROKERS=${kafka.brokers.join()}`);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void kafka.stop());
+  }
+}

@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { openEmbeddedBroker } from '../../host/src/embedded/index.ts';
+import { apacheKafkaMissing, startApacheKafka } from './apache-kafka.ts';
+
+/** A broker under test. Which one is chosen by the environment, so that every suite runs on all. */
+export interface TestBroker {
+  readonly kind: 'embedded' | 'apache' | 'external';
+  readonly brokers: readonly string[];
+  /** Fault hooks of the embedded broker; undefined on the others. */
+  readonly faults: EmbeddedBroker['faults'] | undefined;
+  /** Ends it at once: SIGKILL where it is a process of its own. Not on a user's cluster. */
+  kill(): Promise<void>;
+  /** Starts it again on its data and address. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+type EmbeddedBroker = Awaited<ReturnType<typeof openEmbeddedBroker>>;
+
+export type BrokerKind = TestBroker['kind'];
+
+/** What `PH_TEST_BROKER` and `KAFKA_BROKERS` ask for; embedded by default. */
+export function brokerKind(): BrokerKind {
+  if (process.env['KAFKA_BROKERS']) return 'external';
+  return process.env['PH_TEST_BROKER'] === 'apache' ? 'apache' : 'embedded';
+}
+
+/** Why the suite must be skipped, or false: for `{ skip: brokerMissing() }`. Says it loudly, once. */
+export function brokerMissing(): string | false {
+  if (brokerKind() !== 'apache') return false;
+  const why = apacheKafkaMissing();
+  if (why === undefined) return false;
+  console.error(`\n*** SKIPPED ON APACHE KAFKA, NOT PROVEN THERE: ${why} ***\n`);
+  return why;
+}
+
+/** A fresh broker for the test or suite; ended and removed after it. */
+export async function withBroker(t: { after(fn: () => Promise<void>): void }): Promise<TestBroker> {
+  const broker = await open(brokerKind());
+  t.after(() => broker.close());
+  return broker;
+}
+
+function open(kind: BrokerKind): Promise<TestBroker> {
+  if (kind === 'external') return openExternal();
+  return kind === 'apache' ? openApache() : openEmbedded();
+}
+
+async function openExternal(): Promise<TestBroker> {
+  const refuse = async (): Promise<void> => {
+    throw new Error("tests do not stop a user's cluster: guard with kind !== 'external'");
+  };
+  return {
+    kind: 'external',
+    brokers: (process.env['KAFKA_BROKERS'] ?? '').split(','),
+    faults: undefined,
+    kill: refuse,
+    restart: refuse,
+    close: async () => {},
+  };
+}
+
+async function openApache(): Promise<TestBroker> {
+  const kafka = await startApacheKafka();
+  return {
+    kind: 'apache',
+    brokers: kafka.brokers,
+    faults: undefined,
+    kill: () => kafka.kill(),
+    restart: () => kafka.up(),
+    close: () => kafka.stop(),
+  };
+}
+
+async function openEmbedded(): Promise<TestBroker> {
+  const { openEmbeddedBroker: openBroker } = await import('../../host/src/embedded/index.ts');
+  const dataDir = mkdtempSync(path.join(os.tmpdir(), 'embedded-broker-'));
+  let broker = await openBroker({ dataDir });
+  let running = true;
+  const { address } = broker;
+  const kill = async (): Promise<void> => {
+    if (running) await broker.close();
+    running = false;
+  };
+  return {
+    kind: 'embedded',
+    brokers: [address],
+    get faults() {
+      return broker.faults;
+    },
+    kill,
+    restart: async () => {
+      broker = await openBroker({ dataDir, port: Number(address.split(':').at(-1)) });
+      running = true;
+    },
+    close: async () => {
+      await kill();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
