@@ -1,0 +1,62 @@
+import { defineWorker, done, isPipelineError, type Objects, output, type Staging } from '@pipeline-host/sdk';
+import { withMediaId } from '../blob-path.ts';
+import { XactConfig } from '../config.ts';
+import { completedResult, failedResult } from '../results.ts';
+import type { CachedDownload } from '../schemas/cached-download.ts';
+import type { DownloadTask } from '../schemas/download-task.ts';
+import { attachmentOf } from '../schemas/fields.ts';
+import { downloadsCached, downloadsPending, downloadsResults } from '../topics.ts';
+
+/** Stores a staged file under its blob path. The file is released with the record; where it is gone, the work is found done or done again. */
+export const uploader = defineWorker({
+  consumes: downloadsCached,
+  produces: [downloadsResults, downloadsPending],
+  config: XactConfig,
+  concurrency: 20,
+  timeout: '15m',
+  handle: async (cached, { objects, staging }) => {
+    const path = (await storeStaged(cached, objects, staging)) ?? (await findStored(cached, objects));
+    if (path === null) return done([output(downloadsPending, taskAgain(cached), { redo: true })]);
+    staging.release(cached.local_cache_path);
+    return done([output(downloadsResults, completedResult(cached, path))]);
+  },
+  onDead: (cached, failure, { record }) => [output(downloadsResults, failedResult(cached, failure, record))],
+});
+
+/** The path under which the staged file is stored now, or null where it cannot be had any more. A file without a known hash never can. */
+async function storeStaged(cached: CachedDownload, objects: Objects, staging: Staging): Promise<string | null> {
+  const { local_cache_path: uri, bytes_downloaded: bytes, sha256, destination_path } = cached;
+  if (sha256 === null || !(await staging.has(uri))) return null;
+  const file = { uri, bytes, sha256 };
+  try {
+    return (await objects.put(destination_path, file)).path;
+  } catch (error) {
+    const code = isPipelineError(error) ? error.code : null;
+    if (code === 'PH_STAGING_MISSING' || code === 'PH_STAGING_CHANGED') return null;
+    if (code !== 'PH_OBJECT_OCCUPIED') throw error;
+    return (await objects.put(withMediaId(destination_path, cached.media_id), file)).path;
+  }
+}
+
+/** The path that already holds this content: an earlier try stored it and died before it could say so. */
+async function findStored({ destination_path, media_id, sha256 }: CachedDownload, objects: Objects): Promise<string | null> {
+  if (sha256 === null) return null;
+  for (const path of [destination_path, withMediaId(destination_path, media_id)]) {
+    if ((await objects.stat(path))?.sha256 === sha256) return path;
+  }
+  return null;
+}
+
+/** The task that led to this file; the estimate version is already in its path. */
+function taskAgain(cached: CachedDownload): DownloadTask {
+  return {
+    ...attachmentOf(cached),
+    blob_path: cached.destination_path,
+    estimate_version: null,
+    retry_count: 0,
+    event_type: 'xact',
+    event_subtype: cached.event_subtype,
+    original_timestamp: cached.original_timestamp,
+    metadata: cached.metadata,
+  };
+}
