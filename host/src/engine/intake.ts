@@ -215,7 +215,16 @@ export class Intake {
     }
     for (const [index, state] of moved.entries()) {
       state.committed = offsets[index]?.offset ?? state.committed;
-      for (const uri of state.takeReleased()) await this.#options.releaseFile(uri);
+      for (const uri of state.takeReleased()) await this.#release(uri);
+    }
+  }
+
+  /** A staged file that cannot be deleted is swept later: it holds up no commit. */
+  async #release(uri: string): Promise<void> {
+    try {
+      await this.#options.releaseFile(uri);
+    } catch (error) {
+      this.#options.log.warn({ error, uri }, 'a staged file could not be deleted');
     }
   }
 

@@ -1,0 +1,191 @@
+import { definePlugin, defineTopic, Id, type Log, type Outcome, Type, type WorkerDefinition } from '@pipeline-host/sdk';
+import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
+import { Intake } from '../../../host/src/engine/intake.ts';
+import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
+import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
+import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
+import type { KafkaProducer, KafkaRecord, OutgoingRecord, TopicPartition } from '../../../host/src/kafka/driver.ts';
+import type { LoadedPlugin, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
+
+export const Job = Type.Object({ id: Id(), n: Type.Integer() });
+export const jobs = defineTopic('jobs', Job, { key: (job) => job.id });
+export const results = defineTopic('results', Job, { key: (job) => job.id });
+
+const silent: Log & { child(): Log } = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+
+/** A log in memory that acknowledges when it is told to. */
+export class MemoryProducer implements KafkaProducer {
+  readonly sent: OutgoingRecord[] = [];
+  readonly bufferedBytes = 0;
+  /** While true, sends stay unacknowledged. */
+  holding = false;
+  #held: (() => void)[] = [];
+  fail: ((record: OutgoingRecord) => Error | null) | null = null;
+
+  send(record: OutgoingRecord): Promise<void> {
+    const error = this.fail?.(record) ?? null;
+    if (error !== null) return Promise.reject(error);
+    this.sent.push(record);
+    if (!this.holding) return Promise.resolve();
+    return new Promise((resolve) => this.#held.push(resolve));
+  }
+  async sendAll(records: readonly OutgoingRecord[]): Promise<void> {
+    await Promise.all(records.map((record) => this.send(record)));
+  }
+  acknowledge(): void {
+    this.holding = false;
+    for (const resolve of this.#held) resolve();
+    this.#held = [];
+  }
+  async flush(): Promise<void> {}
+  async close(): Promise<void> {}
+}
+
+export interface MemoryUnitOptions {
+  readonly definition: WorkerDefinition;
+  readonly concurrency?: number;
+  readonly timeout?: number;
+  readonly delays?: readonly number[];
+  readonly byteBudget?: number;
+  readonly order?: 'key' | 'partition' | 'none';
+}
+
+/** One worker's intake and handlers on an in-memory log: what the engine does without Kafka. */
+export class MemoryUnit {
+  readonly producer = new MemoryProducer();
+  readonly intake: Intake;
+  readonly sink: HandlerSink;
+  readonly commits: (TopicPartition & { offset: number })[] = [];
+  readonly paused = new Set<string>();
+  readonly seeks: (TopicPartition & { offset: number })[] = [];
+  readonly released: string[] = [];
+  pause: ClassifiedFailure | null = null;
+  fatal: unknown;
+  #epoch = 0;
+  #next = new Map<string, number>();
+
+  constructor(options: MemoryUnitOptions) {
+    const topic = (definition: typeof jobs | typeof results): ResolvedTopic => ({ definition, topic: `p.${definition.name}`, cluster: 'default', partitions: 2 });
+    const plugin: LoadedPlugin = {
+      name: 'p',
+      definition: definePlugin({ name: 'p', workers: {} }),
+      manifest: { plugin: 'p', sdk: '*' },
+      packageName: 'p',
+      version: '1.2.3',
+      root: '/',
+      prefix: 'p',
+      config: {},
+    };
+    const delays = options.delays ?? [1_000, 2_000];
+    const worker: ResolvedWorker = {
+      id: 'p.w',
+      plugin,
+      name: 'w',
+      definition: options.definition,
+      consumes: topic(jobs),
+      produces: new Map([['results', topic(results)]]),
+      tables: [],
+      group: 'p-w',
+      cluster: 'default',
+      retryTopic: 'p.w.retry',
+      deadLetterTopic: 'p.dlq',
+      settings: { concurrency: options.concurrency ?? 4, order: options.order ?? 'key', timeout: options.timeout ?? 60_000, retryDelays: delays, batchSize: 10, flush: { rows: 1, bytes: 1, age: 1 }, start: undefined },
+    };
+    this.intake = new Intake({ sourceTopic: 'p.jobs', lanes: delays.length + 1, byteBudget: options.byteBudget ?? 1e9, log: silent, releaseFile: async (uri) => void this.released.push(uri) });
+    const unreachable = (): never => {
+      throw new Error('not part of this test');
+    };
+    this.sink = new HandlerSink({
+      intake: this.intake,
+      definition: options.definition,
+      order: worker.settings.order,
+      concurrency: worker.settings.concurrency,
+      batchSize: worker.settings.batchSize,
+      codec: createMessageCodec(jobs),
+      writer: new RecordWriter({ worker, sourceCluster: 'default', sourceClusterId: 'c1', lanes: delays.length + 1, deadLetterPartitions: 2, producerOf: () => this.producer }),
+      services: {
+        config: {},
+        services: {},
+        log: silent,
+        metrics: { count() {}, observe() {} },
+        http: { request: unreachable, download: unreachable },
+        objects: { put: unreachable, stat: unreachable },
+        stagingFor: (release) => ({ has: unreachable, open: unreachable, release }),
+        timeout: worker.settings.timeout,
+      },
+      onPause: (failure) => {
+        this.pause = failure;
+      },
+      onFatal: (error) => {
+        this.fatal = error;
+      },
+    });
+    const name = ({ topic: at, partition }: TopicPartition): string => `${at}/${partition}`;
+    this.intake.attach(this.sink, {
+      pause: (list) => {
+        for (const one of list) this.paused.add(name(one));
+      },
+      resume: (list) => {
+        for (const one of list) this.paused.delete(name(one));
+      },
+      seek: (position) => void this.seeks.push(position),
+      commit: async (epoch, offsets) => {
+        if (epoch !== this.#epoch) return 'stale';
+        this.commits.push(...offsets);
+        return 'committed';
+      },
+      close: async () => {},
+    });
+  }
+
+  async assign(partitions: readonly (TopicPartition & { committed?: number })[] = [{ topic: 'p.jobs', partition: 0 }]): Promise<void> {
+    this.#epoch++;
+    await this.intake.assign(
+      this.#epoch,
+      partitions.map((one) => ({ topic: one.topic, partition: one.partition, committed: one.committed ?? 0, metadata: null })),
+    );
+  }
+
+  /** Delivers records at the next offsets of a partition. */
+  deliver(records: readonly Partial<KafkaRecord>[], { topic = 'p.jobs', partition = 0 } = {}): void {
+    const place = `${topic}/${partition}`;
+    const start = this.#next.get(place) ?? 0;
+    this.#next.set(place, start + records.length);
+    this.intake.receive({
+      topic,
+      partition,
+      epoch: this.#epoch,
+      highWatermark: start + records.length,
+      lastOffset: start + records.length - 1,
+      records: records.map((record, index) => ({ offset: start + index, timestamp: 1_700_000_000_000, key: null, value: null, headers: {}, ...record })),
+    });
+  }
+
+  deliverJobs(jobsGiven: readonly { readonly id: string; readonly n: number }[], place = {}): void {
+    this.deliver(
+      jobsGiven.map((job) => ({ key: Buffer.from(job.id), value: Buffer.from(JSON.stringify(job)) })),
+      place,
+    );
+  }
+
+  async committedOffset(partition = 0): Promise<number> {
+    await this.intake.commit();
+    return this.commits.findLast((commit) => commit.topic === 'p.jobs' && commit.partition === partition)?.offset ?? 0;
+  }
+
+  close(): void {
+    this.sink.close();
+    this.intake.close();
+  }
+}
+
+/** Waits for a condition with a deadline. */
+export async function until(condition: () => boolean, what: string, deadline = 5_000): Promise<void> {
+  const end = performance.now() + deadline;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`${what}: not within ${deadline} ms`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+export type { Outcome };
