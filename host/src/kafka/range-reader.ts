@@ -1,5 +1,5 @@
+import { openBareCluster } from './bare-cluster.ts';
 import { classify, type Where } from './classify.ts';
-import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { KafkaAdmin, KafkaLog, LocatedRecord, ReadOptions } from './driver.ts';
 import type { ClusterInternals, MessageInternals } from './repairs.ts';
@@ -31,7 +31,7 @@ export async function readRange(
     next: Math.max(low, from?.get(partition) ?? low),
     end: Math.min(high, to?.get(partition) ?? high),
   }));
-  const { cluster, close } = await openBare(config, log);
+  const { cluster, close } = await openBareCluster(config, log);
   try {
     await cluster.addMultipleTargetTopics([topic]);
     const records: LocatedRecord[] = [];
@@ -42,31 +42,6 @@ export async function readRange(
   } finally {
     await close();
   }
-}
-
-/** kafkajs gives fetches to consumers only; its consumer's cluster, taken through the assigner, fetches without a group. */
-async function openBare(config: ClusterConfig, log: KafkaLog): Promise<{ cluster: ClusterInternals; close: () => Promise<void> }> {
-  let cluster: ClusterInternals | undefined;
-  const consumer = openClient(config, log).consumer({
-    groupId: 'none',
-    allowAutoTopicCreation: false,
-    partitionAssigners: [
-      (given: { readonly cluster: unknown }) => {
-        cluster = given.cluster as ClusterInternals;
-        return {
-          name: 'none',
-          version: 0,
-          assign: async () => [],
-          protocol: () => ({ name: 'none', metadata: Buffer.alloc(0) }),
-        };
-      },
-    ],
-  });
-  await consumer.connect();
-  return {
-    cluster: cluster as ClusterInternals,
-    close: () => consumer.disconnect(),
-  };
 }
 
 async function readPartition(

@@ -21,6 +21,7 @@ export interface ClusterInternals {
   refreshMetadata(): Promise<void>;
   refreshMetadataIfNecessary(): Promise<void>;
   findTopicPartitionMetadata(topic: string): { readonly partitionId: number; readonly leader: number }[];
+  findGroupCoordinator(options: { readonly groupId: string }): Promise<BrokerInternals>;
   findBroker(options: { readonly nodeId: number | string }): Promise<BrokerInternals>;
 }
 

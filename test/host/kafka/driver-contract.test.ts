@@ -1,0 +1,457 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { isPipelineError } from '@pipeline-host/sdk';
+import type { CommitOffset, KafkaAdmin, KafkaCluster, KafkaProducer } from '../../../host/src/kafka/driver.ts';
+import { brokerKind, brokerMissing, openTestBroker, type TestBroker } from '../../integration/brokers.ts';
+import { clusterOf, join, type TestMember, unique, until } from './contract-kit.ts';
+
+describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
+  let broker: TestBroker;
+  let cluster: KafkaCluster;
+  let admin: KafkaAdmin;
+  let producer: KafkaProducer;
+
+  before(async () => {
+    broker = await openTestBroker();
+    cluster = clusterOf(broker.brokers);
+    admin = await cluster.admin();
+    producer = await cluster.producer();
+  });
+  after(async () => {
+    await cluster?.close();
+    await broker?.close();
+  });
+
+  const topic = async (name: string, partitions: number, config: Record<string, string> = {}): Promise<string> => {
+    const made = unique(name);
+    await admin.createTopics([{ name: made, partitions, config }]);
+    return made;
+  };
+
+  const fill = async (name: string, count: number, partitions: number): Promise<void> => {
+    await producer.sendAll(
+      Array.from({ length: count }, (_, i) => ({ topic: name, partition: i % partitions, key: `k${i}`, value: `v${i}` })),
+    );
+  };
+
+  /** Commits the next offset of everything a member has been handed, as an engine that is always done would. */
+  const positions = (member: TestMember): CommitOffset[] => {
+    const next = new Map<string, CommitOffset>();
+    for (const { topic: name, partition, offset, epoch } of member.records) {
+      if (epoch === member.epoch) next.set(`${name}/${partition}`, { topic: name, partition, offset: offset + 1 });
+    }
+    return [...next.values()];
+  };
+
+  test('a record comes back as it was sent: key, value, headers, time', async () => {
+    const name = await topic('echo', 1);
+    const binary = Buffer.from([0, 255, 128, 10]);
+    await producer.send({
+      topic: name,
+      partition: 0,
+      key: 'k',
+      value: binary,
+      headers: { one: 'a', many: ['b', Buffer.from('c')], empty: '' },
+      timestamp: 1_700_000_000_123,
+    });
+    await producer.send({ topic: name, key: null, value: null });
+    await producer.send({ topic: name, key: '', value: '' });
+    const [first, second, third] = await cluster.read({ topic: name });
+    assert.deepEqual([first?.key?.toString(), first?.value, first?.timestamp, first?.offset], ['k', binary, 1_700_000_000_123, 0]);
+    assert.deepEqual(first?.headers, { one: Buffer.from('a'), many: [Buffer.from('b'), Buffer.from('c')], empty: Buffer.alloc(0) });
+    assert.deepEqual([second?.key, second?.value, third?.key?.length, third?.value?.length], [null, null, 0, 0]);
+  });
+
+  test('a consumer hands on the same record that reading gives', async () => {
+    const name = await topic('same', 1);
+    await producer.send({ topic: name, key: 'k', value: 'v', headers: { one: 'a', many: ['b', 'c'] }, timestamp: 1_700_000_000_123 });
+    const member = await join(cluster, { group: unique('g'), topics: [name] });
+    await until('the record', () => member.records.length === 1);
+    const [read] = await cluster.read({ topic: name });
+    assert.deepEqual(member.records[0], { ...read, epoch: 1 });
+    await member.consumer.close();
+  });
+
+  test('records of one partition stay in the order of the send calls', async () => {
+    const name = await topic('order', 3);
+    await Promise.all(
+      Array.from({ length: 3_000 }, (_, i) => producer.send({ topic: name, partition: i % 3, key: null, value: String(i) })),
+    );
+    const read = await cluster.read({ topic: name });
+    assert.equal(read.length, 3_000);
+    for (const partition of [0, 1, 2]) {
+      const values = read.filter((record) => record.partition === partition).map(({ value }) => Number(value));
+      assert.deepEqual(
+        values,
+        Array.from({ length: 1_000 }, (_, i) => i * 3 + partition),
+      );
+    }
+  });
+
+  test('keys without a partition spread as the Java client spreads them', async () => {
+    const name = await topic('murmur', 6);
+    // org.apache.kafka.common.utils.UtilsTest gives the hashes; the partition is toPositive(hash) % 6.
+    const java = new Map([
+      ['21', (-973932308 & 0x7fffffff) % 6],
+      ['a-little-bit-long-string', (-985981536 & 0x7fffffff) % 6],
+      ['abc', 479470107 % 6],
+    ]);
+    for (const key of java.keys()) await producer.send({ topic: name, key, value: key });
+    const read = await cluster.read({ topic: name });
+    assert.deepEqual(new Map(read.map(({ key, partition }) => [String(key), partition])), new Map([...java].sort((a, b) => a[1] - b[1])));
+  });
+
+  test('records sent one by one leave in few requests, and buffered bytes fall back to none', async () => {
+    const name = await topic('batch', 1);
+    const sent = Array.from({ length: 5_000 }, (_, i) => producer.send({ topic: name, partition: 0, key: null, value: `x${i}` }));
+    assert.ok(producer.bufferedBytes > 5_000);
+    await Promise.all(sent);
+    assert.equal(producer.bufferedBytes, 0);
+    await producer.flush();
+  });
+
+  test('a record that is too large is refused alone', async () => {
+    const name = await topic('large', 2, { 'max.message.bytes': '100000' });
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 40 }, (_, i) =>
+        producer.send({ topic: name, partition: i % 2, key: null, value: i === 17 ? 'x'.repeat(200_000) : `v${i}` }),
+      ),
+    );
+    const refused = outcomes.flatMap((outcome, i) => (outcome.status === 'rejected' ? [[i, outcome.reason.code]] : []));
+    assert.deepEqual(refused, [[17, 'PH_MESSAGE_TOO_LARGE']]);
+    const read = await cluster.read({ topic: name });
+    assert.deepEqual(
+      read.map(({ value }) => Number(String(value).slice(1))).sort((a, b) => a - b),
+      Array.from({ length: 40 }, (_, i) => i).filter((i) => i !== 17),
+    );
+  });
+
+  test('an unknown topic refuses its own records and no others', async () => {
+    const name = await topic('known', 1);
+    const missing = unique('missing');
+    const [good, bad] = await Promise.allSettled([
+      producer.send({ topic: name, key: null, value: 'v' }),
+      producer.send({ topic: missing, key: null, value: 'v' }),
+    ]);
+    assert.equal(good.status, 'fulfilled');
+    assert.ok(
+      bad.status === 'rejected' && isPipelineError(bad.reason) && bad.reason.code === 'PH_KAFKA_UNKNOWN_TOPIC',
+      String(bad.status === 'rejected' && bad.reason),
+    );
+  });
+
+  test('a compressed batch is read back', async () => {
+    const name = await topic('zstd', 1);
+    for (const compression of ['gzip', 'zstd'] as const) {
+      const compressing = await cluster.producer({ compression });
+      await compressing.sendAll(
+        Array.from({ length: 50 }, (_, i) => ({ topic: name, partition: 0, key: null, value: `${compression} ${i}` })),
+      );
+      await compressing.close();
+    }
+    const member = await join(cluster, { group: unique('g'), topics: [name] });
+    await until('100 records', () => member.records.length === 100);
+    assert.deepEqual(
+      member.records.map(({ offset }) => offset),
+      Array.from({ length: 100 }, (_, i) => i),
+    );
+    assert.equal(String(member.records[99]?.value), 'zstd 49');
+    await member.consumer.close();
+  });
+
+  test('committed offsets and metadata come back on the next assignment', async () => {
+    const name = await topic('commit', 2);
+    await fill(name, 20, 2);
+    const group = unique('g');
+    const first = await join(cluster, { group, topics: [name] });
+    await until('20 records', () => first.records.length === 20);
+    assert.deepEqual(
+      first.assigned.map(({ committed, metadata }) => [committed, metadata]),
+      [
+        [null, null],
+        [null, null],
+      ],
+    );
+    const metadata = `v1:${'é'.repeat(4_000)}`;
+    assert.equal(
+      await first.consumer.commit(first.epoch, [
+        { topic: name, partition: 0, offset: 4, metadata },
+        { topic: name, partition: 1, offset: 7 },
+      ]),
+      'committed',
+    );
+    await first.consumer.close();
+
+    const second = await join(cluster, { group, topics: [name] });
+    await until('the rest', () => second.records.length === 6 + 3);
+    assert.deepEqual(second.assigned.map(({ partition, committed, metadata: text }) => [partition, committed, text]).sort(), [
+      [0, 4, metadata],
+      [1, 7, null],
+    ]);
+    assert.deepEqual(await admin.committed(group, [name]), [
+      { topic: name, partition: 0, offset: 4, metadata },
+      { topic: name, partition: 1, offset: 7, metadata: null },
+    ]);
+    await second.consumer.close();
+  });
+
+  test('a planned join and leave repeats nothing and loses nothing', async () => {
+    const name = await topic('rebalance', 6);
+    const group = unique('g');
+    const seen: string[] = [];
+    const member = () => {
+      const held: { current?: TestMember } = {};
+      const joined = join(
+        cluster,
+        { group, topics: [name] },
+        {
+          onBatch: (batch) => seen.push(...batch.records.map(({ offset }) => `${batch.partition}/${offset}`)),
+          onRevoking: async (epoch, consumer) => {
+            assert.equal(await consumer.commit(epoch, positions(held.current as TestMember)), 'committed');
+          },
+        },
+      );
+      return joined.then((one) => {
+        held.current = one;
+        return one;
+      });
+    };
+    let sent = 0;
+    let sending = true;
+    const stream = (async () => {
+      while (sending) {
+        await producer.sendAll(Array.from({ length: 60 }, (_, i) => ({ topic: name, partition: i % 6, key: null, value: 'v' })));
+        sent += 60;
+      }
+    })();
+    const a = await member();
+    await until('a reads', () => a.records.length > 100);
+    const b = await member();
+    await until('both hold three', () => a.holds(name).length === 3 && b.holds(name).length === 3);
+    await until('b reads', () => b.records.length > 100);
+    await b.consumer.close();
+    await until('a holds all again', () => a.holds(name).length === 6);
+    sending = false;
+    await stream;
+    await until('all is read', () => new Set(seen).size === sent);
+    await a.consumer.close();
+    assert.equal(seen.length, sent, 'repeated records');
+    assert.deepEqual([...a.violations, ...b.violations], []);
+    assert.deepEqual([a.errors, b.errors], [[], []]);
+  });
+
+  test('onRevoking is awaited before the member rejoins, with its session kept alive', async () => {
+    const name = await topic('drain', 2);
+    const group = unique('g');
+    let drained = false;
+    const a = await join(
+      cluster,
+      { group, topics: [name], sessionTimeout: 6_000 },
+      {
+        onRevoking: async (epoch, consumer) => {
+          const start = Date.now();
+          // Longer than the session: only heartbeats keep the member in.
+          await until('time to drain', () => Date.now() - start > 7_000);
+          assert.equal(await consumer.commit(epoch, [{ topic: name, partition: 0, offset: 0, metadata: 'late' }]), 'committed');
+          drained = true;
+        },
+      },
+    );
+    await until('a holds both', () => a.holds(name).length === 2);
+    let early = false;
+    const b = await join(
+      cluster,
+      { group, topics: [name] },
+      {
+        onAssigned: () => {
+          early ||= !drained;
+        },
+      },
+    );
+    await until('both hold one', () => a.holds(name).length === 1 && b.holds(name).length === 1);
+    assert.equal(early, false);
+    await Promise.all([a.consumer.close(), b.consumer.close()]);
+  });
+
+  test('lanes stay with the owner of their source partition over join and leave', async () => {
+    const name = await topic('source', 4);
+    const lanes = await topic('source.retry', 12);
+    const group = unique('g');
+    const options = { group, topics: [name], laneTopic: { source: name, topic: lanes, lanes: 3 } };
+    const follows = (member: TestMember) =>
+      assert.deepEqual(
+        member.holds(lanes),
+        member.holds(name).flatMap((p) => [p * 3, p * 3 + 1, p * 3 + 2]),
+      );
+    const a = await join(cluster, options);
+    await until('a holds all', () => a.holds(name).length === 4 && a.holds(lanes).length === 12);
+    const b = await join(cluster, options);
+    await until('both hold two', () => a.holds(name).length === 2 && b.holds(name).length === 2);
+    follows(a);
+    follows(b);
+    await a.consumer.close();
+    await until('b holds all', () => b.holds(name).length === 4);
+    follows(b);
+    await b.consumer.close();
+  });
+
+  test('a paused partition gives nothing until it is resumed, and then goes on without gap or repeat', async () => {
+    const name = await topic('pause', 2);
+    const member = await join(
+      cluster,
+      { group: unique('g'), topics: [name] },
+      { onAssigned: (_epoch, _partitions, consumer) => consumer.pause([{ topic: name, partition: 0 }]) },
+    );
+    await until('assignment', () => member.assigned.length === 2);
+    await fill(name, 200, 2);
+    await until('the open partition', () => member.records.length === 100);
+    assert.ok(member.records.every(({ partition }) => partition === 1));
+    member.consumer.resume([{ topic: name, partition: 0 }]);
+    await until('the resumed partition', () => member.records.length === 200);
+    assert.deepEqual(
+      member.records.filter(({ partition }) => partition === 0).map(({ offset }) => offset),
+      Array.from({ length: 100 }, (_, i) => i),
+    );
+    await member.consumer.close();
+  });
+
+  test('pausing from inside onBatch gives the next records after the pause', async () => {
+    const name = await topic('budget', 1);
+    await producer.sendAll(Array.from({ length: 2_000 }, (_, i) => ({ topic: name, partition: 0, key: null, value: `${i}`.padEnd(500) })));
+    const member = await join(
+      cluster,
+      { group: unique('g'), topics: [name], maxBytesPerPartition: 50_000 },
+      {
+        onBatch: (_batch, consumer) => {
+          consumer.pause([{ topic: name, partition: 0 }]);
+          setImmediate(() => consumer.resume([{ topic: name, partition: 0 }]));
+        },
+      },
+    );
+    await until('all', () => member.records.length === 2_000);
+    assert.deepEqual(
+      member.records.map(({ offset }) => offset),
+      Array.from({ length: 2_000 }, (_, i) => i),
+    );
+    await member.consumer.close();
+  });
+
+  test('seek inside onAssigned decides where reading starts, and stores nothing', async () => {
+    const name = await topic('seek', 1);
+    await fill(name, 50, 1);
+    const group = unique('g');
+    const member = await join(
+      cluster,
+      { group, topics: [name] },
+      { onAssigned: (_epoch, _partitions, consumer) => consumer.seek({ topic: name, partition: 0, offset: 40 }) },
+    );
+    await until('the tail', () => member.records.length === 10);
+    assert.equal(member.records[0]?.offset, 40);
+    assert.equal((await admin.committed(group, [name]))[0]?.offset, null);
+    await member.consumer.close();
+  });
+
+  test('a commit of an ended epoch is stale and stores nothing; one of a foreign partition is an error', async () => {
+    const name = await topic('stale', 2);
+    const group = unique('g');
+    const a = await join(cluster, { group, topics: [name] });
+    await until('a holds both', () => a.holds(name).length === 2);
+    const old = a.epoch;
+    const b = await join(cluster, { group, topics: [name] });
+    await until('both hold one', () => a.holds(name).length === 1 && b.holds(name).length === 1);
+    const [lost] = b.holds(name);
+    assert.equal(await a.consumer.commit(old, [{ topic: name, partition: 0, offset: 5 }]), 'stale');
+    await assert.rejects(a.consumer.commit(a.epoch, [{ topic: name, partition: lost as number, offset: 5 }]), {
+      code: 'PH_KAFKA_NOT_ASSIGNED',
+    });
+    assert.deepEqual(
+      (await admin.committed(group, [name])).map(({ offset }) => offset),
+      [null, null],
+    );
+    await Promise.all([a.consumer.close(), b.consumer.close()]);
+    assert.equal(await a.consumer.commit(a.epoch, [{ topic: name, partition: 0, offset: 5 }]), 'stale');
+  });
+
+  test('offsets, offsets by time, and offsets set for a group without members', async () => {
+    const name = await topic('offsets', 2);
+    for (let i = 0; i < 10; i++)
+      await producer.send({ topic: name, partition: 0, key: null, value: 'v', timestamp: 1_700_000_000_000 + i * 1_000 });
+    assert.deepEqual(await admin.offsets(name), [
+      { partition: 0, low: 0, high: 10 },
+      { partition: 1, low: 0, high: 0 },
+    ]);
+    assert.deepEqual(await admin.offsetsAt(name, 1_700_000_004_500), [
+      { partition: 0, offset: 5 },
+      { partition: 1, offset: 0 },
+    ]);
+    const group = unique('g');
+    await admin.setOffsets(group, name, [{ partition: 0, offset: 7 }]);
+    assert.deepEqual(
+      (await admin.committed(group, [name])).map(({ offset }) => offset),
+      [7, null],
+    );
+    const member = await join(cluster, { group, topics: [name] });
+    await until('three records', () => member.records.length === 3);
+    await member.consumer.close();
+    assert.deepEqual(
+      (await cluster.read({ topic: name, from: new Map([[0, 3]]), to: new Map([[0, 6]]) })).map(({ offset }) => offset),
+      [3, 4, 5],
+    );
+  });
+
+  test('topics are created once, described, listed and deleted', async () => {
+    const name = unique('admin');
+    const spec = { name, partitions: 3, config: { 'max.message.bytes': '200000' } };
+    assert.deepEqual(await admin.createTopics([spec]), { created: [name], existing: [] });
+    assert.deepEqual(await admin.createTopics([spec]), { created: [], existing: [name] });
+    const described = await admin.describeTopics([name, 'no-such-topic']);
+    assert.equal(described.get(name)?.partitions, 3);
+    assert.equal(described.get('no-such-topic'), null);
+    assert.equal(await admin.maxMessageBytes(name), 200_000);
+    assert.ok((await admin.listTopics()).includes(name));
+    assert.match(await admin.clusterId(), /^[\w-]{8,}$/);
+    await admin.deleteTopics([name]);
+    await until('deleted', async () => !(await admin.listTopics()).includes(name));
+    await assert.rejects(admin.offsets(name), { code: 'PH_KAFKA_UNKNOWN_TOPIC' });
+  });
+
+  test('a consumer of a topic that does not exist fails at its start', async () => {
+    await assert.rejects(join(cluster, { group: unique('g'), topics: [unique('missing')] }), { code: 'PH_KAFKA_UNKNOWN_TOPIC' });
+  });
+
+  test('an address where nothing listens is named within ten seconds', async () => {
+    const nowhere = clusterOf(['127.0.0.1:1']);
+    const start = Date.now();
+    const opened = [nowhere.admin(), nowhere.producer(), join(nowhere, { group: 'g', topics: ['t'] })];
+    for (const outcome of await Promise.allSettled(opened)) {
+      assert.ok(outcome.status === 'rejected' && isPipelineError(outcome.reason));
+      const { code, exitCode, message } = outcome.reason;
+      assert.deepEqual([code, exitCode], ['PH_KAFKA_UNREACHABLE', 3]);
+      assert.match(message, /127\.0\.0\.1:1\b/);
+    }
+    assert.ok(Date.now() - start < 10_000, `${Date.now() - start} ms`);
+  });
+
+  test('an outage is waited out: sends resolve, the consumer is rebuilt, nothing is lost', {
+    skip: brokerKind() === 'external',
+  }, async () => {
+    const name = await topic('outage', 2);
+    const group = unique('g');
+    const member = await join(cluster, { group, topics: [name] });
+    await until('assignment', () => member.holds(name).length === 2);
+    await fill(name, 10, 2);
+    await until('10 records', () => member.records.length === 10);
+    assert.equal(await member.consumer.commit(member.epoch, positions(member)), 'committed');
+    await broker.kill();
+    const sends = Array.from({ length: 20 }, (_, i) => producer.send({ topic: name, partition: i % 2, key: null, value: `later ${i}` }));
+    await until('the consumer noticed', () => member.errors.length > 0, 60_000);
+    await broker.restart();
+    await Promise.all(sends);
+    await until('30 records', () => new Set(member.records.map(({ partition, offset }) => `${partition}/${offset}`)).size === 30, 60_000);
+    assert.deepEqual(member.violations, []);
+    assert.ok(member.errors.every(isPipelineError));
+    const read = await cluster.read({ topic: name });
+    assert.equal(read.length, 30, 'a retried send stores nothing twice');
+    await member.consumer.close();
+  });
+});
