@@ -13,7 +13,7 @@ export interface MessageCodec {
 }
 
 /** Deeper nesting is refused: it breaks readers further down (SQL engines, stringify) that recurse. */
-export const MAX_DEPTH = 500;
+export const MAX_DEPTH = 1_000;
 
 interface Shape {
   readonly read: Reader | null;
@@ -86,7 +86,8 @@ function read(shape: Shape, value: unknown, bytes: Buffer): unknown {
 
 function parseJson(bytes: Buffer, topic: string): unknown {
   if (!isUtf8(bytes)) throw new PermanentError('PH_MESSAGE_UNREADABLE', 'the bytes are not UTF-8', { place: `topic ${topic}` });
-  if (bytes.length > 2 * MAX_DEPTH && nestingExceeds(bytes, MAX_DEPTH)) {
+  // A document of n bytes cannot nest deeper than n / 2: most messages are not looked at.
+  if (bytes.length > 2 * MAX_DEPTH && opensMoreThan(bytes, MAX_DEPTH) && nestingExceeds(bytes, MAX_DEPTH)) {
     throw new PermanentError('PH_MESSAGE_UNREADABLE', `nested more than ${MAX_DEPTH} levels deep`, { place: `topic ${topic}` });
   }
   try {
@@ -104,8 +105,18 @@ function positionOf(error: unknown): string {
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const OPENING = [0x5b, 0x7b] as const;
 
-/** Whether lists and objects nest deeper than the limit. A document of n bytes cannot nest deeper than n / 2, so short ones are never scanned. */
+/** Whether there are more opening brackets than the limit, those inside strings included: a cheap bound by native search. */
+function opensMoreThan(bytes: Buffer, limit: number): boolean {
+  let count = 0;
+  for (const bracket of OPENING) {
+    for (let index = bytes.indexOf(bracket); index !== -1; index = bytes.indexOf(bracket, index + 1)) if (++count > limit) return true;
+  }
+  return false;
+}
+
+/** Whether lists and objects nest deeper than the limit. */
 function nestingExceeds(bytes: Buffer, limit: number): boolean {
   let depth = 0;
   for (let index = 0; index < bytes.length; index++) {

@@ -1,0 +1,36 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openEmbeddedBroker } from '../../host/src/embedded/index.ts';
+
+/** The broker in a process of its own, so that its CPU is not counted as the client's. */
+export interface BrokerProcess {
+  readonly brokers: readonly string[];
+  close(): Promise<void>;
+}
+
+/** `KAFKA_BROKERS` or an embedded broker in a child process, on a folder that is removed afterwards. */
+export async function startBroker(): Promise<BrokerProcess> {
+  const external = process.env['KAFKA_BROKERS'];
+  if (external !== undefined && external !== '') return { brokers: external.split(','), close: async () => {} };
+  const dataDir = mkdtempSync(join(tmpdir(), 'pipeline-host-bench-'));
+  const child = fork(new URL(import.meta.url), [dataDir], { execArgv: process.execArgv });
+  const [message] = (await once(child, 'message')) as [{ readonly address: string }];
+  return {
+    brokers: [message.address],
+    close: async () => {
+      child.kill('SIGTERM');
+      if (child.exitCode === null) await once(child, 'exit');
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+const [, script, dataDir] = process.argv;
+if (process.send !== undefined && dataDir !== undefined && script?.includes('broker-process') === true) {
+  const broker = await openEmbeddedBroker({ dataDir });
+  process.send({ address: broker.address });
+  process.once('SIGTERM', () => void broker.close().then(() => process.exit(0)));
+}

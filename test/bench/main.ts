@@ -1,0 +1,49 @@
+import { parseArgs } from 'node:util';
+import { startBroker } from './broker-process.ts';
+import { benchKafka } from './kafka.ts';
+import type { Figure } from './measure.ts';
+
+/**
+ * `npm run bench`: the host beside its baselines, in one run, as medians. The ratios are what counts: absolute numbers
+ * depend on the machine and the minute.
+ */
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    messages: { type: 'string', default: '100000' },
+    repetitions: { type: 'string', default: '5' },
+  },
+});
+const messages = Number(values.messages);
+const repetitions = Number(values.repetitions);
+
+interface Ratio {
+  readonly name: string;
+  readonly value: number;
+  readonly goal: number;
+}
+
+const broker = await startBroker();
+const figures: Figure[] = [];
+const ratios: Ratio[] = [];
+try {
+  const kafka = await benchKafka(broker.brokers, messages, repetitions);
+  figures.push(kafka.rawConsume, kafka.engine, kafka.rawProduce, kafka.producer);
+  ratios.push(
+    { name: 'engine / raw consume (b / a)', value: kafka.engine.perSecond / kafka.rawConsume.perSecond, goal: 0.7 },
+    { name: 'our producer / raw send (d / c)', value: kafka.producer.perSecond / kafka.rawProduce.perSecond, goal: 0.9 },
+  );
+} finally {
+  await broker.close();
+}
+
+if (values.json) {
+  process.stdout.write(`${JSON.stringify({ node: process.version, messages, repetitions, figures, ratios })}\n`);
+} else {
+  const line = (text: string): void => void process.stdout.write(`${text}\n`);
+  line(`node ${process.version}, medians of ${repetitions} runs`);
+  for (const { name, unit, perSecond, cpuMicros } of figures) {
+    line(`${name.padEnd(44)} ${Math.round(perSecond).toLocaleString('en').padStart(10)} ${unit}/s  ${cpuMicros.toFixed(2).padStart(7)} µs CPU/${unit}`);
+  }
+  for (const { name, value, goal } of ratios) line(`${name.padEnd(44)} ${value.toFixed(2).padStart(10)}  (goal ${goal})`);
+}
