@@ -40,7 +40,10 @@ test('a long name keeps its extension and gets a mark of the whole name', () => 
 });
 
 test('whatever comes in, a safe segment comes out, and the second time nothing changes', () => {
-  const anything = fc.oneof(fc.string({ unit: 'binary', maxLength: 400 }), fc.string({ unit: fc.constantFrom('.', ' ', '/', '\\', 'é', '🏠', 'e', '\u0301', '\n'), maxLength: 300 }));
+  const anything = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 400 }),
+    fc.string({ unit: fc.constantFrom('.', ' ', '/', '\\', 'é', '🏠', 'e', '\u0301', '\n'), maxLength: 300 }),
+  );
   fc.assert(
     fc.property(anything, (given) => {
       const safe = sanitizeSegment(given);

@@ -38,7 +38,9 @@ function isPublic(address: Address): boolean {
 
 function parseRange(cidr: string): Range {
   if (!ipaddr.isValidCIDR(cidr)) {
-    throw new PermanentError('PH_HTTP_REQUEST_INVALID', `"${cidr}" in privateRanges is not a CIDR range`, { hint: 'write it as 10.1.0.0/16' });
+    throw new PermanentError('PH_HTTP_REQUEST_INVALID', `"${cidr}" in privateRanges is not a CIDR range`, {
+      hint: 'write it as 10.1.0.0/16',
+    });
   }
   return ipaddr.parseCIDR(cidr);
 }
@@ -68,5 +70,7 @@ export function guardedLookup(allowed: AddressCheck, resolve: LookupFunction = d
 
 function refusal(hostname: string, address: string | undefined): PermanentError | Error {
   if (address === undefined) return Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' });
-  return new PermanentError('PH_HTTP_ADDRESS_REFUSED', `${hostname} resolves to ${address}, which is not a public address`, { place: hostname });
+  return new PermanentError('PH_HTTP_ADDRESS_REFUSED', `${hostname} resolves to ${address}, which is not a public address`, {
+    place: hostname,
+  });
 }

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { type DownloadRequest, isPipelineError, PermanentError, type PipelineError, type StagedFile, TransientError } from '@pipeline-host/sdk';
+import {
+  type DownloadRequest,
+  isPipelineError,
+  PermanentError,
+  type PipelineError,
+  type StagedFile,
+  TransientError,
+} from '@pipeline-host/sdk';
 import type { StagingArea, StagingFile } from '../storage/staging.ts';
 import { checkContent, checkContentType, checkExtension, SNIFF_BYTES } from './file-types.ts';
 import { type Answer, discard, type GuardedClient } from './guarded-client.ts';
@@ -21,7 +28,12 @@ const WRITE_BYTES = 256 * 1024;
  *
  * @param rateWindow milliseconds over which `minimumRate` is measured
  */
-export async function download(client: GuardedClient, staging: StagingArea, request: DownloadRequest, rateWindow: number): Promise<StagedFile> {
+export async function download(
+  client: GuardedClient,
+  staging: StagingArea,
+  request: DownloadRequest,
+  rateWindow: number,
+): Promise<StagedFile> {
   const { url, fileName, policy, fileTypes, signal } = request;
   if (signal?.aborted) throw abortFailure(signal, displayUrl(url));
   if (fileTypes !== undefined) checkExtension(fileName, fileTypes);
@@ -52,7 +64,11 @@ async function receive(answer: Answer, staging: StagingArea, request: DownloadRe
 
   const file = await staging.createFile(fileName);
   try {
-    const limits = { idleTimeout: request.idleTimeout ?? DEFAULTS.idleTimeout, minimumRate: request.minimumRate ?? DEFAULTS.minimumRate, rateWindow };
+    const limits = {
+      idleTimeout: request.idleTimeout ?? DEFAULTS.idleTimeout,
+      minimumRate: request.minimumRate ?? DEFAULTS.minimumRate,
+      rateWindow,
+    };
     using pace = new Pace(limits, place, (failure) => body.destroy(failure));
     const { bytes, sha256, start } = await store(body, file, pace, maxBytes, place);
     if (bytes === 0) throw empty(place);

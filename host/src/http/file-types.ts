@@ -43,7 +43,10 @@ export function extensionOf(fileName: string): string {
 export function checkExtension(fileName: string, policy: FileTypePolicy): void {
   const extension = extensionOf(fileName);
   if (Object.hasOwn(policy.types, extension)) return;
-  throw new PermanentError('PH_FILE_TYPE_REFUSED', extension === '' ? `"${fileName}" has no extension` : `files of type "${extension}" are not allowed`);
+  throw new PermanentError(
+    'PH_FILE_TYPE_REFUSED',
+    extension === '' ? `"${fileName}" has no extension` : `files of type "${extension}" are not allowed`,
+  );
 }
 
 /**

@@ -92,7 +92,13 @@ export class GuardedClient {
     await Promise.all(guards.map(({ agent }) => agent.destroy()));
   }
 
-  async #ask(agent: Agent, url: URL, method: Dispatcher.HttpMethod, headers: Record<string, string>, { body, signal }: Exchange): Promise<Answer> {
+  async #ask(
+    agent: Agent,
+    url: URL,
+    method: Dispatcher.HttpMethod,
+    headers: Record<string, string>,
+    { body, signal }: Exchange,
+  ): Promise<Answer> {
     const place = displayUrl(url);
     try {
       const { headersTimeout = 30_000 } = this.#options;
@@ -105,6 +111,7 @@ export class GuardedClient {
         ...(body !== undefined && { body }),
         ...(signal !== undefined && { signal }),
       });
+      response.body.on('error', () => {}); // readers get it from the iterator; a body thrown away unread must not end the process
       return { status: response.statusCode, headers: flatten(response.headers), body: response.body, place };
     } catch (error) {
       if (signal?.aborted) throw error;
@@ -116,7 +123,9 @@ export class GuardedClient {
     const headers: Record<string, string> = { 'user-agent': this.#options.userAgent, 'accept-encoding': 'identity' };
     for (const [name, value] of Object.entries(given)) headers[name.toLowerCase()] = value;
     if ('host' in headers) {
-      throw new PermanentError('PH_HTTP_REQUEST_INVALID', 'a request cannot set the Host header', { hint: 'put the host into the URL, where it is checked' });
+      throw new PermanentError('PH_HTTP_REQUEST_INVALID', 'a request cannot set the Host header', {
+        hint: 'put the host into the URL, where it is checked',
+      });
     }
     return headers;
   }
@@ -129,7 +138,11 @@ export class GuardedClient {
     const addressAllowed = addressCheck(policy.privateRanges);
     const agent = new Agent({
       connections: connectionsPerHost,
-      connect: { timeout: connectTimeout, lookup: guardedLookup(addressAllowed, lookup), ...(ca !== undefined && { ca: [...rootCertificates, ca] }) },
+      connect: {
+        timeout: connectTimeout,
+        lookup: guardedLookup(addressAllowed, lookup),
+        ...(ca !== undefined && { ca: [...rootCertificates, ca] }),
+      },
     });
     const guard = { agent, addressAllowed };
     this.#guards.set(key, guard);
@@ -142,7 +155,10 @@ function redirectTarget(answer: Answer, from: URL, method: string, hop: number, 
   const location = answer.headers['location'];
   if (location === undefined || !URL.canParse(location, from.href)) throw statusFailure(answer.status, answer.headers, place, 'link');
   if (method !== 'GET' && method !== 'HEAD') {
-    throw new PermanentError('PH_HTTP_REDIRECT_REFUSED', `${place} redirects a ${method}`, { place, hint: 'ask the address that it redirects to' });
+    throw new PermanentError('PH_HTTP_REDIRECT_REFUSED', `${place} redirects a ${method}`, {
+      place,
+      hint: 'ask the address that it redirects to',
+    });
   }
   const limit = policy.maxRedirects ?? 3;
   if (hop >= limit) throw new PermanentError('PH_HTTP_REDIRECT_REFUSED', `more than ${limit} redirects, the last from ${place}`, { place });

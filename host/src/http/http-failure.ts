@@ -1,6 +1,14 @@
-import { AuthError, type ErrorCode, errorMessage, isPipelineError, PermanentError, type PipelineError, TransientError } from '@pipeline-host/sdk';
-import { parseRetryAfter } from './retry-after.ts';
+import {
+  AuthError,
+  type ErrorCode,
+  errorMessage,
+  isPipelineError,
+  PermanentError,
+  type PipelineError,
+  TransientError,
+} from '@pipeline-host/sdk';
 import type { Headers } from './guarded-client.ts';
+import { parseRetryAfter } from './retry-after.ts';
 
 /** Whose 401 it is: our credentials' (`request`) or one link's (`link`). */
 export type Credential = 'ours' | 'link';
@@ -15,7 +23,9 @@ export function statusFailure(status: number, headers: Headers, place: string, c
   const after = parseRetryAfter(headers['retry-after']);
   const details = { place, httpStatus: status, ...(after !== undefined && { retryAfter: after }) };
   if (status === 401) {
-    return credential === 'ours' ? new AuthError('PH_HTTP_UNAUTHORIZED', message, { place, httpStatus: status }) : new TransientError('PH_HTTP_LINK_UNAUTHORIZED', message, details);
+    return credential === 'ours'
+      ? new AuthError('PH_HTTP_UNAUTHORIZED', message, { place, httpStatus: status })
+      : new TransientError('PH_HTTP_LINK_UNAUTHORIZED', message, details);
   }
   if (status === 429) return new TransientError('PH_HTTP_THROTTLED', message, details);
   if (status === 408 || status >= 500) return new TransientError('PH_HTTP_SERVER_ERROR', message, details);
@@ -31,7 +41,10 @@ export function wireFailure(error: unknown, place: string, fallback: ErrorCode =
     return new TransientError('PH_HTTP_TIMEOUT', `${place} did not answer in time (${code})`, { place, cause: error });
   }
   if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
-    return new PermanentError('PH_HTTP_REQUEST_INVALID', `the request to ${place} is not valid: ${errorMessage(error)}`, { place, cause: error });
+    return new PermanentError('PH_HTTP_REQUEST_INVALID', `the request to ${place} is not valid: ${errorMessage(error)}`, {
+      place,
+      cause: error,
+    });
   }
   return new TransientError(fallback, `${place}: ${code === '' ? '' : `${code} `}${errorMessage(error)}`.trim(), { place, cause: error });
 }

@@ -55,7 +55,8 @@ async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number, place:
   let bytes = 0;
   for await (const chunk of body) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw new PermanentError('PH_HTTP_TOO_LARGE', `the answer of ${place} is larger than ${maxBytes} bytes`, { place });
+    if (bytes > maxBytes)
+      throw new PermanentError('PH_HTTP_TOO_LARGE', `the answer of ${place} is larger than ${maxBytes} bytes`, { place });
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, bytes);

@@ -54,32 +54,34 @@ export class Pace implements Disposable {
 
   #check(): void {
     if (this.#waitingSince === null) return;
-    const { idleTimeout, minimumRate, rateWindow } = this.#limits;
-    const idle = performance.now() - this.#waitingSince;
-    if (idle >= idleTimeout) {
-      return this.#stop(new TransientError('PH_DOWNLOAD_STALLED', `${this.#place} sent nothing for ${idleTimeout} ms`, { place: this.#place }));
-    }
+    const failure = this.#stalled(performance.now() - this.#waitingSince) ?? this.#slow(performance.now() - this.#waitingSince);
+    if (failure === undefined) return;
+    clearInterval(this.#timer);
+    this.#giveUp(failure);
+  }
+
+  #stalled(idle: number): PipelineError | undefined {
+    const { idleTimeout } = this.#limits;
+    if (idle < idleTimeout) return undefined;
+    return new TransientError('PH_DOWNLOAD_STALLED', `${this.#place} sent nothing for ${idleTimeout} ms`, { place: this.#place });
+  }
+
+  #slow(idle: number): PipelineError | undefined {
+    const { minimumRate, rateWindow } = this.#limits;
     const waited = this.#waited + idle;
-    const before = this.#sampleBefore(waited - rateWindow);
-    if (before === undefined) return;
+    const before = this.#sampleBefore(waited, waited - rateWindow);
+    if (before === undefined) return undefined;
     const rate = ((this.#bytes - before.bytes) * 1_000) / (waited - before.waited);
-    if (rate >= minimumRate) return;
-    this.#stop(
-      new TransientError('PH_DOWNLOAD_SLOW', `${this.#place} sends ${Math.round(rate)} bytes a second, less than ${minimumRate}`, { place: this.#place }),
-    );
+    if (rate >= minimumRate) return undefined;
+    const message = `${this.#place} sends ${Math.round(rate)} bytes a second, less than ${minimumRate}`;
+    return new TransientError('PH_DOWNLOAD_SLOW', message, { place: this.#place });
   }
 
   /** Adds a sample of now, and finds the youngest that is a whole window old; undefined while the body is younger. */
-  #sampleBefore(time: number): Sample | undefined {
-    const now = { waited: this.#waited + (this.#waitingSince === null ? 0 : performance.now() - this.#waitingSince), bytes: this.#bytes };
-    this.#samples.push(now);
+  #sampleBefore(waited: number, time: number): Sample | undefined {
+    this.#samples.push({ waited, bytes: this.#bytes });
     if (time < 0) return undefined;
     while ((this.#samples[1]?.waited ?? Number.POSITIVE_INFINITY) <= time) this.#samples.shift();
     return this.#samples[0];
-  }
-
-  #stop(failure: PipelineError): void {
-    clearInterval(this.#timer);
-    this.#giveUp(failure);
   }
 }

@@ -18,10 +18,16 @@ export function checkUrl(text: string, policy: UrlPolicy, addressAllowed: Addres
   const place = displayUrl(url);
   const schemes = policy.schemes ?? ['https'];
   if (!schemes.some((scheme) => `${scheme}:` === url.protocol)) {
-    throw new PermanentError('PH_HTTP_URL_REFUSED', `scheme ${url.protocol.slice(0, -1)} is not allowed`, { place, hint: `allowed: ${schemes.join(', ')}` });
+    throw new PermanentError('PH_HTTP_URL_REFUSED', `scheme ${url.protocol.slice(0, -1)} is not allowed`, {
+      place,
+      hint: `allowed: ${schemes.join(', ')}`,
+    });
   }
   if (url.username !== '' || url.password !== '') {
-    throw new PermanentError('PH_HTTP_URL_REFUSED', 'a URL with user name or password is not allowed', { place, hint: 'take the part before @ out of the URL' });
+    throw new PermanentError('PH_HTTP_URL_REFUSED', 'a URL with user name or password is not allowed', {
+      place,
+      hint: 'take the part before @ out of the URL',
+    });
   }
   if (!hostAllowed(url, policy.hosts)) throw new PermanentError('PH_HTTP_URL_REFUSED', `host ${url.host} is not allowed`, { place });
   const literal = url.hostname.replace(/^\[|\]$/g, '');

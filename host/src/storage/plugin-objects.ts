@@ -36,7 +36,8 @@ export function createObjects(store: ObjectStore, prefix: string, staging: Stagi
       const source = staging.localPath(file.uri);
       await checkStaged(source, file, staging.root);
       // Look first: an object that is there is the rule after a redelivery, and costs no copy then.
-      if ((await store.stat(target)) === null && (await store.putIfAbsent(target, { file: source })) === 'created') return { path, result: 'stored' };
+      if ((await store.stat(target)) === null && (await store.putIfAbsent(target, { file: source })) === 'created')
+        return { path, result: 'stored' };
       return compare(store, path, target, file);
     },
   };
@@ -47,7 +48,9 @@ async function compare(store: ObjectStore, path: string, target: string, file: D
   if (found === null) throw new TransientError('PH_OBJECT_VANISHED', `object ${path} was there and is gone`, { place: target });
   const same = found.bytes === file.bytes && (await digestOf(await store.read(target))).sha256 === file.sha256;
   if (same) return { path, result: 'already-there' };
-  throw new PermanentError('PH_OBJECT_OCCUPIED', `object ${path} holds other content (${found.bytes} bytes, not ${file.bytes})`, { place: target });
+  throw new PermanentError('PH_OBJECT_OCCUPIED', `object ${path} holds other content (${found.bytes} bytes, not ${file.bytes})`, {
+    place: target,
+  });
 }
 
 async function checkStaged(source: string, file: Digest & { readonly uri: string }, root: string): Promise<void> {

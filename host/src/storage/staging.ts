@@ -79,7 +79,8 @@ function localFolder(location: string): string {
       throw new PipelineError('PH_STAGING_LOCATION', `"${location}" is not a local folder`, { cause: error });
     }
   }
-  if (location === '' || /^[a-z][a-z0-9+.-]+:/i.test(location)) throw new PipelineError('PH_STAGING_LOCATION', `"${location}" is not a local folder`);
+  if (location === '' || /^[a-z][a-z0-9+.-]+:/i.test(location))
+    throw new PipelineError('PH_STAGING_LOCATION', `"${location}" is not a local folder`);
   return resolve(location);
 }
 
@@ -133,7 +134,11 @@ class LocalStaging implements StagingArea {
       throw new PermanentError('PH_STAGING_URI', `${JSON.stringify(uri.slice(0, 300))} is not the URI of a staged file`);
     }
     if (area !== this.id) {
-      throw new PermanentError('PH_STAGING_FOREIGN', `${uri} lies in staging area ${area}, and this worker uses ${this.id} (${this.root})`, { place: this.root });
+      throw new PermanentError(
+        'PH_STAGING_FOREIGN',
+        `${uri} lies in staging area ${area}, and this worker uses ${this.id} (${this.root})`,
+        { place: this.root },
+      );
     }
     return join(this.root, folder, name);
   }

@@ -22,13 +22,20 @@ after(() => server[Symbol.asyncDispose]());
 function resolver(...answers: readonly (readonly string[])[]): LookupFunction & { calls: number } {
   const lookup = ((_hostname, _options, callback) => {
     const addresses = answers[Math.min(lookup.calls++, answers.length - 1)] ?? [];
-    callback(null, addresses.map((address): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 })));
+    callback(
+      null,
+      addresses.map((address): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 })),
+    );
   }) as LookupFunction & { calls: number };
   lookup.calls = 0;
   return lookup;
 }
 
-const byName = (policy: Partial<UrlPolicy> = {}): UrlPolicy => ({ hosts: [`files.example.com:${server.port}`], schemes: ['http'], ...policy });
+const byName = (policy: Partial<UrlPolicy> = {}): UrlPolicy => ({
+  hosts: [`files.example.com:${server.port}`],
+  schemes: ['http'],
+  ...policy,
+});
 const namedUrl = (path = '/a.txt') => `http://files.example.com:${server.port}${path}`;
 
 for (const [what, addresses] of [
@@ -40,7 +47,10 @@ for (const [what, addresses] of [
   test(`a name that resolves to ${what} is refused before a connection is made`, async () => {
     const asked = server.requests.length;
     await using fixture = await openHttp({ lookup: resolver(addresses) });
-    await assert.rejects(fixture.http.request({ url: namedUrl(), policy: byName() }), { code: 'PH_HTTP_ADDRESS_REFUSED', kind: 'permanent' });
+    await assert.rejects(fixture.http.request({ url: namedUrl(), policy: byName() }), {
+      code: 'PH_HTTP_ADDRESS_REFUSED',
+      kind: 'permanent',
+    });
     assert.equal(server.requests.length, asked);
   });
 }
@@ -67,7 +77,10 @@ test('a name without an address and a closed port may be mended, so they are tra
   await assert.rejects(fixture.http.request({ url: namedUrl(), policy: byName() }), { code: 'PH_HTTP_CONNECTION', kind: 'transient' });
   const closed = await serve(() => {});
   await closed[Symbol.asyncDispose]();
-  await assert.rejects(fixture.http.request({ url: closed.url('/'), policy: loopback(closed.host) }), { code: 'PH_HTTP_CONNECTION', kind: 'transient' });
+  await assert.rejects(fixture.http.request({ url: closed.url('/'), policy: loopback(closed.host) }), {
+    code: 'PH_HTTP_CONNECTION',
+    kind: 'transient',
+  });
 });
 
 test('redirects are followed to the third and no further', async () => {
@@ -75,8 +88,13 @@ test('redirects are followed to the third and no further', async () => {
   const policy = loopback(server.host);
   const chain = (hops: number): string => (hops === 0 ? '/end' : `/hop?to=${encodeURIComponent(chain(hops - 1))}`);
   assert.equal(Buffer.from((await fixture.http.request({ url: server.url(chain(3)), policy })).body).toString(), 'content of /end');
-  await assert.rejects(fixture.http.request({ url: server.url(chain(4)), policy }), { code: 'PH_HTTP_REDIRECT_REFUSED', kind: 'permanent' });
-  await assert.rejects(fixture.http.request({ url: server.url(chain(1)), policy: { ...policy, maxRedirects: 0 } }), { code: 'PH_HTTP_REDIRECT_REFUSED' });
+  await assert.rejects(fixture.http.request({ url: server.url(chain(4)), policy }), {
+    code: 'PH_HTTP_REDIRECT_REFUSED',
+    kind: 'permanent',
+  });
+  await assert.rejects(fixture.http.request({ url: server.url(chain(1)), policy: { ...policy, maxRedirects: 0 } }), {
+    code: 'PH_HTTP_REDIRECT_REFUSED',
+  });
 });
 
 for (const [what, target, code] of [
@@ -94,7 +112,8 @@ for (const [what, target, code] of [
     const policy = loopback(server.host, 'internal.example', '10.0.0.7');
     await assert.rejects(
       fixture.http.request({ url: server.url(`/?to=${encodeURIComponent(target)}`), policy }),
-      (error: Error & { code: string; kind: string }) => error.code === code && error.kind === 'permanent' && !error.message.includes('s3cret'),
+      (error: Error & { code: string; kind: string }) =>
+        error.code === code && error.kind === 'permanent' && !error.message.includes('s3cret'),
     );
   });
 }
@@ -114,17 +133,24 @@ test('a redirect from https to http is refused, and the other way round followed
 test('a certificate that nobody vouches for is refused', async () => {
   await using secure = await serve((_, response) => response.end('secure'), loopbackTls);
   await using fixture = await openHttp();
-  await assert.rejects(fixture.http.request({ url: secure.url('/'), policy: loopback(secure.host) }), { code: 'PH_HTTP_CONNECTION', kind: 'transient' });
+  await assert.rejects(fixture.http.request({ url: secure.url('/'), policy: loopback(secure.host) }), {
+    code: 'PH_HTTP_CONNECTION',
+    kind: 'transient',
+  });
 });
 
 test('a redirect without a usable target is asked again, and one of a POST is refused', async () => {
-  await using odd = await serve((request, response) => response.writeHead(302, request.url === '/bad' ? { location: 'http://[' } : {}).end());
+  await using odd = await serve((request, response) =>
+    response.writeHead(302, request.url === '/bad' ? { location: 'http://[' } : {}).end(),
+  );
   await using fixture = await openHttp();
   const policy = loopback(odd.host, server.host);
   await assert.rejects(fixture.http.request({ url: odd.url('/none'), policy }), { code: 'PH_HTTP_STATUS_UNEXPECTED', kind: 'transient' });
   await assert.rejects(fixture.http.request({ url: odd.url('/bad'), policy }), { code: 'PH_HTTP_STATUS_UNEXPECTED', kind: 'transient' });
   const asked = server.requests.length;
-  await assert.rejects(fixture.http.request({ url: server.url('/?status=307&to=/end'), method: 'POST', body: '{}', policy }), { code: 'PH_HTTP_REDIRECT_REFUSED' });
+  await assert.rejects(fixture.http.request({ url: server.url('/?status=307&to=/end'), method: 'POST', body: '{}', policy }), {
+    code: 'PH_HTTP_REDIRECT_REFUSED',
+  });
   assert.equal(server.requests.length, asked + 1);
 });
 
@@ -169,7 +195,10 @@ test('no more connections go to one host than allowed', async () => {
       open--;
       response.end('x');
     });
-    if (waiting.length >= 3) setImmediate(() => waiting.splice(0).forEach((finish) => finish()));
+    if (waiting.length < 3) return;
+    setImmediate(() => {
+      for (const finish of waiting.splice(0)) finish();
+    });
   });
   await using fixture = await openHttp({ connectionsPerHost: 3 });
   await Promise.all(Array.from({ length: 12 }, () => fixture.http.request({ url: slow.url('/'), policy: loopback(slow.host) })));

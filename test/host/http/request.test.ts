@@ -7,10 +7,18 @@ import { loopback, openHttp } from './fixture.ts';
 test('a request sends method, headers and body, and gives status, headers and body back', async () => {
   await using server = await serve(async (request, response) => {
     const chunks = await request.toArray();
-    response.writeHead(201, { 'x-method': request.method, 'x-agent': request.headers['user-agent'], 'x-token': request.headers['x-token'] }).end(Buffer.concat(chunks));
+    response
+      .writeHead(201, { 'x-method': request.method, 'x-agent': request.headers['user-agent'], 'x-token': request.headers['x-token'] })
+      .end(Buffer.concat(chunks));
   });
   await using fixture = await openHttp();
-  const answer = await fixture.http.request({ url: server.url('/'), method: 'POST', headers: { 'X-Token': 't' }, body: '{"a":1}', policy: loopback(server.host) });
+  const answer = await fixture.http.request({
+    url: server.url('/'),
+    method: 'POST',
+    headers: { 'X-Token': 't' },
+    body: '{"a":1}',
+    policy: loopback(server.host),
+  });
   assert.equal(answer.status, 201);
   assert.deepEqual([answer.headers['x-method'], answer.headers['x-agent'], answer.headers['x-token']], ['POST', 'pipeline-host-test', 't']);
   assert.equal(Buffer.from(answer.body).toString(), '{"a":1}');
@@ -45,7 +53,10 @@ test('an answer over maxBytes is refused, declared or not', async () => {
   });
   await using fixture = await openHttp();
   for (const path of ['/declared', '/chunked']) {
-    await assert.rejects(fixture.http.request({ url: server.url(path), policy: loopback(server.host), maxBytes: 1_999 }), { code: 'PH_HTTP_TOO_LARGE', kind: 'permanent' });
+    await assert.rejects(fixture.http.request({ url: server.url(path), policy: loopback(server.host), maxBytes: 1_999 }), {
+      code: 'PH_HTTP_TOO_LARGE',
+      kind: 'permanent',
+    });
   }
 });
 
@@ -55,7 +66,10 @@ test('the time-out is for the whole exchange, body included', async () => {
   });
   await using fixture = await openHttp();
   for (const path of ['/silent', '/body']) {
-    await assert.rejects(fixture.http.request({ url: server.url(path), policy: loopback(server.host), timeout: 50 }), { code: 'PH_HTTP_TIMEOUT', kind: 'transient' });
+    await assert.rejects(fixture.http.request({ url: server.url(path), policy: loopback(server.host), timeout: 50 }), {
+      code: 'PH_HTTP_TIMEOUT',
+      kind: 'transient',
+    });
   }
 });
 
@@ -71,7 +85,10 @@ test("an abort ends a request with the caller's own reason", async () => {
 test('a connection cut before the answer is transient, and close() breaks off what is under way', async () => {
   await using raw = await serveRaw((socket) => socket.destroy());
   await using fixture = await openHttp();
-  await assert.rejects(fixture.http.request({ url: raw.url('/'), policy: loopback(raw.host) }), { code: 'PH_HTTP_CONNECTION', kind: 'transient' });
+  await assert.rejects(fixture.http.request({ url: raw.url('/'), policy: loopback(raw.host) }), {
+    code: 'PH_HTTP_CONNECTION',
+    kind: 'transient',
+  });
   await using silent = await serveRaw(() => {});
   const answer = fixture.http.request({ url: silent.url('/'), policy: loopback(silent.host) });
   const failed = assert.rejects(answer, { kind: 'transient' });
@@ -83,7 +100,10 @@ test('what is no valid request is permanent and never sent', async () => {
   await using server = await serve((_, response) => response.end());
   await using fixture = await openHttp();
   for (const headers of [{ Host: 'internal' }, { 'x-a': 'b\r\nx-evil: 1' }, { 'bad name': 'x' }]) {
-    await assert.rejects(fixture.http.request({ url: server.url('/'), policy: loopback(server.host), headers }), { code: 'PH_HTTP_REQUEST_INVALID', kind: 'permanent' });
+    await assert.rejects(fixture.http.request({ url: server.url('/'), policy: loopback(server.host), headers }), {
+      code: 'PH_HTTP_REQUEST_INVALID',
+      kind: 'permanent',
+    });
   }
   assert.equal(server.requests.length, 0);
 });
