@@ -8,7 +8,8 @@ import {
   type StagedFile,
   TransientError,
 } from '@pipeline-host/sdk';
-import type { StagingArea, StagingFile } from '../storage/staging.ts';
+import type { StagingArea } from '../storage/staging.ts';
+import type { StagingFile } from '../storage/staging-file.ts';
 import { checkContent, checkContentType, checkExtension, SNIFF_BYTES } from './file-types.ts';
 import { type Answer, discard, type GuardedClient } from './guarded-client.ts';
 import { abortFailure, statusFailure, wireFailure } from './http-failure.ts';

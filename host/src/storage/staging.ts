@@ -1,24 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { PermanentError, PipelineError, type Staging, sanitizeSegment, TransientError } from '@pipeline-host/sdk';
 import { areaId } from './staging-area-id.ts';
 import { errorCode, stagingFailure } from './staging-failure.ts';
-
-/** A file being written. Nobody sees it before `finish()`. */
-export interface StagingFile {
-  /** Appends. @throws UnavailableError `PH_STAGING_FULL`, `PH_STAGING_DENIED`; TransientError `PH_STAGING_IO` */
-  write(chunks: readonly Uint8Array[]): Promise<void>;
-  /** Reads back what was written, fewer bytes at the end. */
-  read(position: number, length: number): Promise<Uint8Array>;
-  /** Syncs the content to the disk, then gives the file its name. A loss of power may take the name back, never the content behind it. */
-  finish(): Promise<{ readonly uri: string }>;
-  /** Throws it away. May be called at any time and again. */
-  discard(): Promise<void>;
-}
+import { createStagingFile, PART, type StagingFile } from './staging-file.ts';
 
 export interface Sweep {
   /** Milliseconds since the last write of an unfinished file; its writer is gone. */
@@ -48,7 +37,6 @@ export interface StagingArea {
   forRecord(onRelease: (uri: string) => void): Staging;
 }
 
-const PART = '.part';
 /** Leaves room for `.part`. */
 const NAME_BYTES = 250;
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
@@ -93,18 +81,11 @@ class LocalStaging implements StagingArea {
     this.id = id;
   }
 
-  async createFile(name: string): Promise<StagingFile> {
+  createFile(name: string): Promise<StagingFile> {
     const folder = randomUUID();
-    const finalName = stagedName(name);
-    const path = join(this.root, folder, finalName);
-    try {
-      await mkdir(join(this.root, folder)); // not recursive: a root that is gone is an outage, and a new one would have another id
-      const handle = await open(path + PART, 'wx+', 0o640);
-      return new LocalFile(handle, path, this.root, `staging://${this.id}/${folder}/${encodeURIComponent(finalName)}`);
-    } catch (error) {
-      await rm(join(this.root, folder), { recursive: true, force: true }).catch(() => {});
-      throw stagingFailure(error, this.root);
-    }
+    const staged = stagedName(name);
+    const uri = `staging://${this.id}/${folder}/${encodeURIComponent(staged)}`;
+    return createStagingFile(join(this.root, folder, staged), uri, this.root);
   }
 
   async has(uri: string): Promise<boolean> {
@@ -147,7 +128,7 @@ class LocalStaging implements StagingArea {
     const path = this.localPath(uri);
     try {
       await rm(path, { force: true });
-      await removeIfEmpty(join(path, '..'));
+      await removeIfEmpty(dirname(path));
     } catch (error) {
       throw stagingFailure(error, this.root);
     }
@@ -188,60 +169,6 @@ class LocalStaging implements StagingArea {
   }
 }
 
-class LocalFile implements StagingFile {
-  readonly #handle: FileHandle;
-  readonly #path: string;
-  readonly #root: string;
-  readonly #uri: string;
-  #position = 0;
-
-  constructor(handle: FileHandle, path: string, root: string, uri: string) {
-    this.#handle = handle;
-    this.#path = path;
-    this.#root = root;
-    this.#uri = uri;
-  }
-
-  async write(chunks: readonly Uint8Array[]): Promise<void> {
-    try {
-      let rest = chunks;
-      while (rest.length > 0) {
-        const { bytesWritten } = await this.#handle.writev(rest, this.#position);
-        this.#position += bytesWritten;
-        rest = skip(rest, bytesWritten);
-      }
-    } catch (error) {
-      throw stagingFailure(error, this.#root);
-    }
-  }
-
-  async read(position: number, length: number): Promise<Uint8Array> {
-    try {
-      const { buffer, bytesRead } = await this.#handle.read(Buffer.alloc(length), 0, length, position);
-      return buffer.subarray(0, bytesRead);
-    } catch (error) {
-      throw stagingFailure(error, this.#root);
-    }
-  }
-
-  async finish(): Promise<{ readonly uri: string }> {
-    try {
-      await this.#handle.sync();
-      await this.#handle.close();
-      await rename(this.#path + PART, this.#path);
-      return { uri: this.#uri };
-    } catch (error) {
-      throw stagingFailure(error, this.#root);
-    }
-  }
-
-  async discard(): Promise<void> {
-    // Best effort: the failure that led here must not be hidden by one of cleaning up, and sweep() finds what is left.
-    await this.#handle.close().catch(() => {});
-    await rm(join(this.#path, '..'), { recursive: true, force: true }).catch(() => {});
-  }
-}
-
 /** The name as it stands on the disk. */
 function stagedName(name: string): string {
   const safe = sanitizeSegment(name, NAME_BYTES);
@@ -254,16 +181,6 @@ function decode(text: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** What is left of the chunks after a short write. */
-function skip(chunks: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
-  let left = bytes;
-  for (const [index, chunk] of chunks.entries()) {
-    if (left < chunk.length) return left === 0 ? chunks.slice(index) : [chunk.subarray(left), ...chunks.slice(index + 1)];
-    left -= chunk.length;
-  }
-  return [];
 }
 
 async function removeIfEmpty(folder: string): Promise<void> {

@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { type DownloadRequest, UnavailableError } from '@pipeline-host/sdk';
-import type { StagingArea, StagingFile } from '../../../host/src/storage/staging.ts';
+import type { StagingArea } from '../../../host/src/storage/staging.ts';
+import type { StagingFile } from '../../../host/src/storage/staging-file.ts';
 import { type Answerer, serve, serveRaw, type TestServer } from './attachment-server.ts';
 import { type HttpFixture, loopback, openHttp } from './fixture.ts';
 
