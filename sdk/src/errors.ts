@@ -79,6 +79,7 @@ export const ERROR_CODES = {
   PH_STAGING_CHANGED: entry('permanent', 1, 'the staged file is not what was downloaded; fetch it again'),
   PH_OBJECT_PATH: entry('permanent', 2, 'an object path is relative, separated by /, without empty, . or .. segments; use sanitizeSegment'),
   PH_OBJECT_OCCUPIED: entry('permanent', 1, 'the path holds other content; store under another path'),
+  PH_OBJECT_VANISHED: entry('transient', 1, 'somebody deletes from the object store while it is written; it is tried again'),
 
   // Admin server
   PH_HTTP_PORT_IN_USE: entry('fatal', 3, 'stop the other process, or set http.port to another port or to 0 for a free one'),
@@ -100,12 +101,98 @@ export const ERROR_CODES = {
   PH_KAFKA_CLOSED: entry('unavailable', 1, 'the host is stopping; what was not acknowledged is done again after the start'),
   PH_KAFKA_REPAIR: entry('fatal', 3, 'install exactly kafkajs@2.2.4'),
 
+  // Demo
+  PH_DEMO_DATA_USED: entry('fatal', 3, 'name a folder that is empty or not there yet, or leave --data out'),
+  PH_DEMO_DATA_DENIED: entry('fatal', 3, 'give this user the right to write there, or name another folder'),
+  PH_DEMO_NOTHING: entry('fatal', 2, 'install a plugin whose package.json#pipelineHost names a simulation, or correct --plugin'),
+  PH_DEMO_STUCK: entry('fatal', 1, 'look at the log in the data folder for the workers that are named here'),
+  PH_DEMO_SUMS: entry('fatal', 1, 'records were lost, doubled or changed; the summary says which, the data folder has them all'),
+  PH_SIMULATION_MISSING: entry('fatal', 2, 'build the plugin (npm run build), or correct the path in its package.json'),
+  PH_SIMULATION_INVALID: entry('fatal', 2, 'the module exports defineSimulation({ start }) as its default; mend the simulation'),
+
+  // Embedded broker
+  PH_BROKER_DATA_DIR: entry('fatal', 3, 'give a folder that this user may write to and that has room'),
+  PH_BROKER_PORT_IN_USE: entry('fatal', 3, 'choose another port, or 0 for a free one, or stop what listens there'),
+  PH_BROKER_LISTEN: entry('fatal', 3, 'give an address of this machine and a port that this user may use'),
+  PH_BROKER_OWNED: entry('fatal', 3, 'use the running broker, stop it first, or choose another data folder'),
+
+  // Config
+  PH_CONFIG_NOT_FOUND: entry('fatal', 2, 'mend the path of --config, or leave it out to search from the working folder'),
+  PH_CONFIG_UNREADABLE: entry('fatal', 2, 'mend the file: it is YAML, JSON, or a module whose default export is the config'),
+  PH_CONFIG_UNKNOWN_KEY: entry('fatal', 2, 'remove the key; "pipeline-host config schema" lists those that exist'),
+  PH_CONFIG_INVALID: entry('fatal', 2, 'mend the value; "pipeline-host config schema" says what is allowed'),
+  PH_CONFIG_ENVIRONMENT: entry('fatal', 2, 'mend or unset the variable; segments are separated by two underscores'),
+  PH_CONFIG_SECRET: entry('fatal', 2, 'set the variable or create the file that the setting names'),
+  PH_CONFIG_SECRET_PLAIN: entry('fatal', 2, 'write ${env:NAME} or ${file:path} and keep the secret out of the config file'),
+  PH_CONFIG_BROKERS: entry('fatal', 2, 'set kafka.brokers to a list of host:port, or to "embedded" for one machine'),
+
+  // Plugins
+  PH_PLUGIN_NOT_FOUND: entry('fatal', 2, 'install the package, or give its folder'),
+  PH_PLUGIN_AMBIGUOUS: entry('fatal', 2, 'give the full package name or the folder, here or in plugins.<name>.package'),
+  PH_PLUGIN_MANIFEST: entry('fatal', 2, 'give package.json a "pipelineHost": { "plugin": "<name>", "sdk": "^0.1.0" }'),
+  PH_PLUGIN_SDK_RANGE: entry('fatal', 2, 'install a version of the plugin that works with this SDK, or the host that the plugin wants'),
+  PH_PLUGIN_ENTRY: entry('fatal', 2, 'build the plugin, or mend "exports" and "pipelineHost.entry" of its package.json'),
+  PH_PLUGIN_IMPORT: entry('fatal', 2, 'mend the code of the plugin, or install what it imports'),
+  PH_PLUGIN_EXPORT: entry('fatal', 2, 'make "export default definePlugin({ ... })" the default export of the entry'),
+  PH_PLUGIN_NAME: entry('fatal', 2, 'make both names the same'),
+  PH_PLUGIN_DUPLICATE: entry('fatal', 2, 'run one of them, or rename one'),
+  PH_PLUGIN_SCHEMA: entry('fatal', 2, 'make the config schema a Type.Object({ ... })'),
+  PH_PLUGIN_FORMAT: entry('fatal', 2, 'use a format that the SDK knows, or a pattern'),
+  PH_PLUGIN_TRANSFORM: entry('fatal', 2, 'take the Transform out: give the topic plain types, and convert in the handler'),
+
+  // Topology
+  PH_TOPOLOGY_NAME: entry('fatal', 2, 'rename it'),
+  PH_TOPOLOGY_DUPLICATE: entry('fatal', 2, 'rename one of them, or give one another physical name in the config'),
+  PH_TOPOLOGY_GROUP: entry('fatal', 2, 'set another group for one of them: plugins.<p>.workers.<w>.group'),
+  PH_TOPOLOGY_TOPIC: entry('fatal', 2, "add the topic to the plugin's topics, or declare it with externalTopic()"),
+  PH_TOPOLOGY_EXTERNAL: entry('fatal', 2, "produce to a topic of the plugin's own"),
+  PH_TOPOLOGY_TABLE: entry('fatal', 2, "add the table to the plugin's tables"),
+  PH_TOPOLOGY_COLUMN: entry('fatal', 2, 'name a column of the row schema'),
+  PH_TOPOLOGY_COLUMN_TYPE: entry('fatal', 2, 'build columns with column.string() and its like, wrapped in Nullable() where null is allowed'),
+  PH_TOPOLOGY_HANDLER: entry('fatal', 2, 'give the worker exactly one of handle and handleBatch'),
+  PH_TOPOLOGY_FOREIGN: entry('fatal', 2, 'pass the same constant to definePlugin and to the worker'),
+  PH_TOPOLOGY_DEDUPE: entry('fatal', 2, "give the table dedupe: { column, window }, or mode 'merge': a worker may send one output twice"),
+  PH_TOPOLOGY_SETTING: entry('fatal', 2, 'mend the value'),
+  PH_WORKER_UNKNOWN: entry('fatal', 2, '"pipeline-host plugins" lists the workers'),
+
+  // Command line
+  PH_CLI_ARGUMENT: entry('fatal', 2, 'see --help'),
+  PH_TOPIC_UNKNOWN: entry('fatal', 2, '"pipeline-host topics list" lists the topics'),
+  PH_TOPIC_EXTERNAL: entry('fatal', 2, 'the topic belongs to another plugin or system; publish with its owner'),
+  PH_TABLE_UNKNOWN: entry('fatal', 2, '"pipeline-host tables" lists the tables'),
+  PH_PUBLISH_FILE: entry('fatal', 2, 'give a file of one JSON message a line, or - for standard input'),
+  PH_PUBLISH_INVALID: entry('fatal', 2, 'mend the lines, or send the others with --skip-invalid; nothing was sent'),
+  PH_UNEXPECTED: entry('fatal', 1, 'this is a bug: run again with PIPELINE_HOST_DEBUG=1 and report the stack'),
+
   // Environment
   PH_DURATION_INVALID: entry('fatal', 2, 'write a duration as milliseconds or as 250ms, 30s, 5m, 2h, 7d'),
   PH_NODE_VERSION: entry('fatal', 3, 'run with Node 22.18 or newer: npm install node@24'),
+
+  // Storage
+  PH_STORAGE_PATH: entry('permanent', 2, 'object paths are relative, separated by /, and stay inside the store'),
+  PH_STORAGE_SCHEME: entry('fatal', 2, 'use a local folder or a file:// URI'),
+  PH_STORAGE_ABSENT: entry('permanent', 1, 'the object was deleted or never written'),
+  PH_STORAGE_DENIED: entry('auth', 3, 'give the user that runs the host the right to read and write there'),
+  PH_STORAGE_FULL: entry('unavailable', 3, 'free space on the disk or raise the quota; the host goes on by itself'),
+  PH_STORAGE_FAILED: entry('transient', 1, 'look at the cause; the operation is tried again'),
+
+  // Delta tables
+  PH_DELTA_ABSENT: entry('fatal', 2, 'check the path of the table; only a writer with a table definition creates one'),
+  PH_DELTA_FOLDER_TAKEN: entry('fatal', 2, 'choose an empty folder; a folder that holds files but no Delta log is never written over'),
+  PH_DELTA_LOG_DAMAGED: entry('fatal', 1, 'restore the missing or damaged file of _delta_log; the host never writes over a log that it cannot read'),
+  PH_DELTA_PROTOCOL: entry('fatal', 2, 'switch the feature off for this table, or write it with the engine that made it'),
+  PH_DELTA_SCHEMA: entry('fatal', 2, 'make the live table and the table definition agree: add the missing columns, or change the definition'),
+  PH_DELTA_APPEND_ONLY: entry('permanent', 2, 'delta.appendOnly is set on this table: use append mode, or unset the property'),
+  PH_DELTA_ROW_CONVERSION: entry('permanent', 2, 'the row does not fit the column types of the table; mend the writer or the message'),
+  PH_DELTA_NULL_KEY: entry('permanent', 2, 'a merge key is null; mend the writer or the message'),
+  PH_DELTA_TXN_CONFLICT: entry('transient', 1, 'another process writes the same partitions; take their rows out and write the rest'),
+  PH_DELTA_CONFLICT: entry('transient', 1, 'another writer changed the table at the same time; the operation is tried again'),
+  PH_DELTA_ORDER: entry('transient', 1, 'an earlier write of the same partitions failed; write again from there'),
+  PH_DELTA_ENGINE: entry('transient', 1, 'DuckDB failed; look at the cause'),
+  PH_DELTA_CLOSED: entry('fatal', 1, 'the Delta engine was closed while an operation was asked of it'),
 } as const satisfies Record<string, ErrorEntry>;
 
-/** A code of the host's own table. Plugins add codes of their own in the same style, e.g. `XACT_URL_EXPIRED`. */
+/** A code of the host's own table. Plugins add codes of their own in the same style, e.g. `ORDERS_URL_EXPIRED`. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 export interface ErrorDetails {

@@ -1,5 +1,5 @@
-import { type Static, Type } from '@sinclair/typebox';
 import { DurationText, Secret } from '@pipeline-host/sdk';
+import { type Static, Type } from '@sinclair/typebox';
 
 /**
  * The host's config file, whole. Defaults stand in the schema, so that `config schema`, `config explain` and the README
@@ -23,7 +23,12 @@ const Tls = Type.Union([
 
 const Sasl = Type.Object(
   {
-    mechanism: Type.Union([Type.Literal('plain'), Type.Literal('scram-sha-256'), Type.Literal('scram-sha-512'), Type.Literal('oauthbearer')]),
+    mechanism: Type.Union([
+      Type.Literal('plain'),
+      Type.Literal('scram-sha-256'),
+      Type.Literal('scram-sha-512'),
+      Type.Literal('oauthbearer'),
+    ]),
     username: Type.Optional(Type.String()),
     password: Type.Optional(Secret()),
     token: Type.Optional(Secret({ description: 'bearer token for oauthbearer; use ${file:...}, which is read again when it changes' })),
@@ -68,9 +73,12 @@ const Kafka = Type.Object(
   { ...closed, default: {} },
 );
 
-const Start = Type.Union([Type.Literal('committed'), Type.Literal('earliest'), Type.Literal('latest'), Type.String({ format: 'date-time' })], {
-  description: 'where a group without committed offsets starts',
-});
+const Start = Type.Union(
+  [Type.Literal('committed'), Type.Literal('earliest'), Type.Literal('latest'), Type.String({ format: 'date-time' })],
+  {
+    description: 'where a group without committed offsets starts',
+  },
+);
 
 const Worker = Type.Object(
   {
@@ -89,7 +97,11 @@ const Worker = Type.Object(
     ),
     flush: Type.Optional(
       Type.Object(
-        { rows: Type.Optional(Type.Integer({ minimum: 1 })), bytes: Type.Optional(Type.Integer({ minimum: 1024 })), age: Type.Optional(DurationText()) },
+        {
+          rows: Type.Optional(Type.Integer({ minimum: 1 })),
+          bytes: Type.Optional(Type.Integer({ minimum: 1024 })),
+          age: Type.Optional(DurationText()),
+        },
         { ...closed, description: 'table writers: when a batch is written' },
       ),
     ),
@@ -106,12 +118,22 @@ const Plugin = Type.Object(
     topics: Type.Optional(
       Type.Record(
         Type.String(),
-        Type.Object({ name: Type.Optional(Type.String()), cluster: Type.Optional(Type.String()), partitions: Type.Optional(Type.Integer({ minimum: 1 })) }, closed),
+        Type.Object(
+          {
+            name: Type.Optional(Type.String()),
+            cluster: Type.Optional(Type.String()),
+            partitions: Type.Optional(Type.Integer({ minimum: 1 })),
+          },
+          closed,
+        ),
         { description: 'physical names and clusters of topics' },
       ),
     ),
     tables: Type.Optional(
-      Type.Record(Type.String(), Type.Object({ name: Type.Optional(Type.String()), generation: Type.Optional(Type.Integer({ minimum: 1 })) }, closed)),
+      Type.Record(
+        Type.String(),
+        Type.Object({ name: Type.Optional(Type.String()), generation: Type.Optional(Type.Integer({ minimum: 1 })) }, closed),
+      ),
     ),
     deadLetters: Type.Optional(Type.Object({ topic: Type.Optional(Type.String()) }, closed)),
     workers: Type.Optional(Type.Record(Type.String(), Worker)),
@@ -140,15 +162,29 @@ export const HostConfigSchema = Type.Object(
       { ...closed, default: {} },
     ),
     http: Type.Object(
-      { host: Type.String({ default: '127.0.0.1' }), port: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: '0 takes a free one, which is printed' }) },
+      {
+        host: Type.String({ default: '127.0.0.1' }),
+        port: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: '0 takes a free one, which is printed' }),
+      },
       { ...closed, default: {} },
     ),
     log: Type.Object(
-      { level: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error'), Type.Literal('silent')], { default: 'info' }) },
+      {
+        level: Type.Union(
+          [Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error'), Type.Literal('silent')],
+          { default: 'info' },
+        ),
+      },
       { ...closed, default: {} },
     ),
     memory: Type.Object(
-      { inFlightBytes: Type.Integer({ default: 64 * 1024 * 1024, minimum: 1024 * 1024, description: 'bytes of records in the process, over all workers' }) },
+      {
+        inFlightBytes: Type.Integer({
+          default: 64 * 1024 * 1024,
+          minimum: 1024 * 1024,
+          description: 'bytes of records in the process, over all workers',
+        }),
+      },
       { ...closed, default: {} },
     ),
     plugins: Type.Record(Type.String(), Plugin, { default: {} }),

@@ -1,0 +1,81 @@
+import type { TSchema } from '@pipeline-host/sdk';
+import { Value, type ValueError, ValueErrorType } from '@sinclair/typebox/value';
+import { didYouMean } from './did-you-mean.ts';
+import { describeSchema, isSecret, namedKeys } from './schema-nodes.ts';
+import { formatPath, fromPointer, isPlainObject, type SettingPath } from './setting-path.ts';
+
+/** One setting that does not fit its schema. */
+export interface SchemaFault {
+  readonly path: SettingPath;
+  readonly code: 'PH_CONFIG_UNKNOWN_KEY' | 'PH_CONFIG_INVALID';
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+/**
+ * All faults of a value at once, one a setting.
+ *
+ * @param hidden whether the value at a path must not be shown
+ */
+export function schemaFaults(schema: TSchema, value: unknown, path: SettingPath, hidden: (path: SettingPath) => boolean): SchemaFault[] {
+  const faults = new Map<string, SchemaFault>();
+  for (const error of Value.Errors(schema, value)) {
+    for (const fault of explain(error, path, hidden)) {
+      const at = formatPath(fault.path);
+      if (!faults.has(at)) faults.set(at, fault);
+    }
+  }
+  return [...faults.values()];
+}
+
+function explain(error: ValueError, base: SettingPath, hidden: (path: SettingPath) => boolean): SchemaFault[] {
+  const path = [...base, ...fromPointer(error.path)];
+  const name = formatPath(path);
+  switch (error.type) {
+    case ValueErrorType.ObjectAdditionalProperties: {
+      const key = path.at(-1) ?? '';
+      return [
+        {
+          path,
+          code: 'PH_CONFIG_UNKNOWN_KEY',
+          message: `${name} is not a setting`,
+          hint: unknownKeyHint(key, namedKeys(error.schema), path.slice(0, -1)),
+        },
+      ];
+    }
+    case ValueErrorType.ObjectRequiredProperty:
+      return [{ path, code: 'PH_CONFIG_INVALID', message: `${name} is missing`, hint: `set it to ${describeSchema(error.schema)}` }];
+    case ValueErrorType.Union: {
+      // Of the alternatives, the one that is an object like the value can say what is wrong inside.
+      const alternative = isPlainObject(error.value)
+        ? error.schema['anyOf']?.find((schema: TSchema) => schema['type'] === 'object')
+        : undefined;
+      if (alternative !== undefined) return schemaFaults(alternative, error.value, path, hidden);
+      break;
+    }
+    default:
+  }
+  const shown = isSecret(error.schema) || hidden(path) ? '' : `, not ${excerpt(error.value)}`;
+  return [{ path, code: 'PH_CONFIG_INVALID', message: `${name} must be ${describeSchema(error.schema)}${shown}`, hint: undefined }];
+}
+
+function unknownKeyHint(key: string, known: readonly string[], parent: SettingPath): string {
+  const where = parent.length === 0 ? '' : ` of ${formatPath(parent)}`;
+  return didYouMean(
+    key,
+    known,
+    known.length === 0 ? 'remove it: nothing can be set here' : `remove it; the keys${where} are ${list(known)}`,
+  );
+}
+
+/** Names for a message, cut where there are many. */
+export function list(names: readonly string[], limit = 12): string {
+  return names.length <= limit ? names.join(', ') : `${names.slice(0, limit).join(', ')} … (${names.length})`;
+}
+
+function excerpt(value: unknown): string {
+  if (isPlainObject(value)) return 'an object';
+  if (Array.isArray(value)) return 'a list';
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
+}
