@@ -99,7 +99,7 @@ function payload(random: Random, time: string) {
     xnAddress: 'SOME.CARRIER.XN',
     carrierId: random.next() < 0.1 ? random.between(1_000_000, 9_999_999) : random.text('0123456789', 7),
     dateTime: time.slice(0, 19),
-    note: random.next() < 0.3 ? null : random.text('abcdefghij klmnop qrstuvwxyz', random.between(80, 240)),
+    note: random.next() < 0.3 ? null : random.text('abcdefghij klmnop qrstuvwxyz', random.between(150, 560)),
     author: name,
     senderReviewerName: null,
     carrierReviewerEmail: 'claims@example.test',

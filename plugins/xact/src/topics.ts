@@ -2,7 +2,7 @@ import { defineTopic } from '@pipeline-host/sdk';
 import { CachedDownload } from './schemas/cached-download.ts';
 import { DownloadResult } from './schemas/download-result.ts';
 import { DownloadTask } from './schemas/download-task.ts';
-import { EventMessage, EventRow, upgradeEventRow } from './schemas/event.ts';
+import { EventMessage, EventRow, EventRowOfText, upgradeEventRow } from './schemas/event.ts';
 import { FailedDownload } from './schemas/failed-download.ts';
 
 /** Keys are trace ids throughout, as in the systems before us: all that happens to one event happens in order. */
@@ -10,7 +10,10 @@ const byTrace = (message: { readonly trace_id: string }): string => message.trac
 
 export const eventsRaw = defineTopic('events.raw', EventMessage, {
   key: (event) => event.traceId,
-  accepts: [{ schema: EventRow, upgrade: upgradeEventRow }],
+  accepts: [
+    { schema: EventRow, upgrade: upgradeEventRow },
+    { schema: EventRowOfText, upgrade: upgradeEventRow },
+  ],
 });
 
 export const downloadsPending = defineTopic('downloads.pending', DownloadTask, {

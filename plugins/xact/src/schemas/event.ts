@@ -20,8 +20,7 @@ export const EventMessage = Type.Object({
 });
 export type EventMessage = Static<typeof EventMessage>;
 
-/** The same as a row of the source table: snake-case ids, no version, the payload as JSON text or not at all. */
-export const EventRow = Type.Object({
+const rowFields = {
   type: Id(),
   version: Nullable(Id()),
   utcDateTime: Timestamp(),
@@ -29,10 +28,17 @@ export const EventRow = Type.Object({
   trace_id: Nullable(Id()),
   eventId: Nullable(Id()),
   event_id: Nullable(Id()),
-  data: Type.Optional(Type.Unknown()),
-});
+};
 
-export function upgradeEventRow(row: Static<typeof EventRow>): EventMessage {
+/** The same as a row of the source table: snake-case ids, no version. */
+export const EventRow = Type.Object({ ...rowFields, data: EventData });
+
+/** A row whose payload is JSON text, or missing. */
+export const EventRowOfText = Type.Object({ ...rowFields, data: Nullable(Type.String()) });
+
+type AnyRow = Static<typeof EventRow> | Static<typeof EventRowOfText>;
+
+export function upgradeEventRow(row: AnyRow): EventMessage {
   const traceId = row.traceId ?? row.trace_id;
   if (traceId === null) throw new PermanentError('XACT_EVENT_INVALID', 'an event without a trace id');
   return {

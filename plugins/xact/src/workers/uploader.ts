@@ -16,8 +16,9 @@ export const uploader = defineWorker({
   timeout: '15m',
   handle: async (cached, { objects, staging }) => {
     const path = (await storeStaged(cached, objects, staging)) ?? (await findStored(cached, objects));
+    // What an older sender calls its path is no file of ours.
+    if (cached.sha256 !== null) staging.release(cached.local_cache_path);
     if (path === null) return done([output(downloadsPending, taskAgain(cached), { redo: true })]);
-    staging.release(cached.local_cache_path);
     return done([output(downloadsResults, completedResult(cached, path))]);
   },
   onDead: (cached, failure, { record }) => [output(downloadsResults, failedResult(cached, failure, record))],
