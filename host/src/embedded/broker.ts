@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BrokerParts, Flushable } from './broker-parts.ts';
+import { type FaultHooks, FaultQueue } from './faults.ts';
+import { GroupCoordinator } from './groups/group-coordinator.ts';
+import { OffsetStore } from './groups/offset-store.ts';
+import { authenticationRoutes } from './handlers/authentication.ts';
+import { configRoutes } from './handlers/configs.ts';
+import { groupRoutes } from './handlers/groups.ts';
+import { recordRoutes } from './handlers/records.ts';
+import { topicRoutes } from './handlers/topics.ts';
+import type { BrokerSettings } from './options.ts';
+import { Router } from './server/router.ts';
+import { TcpServer } from './server/tcp-server.ts';
+import { replaceFile } from './storage/atomic-file.ts';
+import { TopicStore } from './topics/topic-store.ts';
+
+const FLUSH_INTERVAL_MS = 50;
+/** Producer ids are reserved on disk this many at a time. */
+const PRODUCER_ID_BLOCK = 1_000;
+
+interface Meta {
+  readonly clusterId: string;
+  readonly nextProducerId: number;
+}
+
+/** A running broker on a data folder that the caller owns. */
+export class Broker {
+  readonly clusterId: string;
+  readonly faults: FaultHooks;
+  readonly #settings: BrokerSettings;
+  readonly #metaFile: string;
+  readonly #cleanFile: string;
+  readonly #topics: TopicStore;
+  readonly #groups: GroupCoordinator;
+  readonly #server: TcpServer;
+  readonly #unflushed = new Set<Flushable>();
+  #nextProducerId: number;
+  #reservedProducerIds: number;
+  #timers: readonly NodeJS.Timeout[] = [];
+  #flushing: Promise<void> | undefined;
+
+  constructor(settings: BrokerSettings) {
+    const { dataDir, log } = settings;
+    this.#settings = settings;
+    this.#metaFile = join(dataDir, 'meta.json');
+    this.#cleanFile = join(dataDir, 'clean-shutdown');
+    const meta = existsSync(this.#metaFile)
+      ? (JSON.parse(readFileSync(this.#metaFile, 'utf8')) as Meta)
+      : { clusterId: randomBytes(16).toString('base64url'), nextProducerId: 1 };
+    this.clusterId = meta.clusterId;
+    this.#nextProducerId = meta.nextProducerId;
+    this.#reservedProducerIds = meta.nextProducerId;
+    this.#saveMeta();
+
+    const cleanShutdown = existsSync(this.#cleanFile);
+    rmSync(this.#cleanFile, { force: true });
+    this.#topics = new TopicStore(dataDir, {
+      cleanShutdown,
+      defaults: settings,
+      onRecovery: (folder, { truncated, corrupt }) =>
+        log('warn', 'log recovered after a crash', { folder, truncatedBytes: truncated, corruptBatches: corrupt }),
+    });
+    const offsets = new OffsetStore(dataDir);
+    if (offsets.damagedLines > 0) log('warn', 'committed offsets recovered after a crash', { damagedLines: offsets.damagedLines });
+    this.#groups = new GroupCoordinator(offsets);
+
+    const faults = new FaultQueue();
+    this.faults = faults;
+    const parts: BrokerParts = {
+      settings,
+      clusterId: this.clusterId,
+      topics: this.#topics,
+      groups: this.#groups,
+      nextProducerId: () => this.#takeProducerId(),
+      settle: (written) => this.#settle(written),
+    };
+    const routes = [recordRoutes, groupRoutes, topicRoutes, configRoutes, authenticationRoutes].flatMap((routesOf) => routesOf(parts));
+    const { maxRequestBytes } = settings;
+    const authenticated = settings.sasl === undefined;
+    this.#server = new TcpServer({ router: new Router(routes, faults), maxRequestBytes, authenticated, log }, settings.tls);
+  }
+
+  /** The port in use. Rejects with the system's error. */
+  async listen(): Promise<number> {
+    const port = await this.#server.listen(this.#settings.host, this.#settings.port);
+    this.#timers = [
+      setInterval(() => void this.#flush(), FLUSH_INTERVAL_MS),
+      setInterval(() => this.#retain(), this.#settings.retentionCheckMs),
+    ];
+    return port;
+  }
+
+  /** Ends all connections, then flushes everything; the next start finds nothing to repair. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#groups.close();
+    await this.#server.close();
+    await this.#flushing;
+    await Promise.all([this.#topics.close(), this.#groups.offsets.close()]);
+    writeFileSync(this.#cleanFile, '');
+  }
+
+  async #settle(written: Iterable<Flushable>): Promise<void> {
+    if (this.#settings.fsync === 'always') {
+      await Promise.all([...written].map((file) => file.flush()));
+      return;
+    }
+    for (const file of written) this.#unflushed.add(file);
+  }
+
+  /** One round at a time: a slow disk must not be asked again before it has answered. */
+  #flush(): Promise<void> {
+    if (this.#flushing || this.#unflushed.size === 0) return this.#flushing ?? Promise.resolve();
+    const files = [...this.#unflushed];
+    this.#unflushed.clear();
+    this.#flushing = Promise.allSettled(files.map((file) => file.flush())).then((results) => {
+      this.#flushing = undefined;
+      for (const result of results)
+        if (result.status === 'rejected') this.#settings.log('error', 'cannot flush', { error: result.reason as unknown });
+    });
+    return this.#flushing;
+  }
+
+  #retain(): void {
+    try {
+      this.#topics.applyRetention(Date.now());
+    } catch (error) {
+      this.#settings.log('error', 'cannot apply retention', { error });
+    }
+  }
+
+  #takeProducerId(): number {
+    if (this.#nextProducerId >= this.#reservedProducerIds) {
+      this.#reservedProducerIds = this.#nextProducerId + PRODUCER_ID_BLOCK;
+      this.#saveMeta();
+    }
+    return this.#nextProducerId++;
+  }
+
+  #saveMeta(): void {
+    const meta: Meta = { clusterId: this.clusterId, nextProducerId: this.#reservedProducerIds };
+    replaceFile(this.#metaFile, `${JSON.stringify(meta)}\n`);
+  }
+}

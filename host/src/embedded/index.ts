@@ -1,0 +1,8 @@
+/**
+ * A small broker that speaks the Kafka protocol, for one machine: durable segment files, consumer groups, idempotent producers.
+ * Not replicated. Clients are the ordinary ones (kafkajs, librdkafka, kcat); nothing of the host talks to it in any other way.
+ */
+export { ErrorCode } from './error-code.ts';
+export type { Fault, FaultHooks } from './faults.ts';
+export { openEmbeddedBroker } from './open-broker.ts';
+export type { BrokerLog, EmbeddedBroker, EmbeddedBrokerOptions } from './options.ts';

@@ -1,0 +1,80 @@
+import { crc32c } from '../wire/crc32c.ts';
+import { readInt64, writeInt64 } from '../wire/reader.ts';
+
+/**
+ * What the broker reads of a RecordBatch (magic 2). The bytes are stored as the producer sent them; the broker sets the base
+ * offset alone, which the checksum does not cover.
+ */
+export interface BatchHeader {
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  /** Size of the whole batch in bytes, header included. */
+  readonly size: number;
+  readonly attributes: number;
+  readonly baseTimestamp: number;
+  readonly maxTimestamp: number;
+  /** -1 for a producer without idempotence. */
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+  readonly recordCount: number;
+}
+
+export const BATCH_HEADER_SIZE = 61;
+const SIZE_PREFIX = 12;
+const MAGIC_AT = 16;
+const CRC_AT = 17;
+const CRC_START = 21;
+const MAGIC = 2;
+const COMPRESSION_MASK = 0x07;
+const TRANSACTIONAL = 0x10;
+const CONTROL = 0x20;
+
+/** Size of the batch that starts at `at`, or undefined if these bytes cannot be the start of one. Needs a whole header. */
+export function batchSize(bytes: Buffer, at: number): number | undefined {
+  const size = bytes.readInt32BE(at + 8) + SIZE_PREFIX;
+  return size >= BATCH_HEADER_SIZE && bytes[at + MAGIC_AT] === MAGIC ? size : undefined;
+}
+
+export function readMagic(bytes: Buffer, at: number): number {
+  return bytes[at + MAGIC_AT] ?? -1;
+}
+
+/** Needs a whole header at `at`; see {@link batchSize} for whether it is one. */
+export function readBatchHeader(bytes: Buffer, at: number): BatchHeader {
+  const baseOffset = readInt64(bytes, at);
+  return {
+    baseOffset,
+    size: bytes.readInt32BE(at + 8) + SIZE_PREFIX,
+    attributes: bytes.readInt16BE(at + 21),
+    lastOffset: baseOffset + bytes.readInt32BE(at + 23),
+    baseTimestamp: readInt64(bytes, at + 27),
+    maxTimestamp: readInt64(bytes, at + 35),
+    producerId: readInt64(bytes, at + 43),
+    producerEpoch: bytes.readInt16BE(at + 51),
+    baseSequence: bytes.readInt32BE(at + 53),
+    recordCount: bytes.readInt32BE(at + 57),
+  };
+}
+
+/** True when the checksum fits the whole batch of `size` bytes at `at`. */
+export function isIntact(bytes: Buffer, at: number, size: number): boolean {
+  return crc32c(bytes, at + CRC_START, at + size) === bytes.readUInt32BE(at + CRC_AT);
+}
+
+export function setBaseOffset(batch: Buffer, offset: number): void {
+  writeInt64(batch, offset, 0);
+}
+
+/** 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd. */
+export function compressionOf(header: BatchHeader): number {
+  return header.attributes & COMPRESSION_MASK;
+}
+
+export function isTransactional(header: BatchHeader): boolean {
+  return (header.attributes & TRANSACTIONAL) !== 0;
+}
+
+export function isControl(header: BatchHeader): boolean {
+  return (header.attributes & CONTROL) !== 0;
+}

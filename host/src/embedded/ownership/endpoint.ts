@@ -1,0 +1,37 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { replaceFile } from '../storage/atomic-file.ts';
+
+/** Where the owner of a data folder can be reached; written when it listens, removed when it stops. */
+export interface Endpoint {
+  readonly pid: number;
+  /** ISO time. */
+  readonly startedAt: string;
+  readonly host: string;
+  readonly port: number;
+  readonly clusterId: string;
+}
+
+export function writeEndpoint(dataDir: string, endpoint: Endpoint): void {
+  replaceFile(pathOf(dataDir), `${JSON.stringify(endpoint)}\n`);
+}
+
+/** Undefined where there is none or it cannot be understood. */
+export function readEndpoint(dataDir: string): Endpoint | undefined {
+  try {
+    const value = JSON.parse(readFileSync(pathOf(dataDir), 'utf8')) as Partial<Endpoint>;
+    const { host, port, clusterId, pid, startedAt } = value;
+    if (typeof host !== 'string' || typeof port !== 'number' || typeof clusterId !== 'string') return undefined;
+    return { host, port, clusterId, pid: pid ?? 0, startedAt: startedAt ?? '' };
+  } catch {
+    return undefined;
+  }
+}
+
+export function removeEndpoint(dataDir: string): void {
+  rmSync(pathOf(dataDir), { force: true });
+}
+
+function pathOf(dataDir: string): string {
+  return join(dataDir, 'endpoint.json');
+}
