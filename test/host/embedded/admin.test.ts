@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConfigResourceTypes } from 'kafkajs';
+import kafkajs from 'kafkajs';
 import { startBroker } from './broker-fixture.ts';
+
+// The package is CommonJS and this name cannot be found by the module loader.
+const { ConfigResourceTypes } = kafkajs;
 
 describe('topics and settings over kafkajs', () => {
   it('creates, lists, describes and deletes topics', async (t) => {
@@ -78,8 +81,13 @@ describe('topics and settings over kafkajs', () => {
     ];
     await admin.createTopics({ topics: [{ topic: 'set', configEntries }] });
     const ask = async (...configNames: string[]) => {
-      const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: 'set', configNames }] });
-      return Object.fromEntries(resources[0]?.configEntries.map(({ configName, configValue, isDefault }) => [configName, [configValue, isDefault]]) ?? []);
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: ConfigResourceTypes.TOPIC, name: 'set', configNames }],
+      });
+      return Object.fromEntries(
+        resources[0]?.configEntries.map(({ configName, configValue, isDefault }) => [configName, [configValue, isDefault]]) ?? [],
+      );
     };
     assert.deepEqual(await ask('retention.ms', 'cleanup.policy', 'max.message.bytes'), {
       'retention.ms': ['1000', false],
@@ -91,12 +99,18 @@ describe('topics and settings over kafkajs', () => {
     await admin.alterConfigs({ validateOnly: true, resources: [resource] });
     assert.deepEqual(await ask('max.message.bytes'), { 'max.message.bytes': ['1048588', true] });
     await admin.alterConfigs({ validateOnly: false, resources: [resource] });
-    assert.deepEqual(await ask('max.message.bytes', 'retention.ms'), { 'max.message.bytes': ['2000000', false], 'retention.ms': ['604800000', true] });
+    assert.deepEqual(await ask('max.message.bytes', 'retention.ms'), {
+      'max.message.bytes': ['2000000', false],
+      'retention.ms': ['604800000', true],
+    });
   });
 
   it('shows the settings of the broker', async (t) => {
     const { admin } = await startBroker(t, { maxMessageBytes: 5_000_000 });
-    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type: ConfigResourceTypes.BROKER, name: '1' }] });
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: ConfigResourceTypes.BROKER, name: '1' }],
+    });
     const entry = resources[0]?.configEntries.find(({ configName }) => configName === 'message.max.bytes');
     assert.equal(entry?.configValue, '5000000');
   });
@@ -111,7 +125,8 @@ describe('topics and settings over kafkajs', () => {
   it('moves no partition, having nowhere to move it', async (t) => {
     const { admin } = await startBroker(t);
     await admin.createTopics({ topics: [{ topic: 'stay' }] });
-    const move = (node: number) => admin.alterPartitionReassignments({ topics: [{ topic: 'stay', partitionAssignment: [{ partition: 0, replicas: [node] }] }] });
+    const move = (node: number) =>
+      admin.alterPartitionReassignments({ topics: [{ topic: 'stay', partitionAssignment: [{ partition: 0, replicas: [node] }] }] });
     await move(1);
     await assert.rejects(move(2));
     assert.deepEqual((await admin.listPartitionReassignments({ topics: [{ topic: 'stay', partitions: [0] }] })).topics, []);

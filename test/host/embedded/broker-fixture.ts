@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Admin, type Consumer, Kafka, type KafkaConfig, logLevel, Partitioners, type Producer } from 'kafkajs';
+import { type Admin, type Consumer, type ConsumerConfig, Kafka, type KafkaConfig, logLevel, Partitioners, type Producer } from 'kafkajs';
 import { type EmbeddedBroker, type EmbeddedBrokerOptions, openEmbeddedBroker } from '../../../host/src/embedded/index.ts';
 
 export interface Fixture {
@@ -13,7 +13,7 @@ export interface Fixture {
   readonly admin: Admin;
   readonly producer: Producer;
   /** A connected consumer that is disconnected when the test ends. */
-  consumer(groupId: string): Promise<Consumer>;
+  consumer(groupId: string, config?: Partial<ConsumerConfig>): Promise<Consumer>;
 }
 
 type Options = Partial<EmbeddedBrokerOptions> & { readonly client?: Partial<KafkaConfig> };
@@ -51,8 +51,8 @@ export async function startBroker(t: TestContext, { client, ...options }: Option
     await broker.close();
   });
   await Promise.all([admin.connect(), producer.connect()]);
-  const consumer = async (groupId: string): Promise<Consumer> => {
-    const made = kafka.consumer({ groupId, maxWaitTimeInMs: 100, sessionTimeout: 6_000, heartbeatInterval: 500 });
+  const consumer = async (groupId: string, config: Partial<ConsumerConfig> = {}): Promise<Consumer> => {
+    const made = kafka.consumer({ groupId, maxWaitTimeInMs: 100, sessionTimeout: 6_000, heartbeatInterval: 500, ...config });
     consumers.push(made);
     await made.connect();
     return made;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { AssignerProtocol, type Consumer } from 'kafkajs';
 import { ErrorCode } from '../../../host/src/embedded/index.ts';
-import { connectKafka, eventually, type Fixture, readAll, startBroker } from './broker-fixture.ts';
+import { eventually, type Fixture, readAll, startBroker } from './broker-fixture.ts';
 
 async function send(fixture: Fixture, topic: string, partitions: number, count: number): Promise<void> {
   const messages = Array.from({ length: count }, (_, i) => ({ partition: i % partitions, value: String(i) }));
@@ -27,7 +27,7 @@ async function join(fixture: Fixture, groupId: string, topic: string): Promise<M
   return member;
 }
 
-describe('consumer groups over kafkajs', () => {
+describe('consumer groups over kafkajs', { concurrency: 4 }, () => {
   it('spreads partitions from one member to two and back to one', async (t) => {
     const fixture = await startBroker(t);
     await fixture.admin.createTopics({ topics: [{ topic: 'spread', numPartitions: 6 }] });
@@ -43,13 +43,11 @@ describe('consumer groups over kafkajs', () => {
   it('gives the partitions of a silent member to the others after its session timeout', async (t) => {
     const fixture = await startBroker(t);
     await fixture.admin.createTopics({ topics: [{ topic: 'silent', numPartitions: 2 }] });
-    const dying = connectKafka(fixture.broker.address).consumer({ groupId: 'g', sessionTimeout: 1_000, heartbeatInterval: 200, maxWaitTimeInMs: 100 });
-    t.after(() => dying.disconnect());
+    const dying = await fixture.consumer('g', { sessionTimeout: 1_000, heartbeatInterval: 200 });
     let release = (): void => {};
     const stuck = new Promise<void>((resolve) => {
       release = resolve;
     });
-    await dying.connect();
     await dying.subscribe({ topics: ['silent'], fromBeginning: true });
     let reached = false;
     await dying.run({
@@ -97,7 +95,10 @@ describe('consumer groups over kafkajs', () => {
     const metadata = '€'.repeat(4_096);
     const commit = (text: string) => member.consumer.commitOffsets([{ topic: 'noted', partition: 0, offset: '0', metadata: text }]);
     await commit(metadata);
-    await assert.rejects(commit(`${metadata}.`), (error: { cause?: { code?: number } }) => error.cause?.code === ErrorCode.OFFSET_METADATA_TOO_LARGE);
+    await assert.rejects(
+      commit(`${metadata}.`),
+      (error: { cause?: { code?: number } }) => error.cause?.code === ErrorCode.OFFSET_METADATA_TOO_LARGE,
+    );
     const [offsets] = await fixture.admin.fetchOffsets({ groupId: 'g', topics: ['noted'] });
     assert.deepEqual(offsets?.partitions, [{ partition: 0, offset: '0', metadata }]);
   });
@@ -141,7 +142,10 @@ describe('consumer groups over kafkajs', () => {
     const assignment = AssignerProtocol.MemberAssignment.decode(groups[0]?.members[0]?.memberAssignment ?? Buffer.alloc(0));
     assert.deepEqual(assignment?.assignment, { described: [0, 1] });
     assert.deepEqual((await admin.listGroups()).groups, [{ groupId: 'g', protocolType: 'consumer' }]);
-    await assert.rejects(admin.deleteGroups(['g']), (error: { groups?: { errorCode: number }[] }) => error.groups?.[0]?.errorCode === ErrorCode.NON_EMPTY_GROUP);
+    await assert.rejects(
+      admin.deleteGroups(['g']),
+      (error: { groups?: { errorCode: number }[] }) => error.groups?.[0]?.errorCode === ErrorCode.NON_EMPTY_GROUP,
+    );
     await assert.rejects(
       admin.deleteGroups(['nobody']),
       (error: { groups?: { errorCode: number }[] }) => error.groups?.[0]?.errorCode === ErrorCode.GROUP_ID_NOT_FOUND,
@@ -179,15 +183,13 @@ describe('consumer groups over kafkajs', () => {
     const member = await join(fixture, 'g', 'fenced');
     await eventually('joined', () => member.joins > 0);
     fixture.broker.faults.push({ api: 'OffsetCommit', topic: 'fenced', action: { error: ErrorCode.ILLEGAL_GENERATION } });
-    await assert.rejects(member.consumer.commitOffsets([{ topic: 'fenced', partition: 0, offset: '0' }]), { type: 'ILLEGAL_GENERATION' });
+    await assert.rejects(member.consumer.commitOffsets([{ topic: 'fenced', partition: 0, offset: '0' }]), /generation id is not valid/);
   });
 
   it('wakes a waiting fetch as soon as a record is there', async (t) => {
     const fixture = await startBroker(t);
     await fixture.admin.createTopics({ topics: [{ topic: 'awake', numPartitions: 1 }] });
-    const consumer = fixture.kafka.consumer({ groupId: 'g', maxWaitTimeInMs: 4_000 });
-    t.after(() => consumer.disconnect());
-    await consumer.connect();
+    const consumer = await fixture.consumer('g', { maxWaitTimeInMs: 4_000 });
     await consumer.subscribe({ topics: ['awake'], fromBeginning: true });
     const arrivals: number[] = [];
     let fetching = 0;

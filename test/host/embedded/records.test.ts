@@ -79,13 +79,13 @@ describe('records over kafkajs', () => {
     await admin.createTopics({ topics: [{ topic: 'once', numPartitions: 1 }] });
     const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
     await producer.connect();
-    t.after(() => producer.disconnect());
     await producer.send({ topic: 'once', messages: [{ value: 'first' }] });
     // The broker stores the batch and dies before it answers: the client sends it again.
     broker.faults.push({ api: 'Produce', topic: 'once', action: 'drop-answer' });
     const [again] = await producer.send({ topic: 'once', messages: [{ value: 'second' }] });
     assert.equal(again?.baseOffset, '1');
     await producer.send({ topic: 'once', messages: [{ value: 'third' }] });
+    await producer.disconnect();
     const [end] = await admin.fetchTopicOffsets('once');
     assert.equal(end?.high, '3');
   });
@@ -118,13 +118,21 @@ describe('records over kafkajs', () => {
 
   it('finds offsets by time to the record, also within gzip batches', async (t) => {
     const { admin, producer } = await startBroker(t);
-    await admin.createTopics({ topics: [{ topic: 'timed', numPartitions: 1 }, { topic: 'timed-gzip', numPartitions: 1 }] });
+    await admin.createTopics({
+      topics: [
+        { topic: 'timed', numPartitions: 1 },
+        { topic: 'timed-gzip', numPartitions: 1 },
+      ],
+    });
     for (const [topic, compression] of [
       ['timed', CompressionTypes.None],
       ['timed-gzip', CompressionTypes.GZIP],
     ] as const) {
       for (let batch = 0; batch < 4; batch++) {
-        const messages = Array.from({ length: 5 }, (_, i) => ({ value: 'x'.repeat(2_000), timestamp: String(1_000_000 + batch * 500 + i * 100) }));
+        const messages = Array.from({ length: 5 }, (_, i) => ({
+          value: 'x'.repeat(2_000),
+          timestamp: String(1_000_000 + batch * 500 + i * 100),
+        }));
         await producer.send({ topic, compression, messages });
       }
       for (let i = 0; i < 20; i++) {
