@@ -14,3 +14,15 @@ export function registerCodecs(): void {
     decompress: (buffer: Buffer) => zstdDecompress(buffer),
   });
 }
+
+/** kafkajs's form of a codec: it hands over its encoder, but needs no more of it than the bytes. */
+export interface Codec {
+  compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>;
+  decompress(bytes: Buffer): Promise<Buffer>;
+}
+
+/** By the lowest three bits of a batch's attributes; undefined where it is not compressed. Throws where the codec is not to be had. */
+export function codecOf(attributes: number): Codec | undefined {
+  const codecs: Readonly<Record<number, (() => Codec) | undefined>> = CompressionCodecs;
+  return codecs[attributes & 0x07]?.();
+}

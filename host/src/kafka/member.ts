@@ -1,8 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PipelineError } from '@pipeline-host/sdk';
 import { brokerErrorType, isGone } from './classify.ts';
-import type { AssignedPartition, CommitOffset, ConsumerHandlers, KafkaLog, RecordBatch, RecordHeaders, TopicPartition } from './driver.ts';
-import { type BatchInternals, type BrokerInternals, type GroupInternals, joinRetrier, type MembershipHooks } from './repairs.ts';
+import type { AssignedPartition, CommitOffset, ConsumerHandlers, KafkaLog, KafkaRecord, RecordBatch, TopicPartition } from './driver.ts';
+import type { FetchedBatch } from './fetch-decoder.ts';
+import {
+  type BatchInternals,
+  type BrokerInternals,
+  decodeOurselves,
+  type GroupInternals,
+  joinRetrier,
+  type MembershipHooks,
+} from './repairs.ts';
 
 /** One assignment of this member: from the broker's answer to the join until it is revoked or lost. */
 interface Assignment {
@@ -64,6 +72,7 @@ export class Member implements MembershipHooks {
       await sleep(50);
       return [];
     }
+    decodeOurselves(group.cluster);
     for (const batch of await fetch()) {
       // Another fetcher may have rejoined meanwhile; what was fetched before belongs to nobody now.
       if (this.#assignment !== assignment || !assignment.open) return [];
@@ -282,18 +291,22 @@ export class Member implements MembershipHooks {
 }
 
 function recordBatch(batch: BatchInternals, epoch: number, lastOffset: number): RecordBatch {
+  const { topic, partition, messages } = batch;
   return {
-    topic: batch.topic,
-    partition: batch.partition,
+    topic,
+    partition,
     epoch,
     highWatermark: Number(batch.highWatermark),
     lastOffset,
-    records: batch.messages.map(({ offset, timestamp, key, value, headers }) => ({
-      offset: Number(offset),
-      timestamp: Number(timestamp),
-      key,
-      value,
-      headers: headers as RecordHeaders,
-    })),
+    records: visibleRecords(messages, Number(batch.fetchedOffset)),
   };
+}
+
+/** A stored batch may begin before the offset that was asked for. */
+function visibleRecords(batches: readonly FetchedBatch[], from: number): readonly KafkaRecord[] {
+  const [first, ...rest] = batches;
+  if (first === undefined) return [];
+  const begin = first.records[0];
+  const head = begin === undefined || begin.offset >= from ? first.records : first.records.filter(({ offset }) => offset >= from);
+  return rest.length === 0 ? head : head.concat(...rest.map(({ records }) => records));
 }

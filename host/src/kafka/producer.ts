@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
-import type { Message, Producer } from 'kafkajs';
+import type { Producer, TopicMessages } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import { classify, isConnectionClosed, isProducerRefused, isTooLarge, type Where } from './classify.ts';
 import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { KafkaLog, KafkaProducer, OutgoingRecord, ProducerOptions } from './driver.ts';
 import { partitionOf } from './partitioner.ts';
+import { WireMessage } from './produce-encoder.ts';
 
 /** A request takes at most this many records; more only make the pauses of the event loop longer. */
 const MOST_RECORDS = 2_000;
@@ -16,15 +17,9 @@ const BACKOFF_MILLISECONDS = { first: 50, most: 1_000 } as const;
 /** A broker that closes the connection on one over-large record this often will not take it. */
 const CLOSED_BY_SIZE = 3;
 
-/** kafkajs's message and what is to be told when it is acknowledged. The partition is set once and kept over retries. */
+/** A record and whom to tell when it is acknowledged. */
 interface Waiting {
-  readonly message: {
-    key: Buffer | string | null;
-    value: Buffer | string | null;
-    headers?: Message['headers'];
-    timestamp: string;
-    partition?: number;
-  };
+  readonly message: WireMessage;
   readonly topic: string;
   readonly bytes: number;
   readonly deadline: number;
@@ -105,20 +100,11 @@ export class BatchingProducer implements KafkaProducer {
         reject(this.#closedError());
         return;
       }
-      const { topic, key, value, headers, timestamp, partition } = record;
       const now = Date.now();
       const bytes = bytesOf(record);
       this.#queue.push({
-        message: {
-          key,
-          value,
-          timestamp: String(timestamp ?? now),
-          ...(headers !== undefined && {
-            headers: headers as NonNullable<Message['headers']>,
-          }),
-          ...(partition !== undefined && { partition }),
-        },
-        topic,
+        message: new WireMessage(record, now),
+        topic: record.topic,
         bytes,
         deadline: now + this.#deliveryTimeout,
         resolve,
@@ -287,21 +273,19 @@ export class BatchingProducer implements KafkaProducer {
 
   async #request(chunk: readonly Waiting[]): Promise<void> {
     this.#sticky++;
-    const topics = new Map<string, Message[]>();
+    const topics = new Map<string, WireMessage[]>();
     for (const { topic, message } of chunk) {
       const messages = topics.get(topic);
-      if (messages === undefined) topics.set(topic, [message as Message]);
-      else messages.push(message as Message);
+      if (messages === undefined) topics.set(topic, [message]);
+      else messages.push(message);
     }
     const producer = this.#producer ?? (await this.#connect());
     await producer.sendBatch({
       acks: -1,
       timeout: 30_000,
       compression: this.#compression,
-      topicMessages: [...topics].map(([topic, messages]) => ({
-        topic,
-        messages,
-      })),
+      // Our messages, which kafkajs only carries: the repaired `produce` encodes them.
+      topicMessages: [...topics].map(([topic, messages]) => ({ topic, messages })) as unknown as TopicMessages[],
     });
   }
 

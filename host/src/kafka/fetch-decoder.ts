@@ -1,0 +1,164 @@
+import { codecOf } from './codecs.ts';
+import type { KafkaRecord, RecordHeaders } from './driver.ts';
+import { Cursor } from './varint.ts';
+
+/**
+ * Decoding of Fetch responses 4 to 11 straight into the port's records: a third of the time of kafkajs, which makes a
+ * decoder, two BigInts and two strings for each record. One stored batch of the broker becomes one `FetchedBatch`, which
+ * kafkajs's own `Batch` then filters (offset, aborted transactions, control) as if it were a message.
+ */
+export interface FetchedBatch {
+  /** The last offset that the stored batch covers, in kafkajs's text form. */
+  readonly offset: string;
+  /** Of control batches, the key of their record: tells a commit from an abort. */
+  readonly key: Buffer | null;
+  readonly isControlRecord: boolean;
+  readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean };
+  readonly records: readonly KafkaRecord[];
+}
+
+interface FetchedPartition {
+  readonly partition: number;
+  readonly errorCode: number;
+  readonly highWatermark: string;
+  readonly abortedTransactions: readonly { readonly producerId: string; readonly firstOffset: string }[];
+  readonly preferredReadReplica?: number;
+  readonly messages: readonly FetchedBatch[];
+}
+
+export interface FetchResponse {
+  readonly throttleTime: number;
+  readonly clientSideThrottleTime?: number;
+  readonly responses: readonly { readonly topicName: string; readonly partitions: readonly FetchedPartition[] }[];
+}
+
+export const FETCH_VERSIONS = { first: 4, last: 11 } as const;
+
+const LOG_APPEND_TIME = 0x08;
+const TRANSACTIONAL = 0x10;
+const CONTROL = 0x20;
+const HEADER_BYTES = 61;
+/** Length of a batch counts from after itself. */
+const LENGTH_END = 12;
+
+export async function decodeFetchResponse(raw: Buffer, version: number): Promise<FetchResponse> {
+  const from = new Cursor(raw);
+  const throttle = from.int32();
+  if (version >= 7) from.at += 6; // error code and session id of incremental fetches, which kafkajs never asks for
+  const responses: { topicName: string; partitions: FetchedPartition[] }[] = [];
+  for (let topics = from.int32(); topics > 0; topics--) {
+    const topicName = from.string();
+    const partitions: FetchedPartition[] = [];
+    for (let count = from.int32(); count > 0; count--) partitions.push(await decodePartition(from, version));
+    responses.push({ topicName, partitions });
+  }
+  // From version 8 on the broker leaves the waiting to the client.
+  return version >= 8 ? { throttleTime: 0, clientSideThrottleTime: throttle, responses } : { throttleTime: throttle, responses };
+}
+
+async function decodePartition(from: Cursor, version: number): Promise<FetchedPartition> {
+  const partition = from.int32();
+  const errorCode = from.int16();
+  const highWatermark = String(from.int64());
+  from.at += version >= 5 ? 16 : 8; // last stable offset, log start offset
+  const abortedTransactions: { producerId: string; firstOffset: string }[] = [];
+  for (let count = from.int32(); count > 0; count--) {
+    abortedTransactions.push({ producerId: String(from.int64()), firstOffset: String(from.int64()) });
+  }
+  const preferredReadReplica = version >= 11 ? from.int32() : -1;
+  const size = from.int32();
+  const end = from.at + Math.max(size, 0);
+  const messages = await decodeBatches(from.bytes.subarray(from.at, end));
+  from.at = end;
+  return { partition, errorCode, highWatermark, abortedTransactions, preferredReadReplica, messages };
+}
+
+/** The last batch may be cut off by the size limit of the fetch; it comes again with the next. */
+async function decodeBatches(bytes: Buffer): Promise<FetchedBatch[]> {
+  const batches: FetchedBatch[] = [];
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+    const end = at + LENGTH_END + bytes.readInt32BE(at + 8);
+    if (end > bytes.length || end < at + HEADER_BYTES) break;
+    if (bytes.readInt8(at + 16) !== 2) {
+      throw Object.assign(new Error('records in a format older than Kafka 0.11 are not supported'), {
+        name: 'KafkaJSNotImplemented',
+        retriable: false,
+      });
+    }
+    batches.push(await decodeBatch(bytes.subarray(at, end)));
+    at = end;
+  }
+  return batches;
+}
+
+async function decodeBatch(bytes: Buffer): Promise<FetchedBatch> {
+  const from = new Cursor(bytes);
+  const baseOffset = from.int64();
+  from.at = 21; // length, leader epoch, magic, checksum: TCP's own is trusted, as kafkajs does
+  const attributes = from.int16();
+  const lastOffset = baseOffset + from.int32();
+  const firstTimestamp = from.int64();
+  const maxTimestamp = from.int64();
+  const producerId = String(from.int64());
+  from.at += 6; // producer epoch, base sequence
+  const count = from.int32();
+  const codec = codecOf(attributes);
+  const records = codec === undefined ? from : new Cursor(await codec.decompress(bytes.subarray(from.at)));
+  const appendTime = (attributes & LOG_APPEND_TIME) > 0 ? maxTimestamp : undefined;
+  const decoded = decodeRecords(records, count, baseOffset, firstTimestamp, appendTime);
+  const isControlRecord = (attributes & CONTROL) > 0;
+  return {
+    offset: String(lastOffset),
+    key: isControlRecord ? (decoded[0]?.key ?? null) : null,
+    isControlRecord,
+    batchContext: { producerId, inTransaction: (attributes & TRANSACTIONAL) > 0 },
+    records: decoded,
+  };
+}
+
+function decodeRecords(
+  from: Cursor,
+  count: number,
+  baseOffset: number,
+  firstTimestamp: number,
+  appendTime: number | undefined,
+): KafkaRecord[] {
+  const records: KafkaRecord[] = [];
+  for (let i = 0; i < count; i++) {
+    const length = from.varint();
+    const end = from.at + length;
+    if (length <= 0 || end > from.bytes.length) throw Object.assign(new Error('malformed record'), { retriable: false });
+    from.at++; // attributes, unused
+    const delta = from.varlong();
+    const offset = baseOffset + from.varint();
+    const key = from.varbytes();
+    const value = from.varbytes();
+    const headers = decodeHeaders(from);
+    from.at = end;
+    records.push({ offset, timestamp: appendTime ?? firstTimestamp + delta, key, value, headers });
+  }
+  return records;
+}
+
+const NO_HEADERS: RecordHeaders = Object.freeze({});
+
+/** A name that repeats becomes a list. A name like `__proto__` stays a plain key. */
+function decodeHeaders(from: Cursor): RecordHeaders {
+  let count = from.varint();
+  if (count <= 0) return NO_HEADERS;
+  const headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> = {};
+  for (; count > 0; count--) {
+    const name = from.varbytes()?.toString('utf8') ?? '';
+    const value = from.varbytes() ?? undefined;
+    if (name === '__proto__') {
+      Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true });
+    } else if (!Object.hasOwn(headers, name)) {
+      headers[name] = value;
+    } else if (value !== undefined) {
+      const before = headers[name];
+      if (Array.isArray(before)) before.push(value);
+      else headers[name] = before === undefined ? [value] : [before, value];
+    }
+  }
+  return headers;
+}
