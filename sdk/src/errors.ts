@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   PH_START_REQUIRED: entry('fatal', 2, 'state where to start: earliest, latest or an ISO time'),
   PH_CLUSTER_UNKNOWN: entry('fatal', 2, 'define the cluster under kafka.clusters'),
   PH_WORKER_UNSUPPORTED: entry('fatal', 2, 'this version of the host does not run pollers yet; run the other workers'),
+  PH_DELTA_SECOND_WRITER: entry('fatal', 2, 'let one consumer group write a table: stop the other host, or give it a table of its own (plugins.<p>.tables)'),
   PH_ROW_INVALID: entry('permanent', 2, "the row does not fit the table's columns; mend the writer or the message"),
 
   // Messages
@@ -185,6 +186,7 @@ export const ERROR_CODES = {
   PH_DELTA_APPEND_ONLY: entry('permanent', 2, 'delta.appendOnly is set on this table: use append mode, or unset the property'),
   PH_DELTA_ROW_CONVERSION: entry('permanent', 2, 'the row does not fit the column types of the table; mend the writer or the message'),
   PH_DELTA_NULL_KEY: entry('permanent', 2, 'a merge key is null; mend the writer or the message'),
+  PH_DELTA_ROW_COUNT: entry('fatal', 1, 'a fault of the program that made the block: report it'),
   PH_DELTA_TXN_CONFLICT: entry('transient', 1, 'another process writes the same partitions; take their rows out and write the rest'),
   PH_DELTA_CONFLICT: entry('transient', 1, 'another writer changed the table at the same time; the operation is tried again'),
   PH_DELTA_ORDER: entry('transient', 1, 'an earlier write of the same partitions failed; write again from there'),

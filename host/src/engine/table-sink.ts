@@ -14,8 +14,8 @@ import { createRowEncoder, type RowEncoder } from './table-rows.ts';
 /** Waits between tries of a batch that the storage did not take. */
 const FIRST_WAIT = 500;
 const LAST_WAIT = 30_000;
-/** A batch that loses its race so often in a row is a fault, not a race. */
-const MAX_CONFLICTS = 20;
+/** One conflict after an assignment is the former owner's last commit. More of them are another host that writes the same offsets. */
+const MAX_CONFLICTS = 3;
 
 /** An open table and how rows get into it. */
 export interface WritableTable {
@@ -68,6 +68,8 @@ export class TableSink implements Sink {
   #writers = 0;
   #ageTimer: NodeJS.Timeout | null = null;
   #buried = 0;
+  /** Commits of others with our partitions' offsets, in this assignment. */
+  #conflicts = 0;
   #closed = false;
 
   constructor(options: TableSinkOptions) {
@@ -83,6 +85,7 @@ export class TableSink implements Sink {
   /** A table whose transactions are beyond the end of the partition belongs to other offsets than these. */
   async assigned(partitions: readonly PartitionState[]): Promise<void> {
     this.#batch = new Batch();
+    this.#conflicts = 0;
     const ends = await this.#options.endOffsets();
     for (const table of this.#options.tables) {
       await table.delta.refresh();
@@ -173,7 +176,7 @@ export class TableSink implements Sink {
   async #writeTable(table: WritableTable, given: readonly Entry[]): Promise<readonly Entry[]> {
     let entries = given;
     let wait = FIRST_WAIT;
-    for (let conflicts = 0; ; ) {
+    for (;;) {
       entries = entries.filter(({ state }) => !state.closed);
       const fresh = this.#freshEntries(table, entries);
       if (fresh.length === 0 || this.#closed) return entries;
@@ -185,7 +188,8 @@ export class TableSink implements Sink {
         if (error instanceof RowConversionError) {
           const refused = this.#refuse(table, fresh, error);
           entries = entries.filter((entry) => !refused.has(entry));
-        } else if (isPipelineError(error) && error.code === 'PH_DELTA_TXN_CONFLICT' && conflicts++ < MAX_CONFLICTS) {
+        } else if (isPipelineError(error) && error.code === 'PH_DELTA_TXN_CONFLICT') {
+          if (++this.#conflicts >= MAX_CONFLICTS) throw secondWriter(table, error);
           await table.delta.refresh();
         } else if (isPipelineError(error) && (error.kind === 'permanent' || error.kind === 'fatal')) {
           throw error;
@@ -282,6 +286,10 @@ export class TableSink implements Sink {
     this.#closed = true;
     this.abandon();
   }
+}
+
+function secondWriter(table: WritableTable, cause: unknown): PermanentError {
+  return new PermanentError('PH_DELTA_SECOND_WRITER', `another host writes the same records into table ${table.resolved.name}`, { place: `table ${table.resolved.name}`, cause });
 }
 
 function definedPolicies<Policy>(columns: Readonly<Partial<Record<string, Policy>>> | undefined): Record<string, Policy> {

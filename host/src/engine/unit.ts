@@ -101,6 +101,7 @@ export class Unit {
         onAssigned: async (epoch, partitions) => {
           try {
             await this.#intake.assign(epoch, partitions);
+            this.#pause = null;
             this.#life = this.#life === 'starting' ? 'running' : this.#life;
           } catch (error) {
             this.#fail(error);
@@ -122,6 +123,7 @@ export class Unit {
     const cause = isPipelineError(error) ? error : new UnavailableError('PH_KAFKA_UNREACHABLE', error.message, { cause: error });
     this.#options.log.warn({ error: cause }, 'consumer lost its cluster and is rebuilt');
     if (this.#life === 'running') this.#life = 'starting';
+    if (cause.kind === 'auth') this.#pause = { code: cause.code, reason: cause.message };
   }
 
   async #measure(admin: KafkaAdmin): Promise<void> {
@@ -147,8 +149,9 @@ export class Unit {
 
   get #state(): UnitState {
     if (this.#failure !== null) return { kind: 'failed', ...this.#failure };
-    if (this.#life !== 'running') return { kind: this.#life };
-    if (this.#pause !== null) return { kind: 'paused', ...this.#pause };
+    if (this.#life === 'draining' || this.#life === 'stopped') return { kind: this.#life };
+    if (this.#pause !== null) return { kind: 'paused', code: this.#pause.code, reason: this.#pause.reason };
+    if (this.#life === 'starting') return { kind: 'starting' };
     const open = this.#intake.open;
     const limit = this.worker.settings.timeout + STALL_MARGIN;
     if (open > 0 && Date.now() - this.#intake.lastSettled > limit && this.#sink.longestRunning > limit) {

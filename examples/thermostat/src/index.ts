@@ -1,0 +1,46 @@
+import { column, definePlugin, defineTable, defineTableWriter, defineTopic, defineWorker, done, Id, output, skip, Timestamp, Type } from '@pipeline-host/sdk';
+
+const Config = Type.Object({ limit: Type.Number({ default: 28, description: 'degrees Celsius above which a room is too hot' }) });
+
+const Reading = Type.Object({ room: Id(), celsius: Type.Number(), at: Timestamp() });
+const Alarm = Type.Object({ room: Id(), celsius: Type.Number(), since: Timestamp() });
+
+const readings = defineTopic('readings', Reading, { key: (reading) => reading.room });
+const alarms = defineTopic('alarms', Alarm, { key: (alarm) => alarm.room });
+
+const readingsTable = defineTable(
+  'thermostat_readings',
+  Type.Object({ room: column.string(), celsius: column.double(), at: column.timestamp(), day: column.date() }),
+  { mode: 'append', partitionBy: ['day'] },
+);
+const hottestTable = defineTable(
+  'thermostat_alarms',
+  Type.Object({ room: column.string(), celsius: column.double(), since: column.timestamp() }),
+  { mode: 'merge', key: ['room'], columns: { since: 'preserve' } },
+);
+
+export default definePlugin({
+  name: 'thermostat',
+  config: Config,
+  topics: [readings, alarms],
+  tables: [readingsTable, hottestTable],
+  workers: {
+    watcher: defineWorker({
+      consumes: readings,
+      produces: [alarms],
+      config: Config,
+      handle: ({ room, celsius, at }, ctx) =>
+        celsius > ctx.config.limit ? done([output(alarms, { room, celsius, since: at })]) : skip('not too hot'),
+    }),
+    'reading-writer': defineTableWriter({
+      consumes: readings,
+      writes: [readingsTable],
+      rows: (reading) => ({ thermostat_readings: [{ ...reading, day: reading.at.slice(0, 10) }] }),
+    }),
+    'alarm-writer': defineTableWriter({
+      consumes: alarms,
+      writes: [hottestTable],
+      rows: (alarm) => ({ thermostat_alarms: [alarm] }),
+    }),
+  },
+});
