@@ -1,0 +1,61 @@
+import { errorMessage } from '@pipeline-host/sdk';
+import { type Action, parseAction } from './actions.ts';
+import { literal } from './column-type.ts';
+import type { TableFolder } from './data-files.ts';
+import { deltaError } from './delta-errors.ts';
+import type { DeltaEngine, SqlConnection } from './engine.ts';
+import { withLocalFiles } from './local-files.ts';
+
+const KINDS = ['protocol', 'metaData', 'txn', 'add', 'remove', 'domainMetadata'] as const;
+
+/** The actions of a classic checkpoint, in one file or in parts. Throws `PH_DELTA_LOG_DAMAGED` for one that cannot be read. */
+export async function readCheckpoint(engine: DeltaEngine, table: TableFolder, paths: readonly string[]): Promise<readonly Action[]> {
+  try {
+    return await withLocalFiles(engine, table.store, paths, (files) =>
+      engine.withConnection((connection) => readActions(connection, files)),
+    );
+  } catch (error) {
+    throw deltaError('PH_DELTA_LOG_DAMAGED', table.path, `the checkpoint ${paths[0]} cannot be read: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function readActions(connection: SqlConnection, files: readonly string[]): Promise<readonly Action[]> {
+  const source = `read_parquet([${files.map(literal).join(', ')}], hive_partitioning = false, union_by_name = true)`;
+  const present = new Set((await connection.rows(`SELECT column_name FROM (DESCRIBE SELECT * FROM ${source})`)).map(([name]) => name));
+  if (present.has('sidecar')) throw new Error('it uses v2Checkpoint');
+  const actions: Action[] = [];
+  for (const kind of KINDS) {
+    if (!present.has(kind)) continue;
+    for (const [text] of await connection.rows(`SELECT to_json(${kind})::VARCHAR FROM ${source} WHERE ${kind} IS NOT NULL`)) {
+      actions.push(tidied(kind, parseAction(`{${JSON.stringify(kind)}:${text}}`)));
+    }
+  }
+  return actions;
+}
+
+/** A checkpoint has a column for every optional field; null there means that the field is absent. */
+function tidied(kind: (typeof KINDS)[number], action: Action): Action {
+  const fields: Readonly<Record<string, unknown>> = { ...action[kind] };
+  const kept: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === null || name === 'stats_parsed' || name === 'partitionValues_parsed') continue;
+    kept[name] = name === 'deletionVector' ? withoutNulls(value) : value;
+  }
+  if (kind === 'add' && kept['stats'] === undefined) {
+    const rows = recordCount(fields['stats_parsed']);
+    if (rows !== null) kept['stats'] = `{"numRecords":${rows}}`;
+  }
+  return { [kind]: kept };
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== null));
+}
+
+function recordCount(parsed: unknown): number | null {
+  if (typeof parsed !== 'object' || parsed === null || !('numRecords' in parsed)) return null;
+  return typeof parsed.numRecords === 'number' ? parsed.numRecords : null;
+}

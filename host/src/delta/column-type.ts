@@ -1,0 +1,100 @@
+import { PermanentError } from '@pipeline-host/sdk';
+
+/** Column types of the tables that we make. `long` is 64 bits, `integer` 32, `timestamp` microseconds in UTC. */
+export type DeltaType =
+  | 'string'
+  | 'integer'
+  | 'long'
+  | 'double'
+  | 'boolean'
+  | 'date'
+  | 'timestamp'
+  | 'binary'
+  | `decimal(${number},${number})`;
+
+export interface DeltaColumn {
+  readonly name: string;
+  readonly type: DeltaType;
+  readonly nullable: boolean;
+}
+
+/** A type as the schema of a live table may hold it; tables of others also have nested and narrow types. */
+export type SchemaType =
+  | string
+  | { readonly type: 'struct'; readonly fields: readonly SchemaField[] }
+  | { readonly type: 'array'; readonly elementType: SchemaType; readonly containsNull: boolean }
+  | { readonly type: 'map'; readonly keyType: SchemaType; readonly valueType: SchemaType; readonly valueContainsNull: boolean };
+
+export interface SchemaField {
+  readonly name: string;
+  readonly type: SchemaType;
+  readonly nullable: boolean;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+const DECIMAL = /^decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)$/;
+
+const DUCK_TYPES: Readonly<Record<string, string>> = {
+  string: 'VARCHAR',
+  long: 'BIGINT',
+  integer: 'INTEGER',
+  short: 'SMALLINT',
+  byte: 'TINYINT',
+  float: 'FLOAT',
+  double: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  binary: 'BLOB',
+  date: 'DATE',
+  timestamp: 'TIMESTAMPTZ',
+  timestamp_ntz: 'TIMESTAMP',
+};
+
+/** Precision and scale of a decimal type, null for another type. */
+export function decimalOf(type: SchemaType): { readonly precision: number; readonly scale: number } | null {
+  const match = typeof type === 'string' ? DECIMAL.exec(type) : null;
+  return match === null ? null : { precision: Number(match[1]), scale: Number(match[2]) };
+}
+
+/** The DuckDB type that holds a Delta type exactly. Throws `PH_DELTA_SCHEMA` for one that we do not know. */
+export function duckType(type: SchemaType): string {
+  if (typeof type === 'string') {
+    const decimal = decimalOf(type);
+    if (decimal !== null && decimal.precision >= 1 && decimal.precision <= 38 && decimal.scale <= decimal.precision) {
+      return `DECIMAL(${decimal.precision},${decimal.scale})`;
+    }
+    const simple = Object.hasOwn(DUCK_TYPES, type) ? DUCK_TYPES[type] : undefined;
+    if (simple === undefined) throw new PermanentError('PH_DELTA_SCHEMA', `the column type ${type} is not supported`);
+    return simple;
+  }
+  switch (type.type) {
+    case 'struct':
+      return `STRUCT(${type.fields.map((field) => `${identifier(field.name)} ${duckType(field.type)}`).join(', ')})`;
+    case 'array':
+      return `${duckType(type.elementType)}[]`;
+    case 'map':
+      return `MAP(${duckType(type.keyType)}, ${duckType(type.valueType)})`;
+  }
+}
+
+/** Whether a value of this type may be written into a column: only the types of {@link DeltaType} are. */
+export function isWritable(type: SchemaType): type is DeltaType {
+  return (
+    typeof type === 'string' &&
+    (decimalOf(type) !== null || ['string', 'integer', 'long', 'double', 'boolean', 'date', 'timestamp', 'binary'].includes(type))
+  );
+}
+
+/** A type in words, for messages. */
+export function typeText(type: SchemaType): string {
+  return typeof type === 'string' ? type : duckType(type).toLowerCase();
+}
+
+/** A quoted SQL identifier. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A quoted SQL string. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

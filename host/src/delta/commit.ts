@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+import { type Action, type CommitInfo, commitBody } from './actions.ts';
+import type { TableFolder } from './data-files.ts';
+import { CommitConflictError, type ConflictRule, TxnConflictError } from './delta-errors.ts';
+import { advanceSnapshot, commitPath, readCommit } from './log.ts';
+import type { Snapshot } from './snapshot.ts';
+
+const MOST_LOST_RACES = 1000;
+export const ENGINE_INFO = 'pipeline-host/0.1.0';
+
+/** What a commit wants to add to the log, and what it has seen of the table. */
+export interface CommitRequest {
+  readonly actions: readonly Action[];
+  readonly operation: string;
+  readonly operationParameters: Readonly<Record<string, string>>;
+  readonly operationMetrics?: Readonly<Record<string, string>>;
+  /** `nothing`: an append, right whatever others wrote. `table`: any row added or removed since makes it wrong. */
+  readonly reads: 'nothing' | 'table';
+}
+
+export interface Committed {
+  readonly version: number;
+  /** Races lost on the way. */
+  readonly retries: number;
+}
+
+/**
+ * Commits by put-if-absent on top of the snapshot, and again on top of whoever was first, as long as Delta's conflict
+ * rules allow. The snapshot has moved to the committed version, or on a conflict to the newest one. Throws
+ * {@link TxnConflictError} or {@link CommitConflictError}: then nothing of the request is in the table. Any other error
+ * leaves that open: read `txn` again before writing again.
+ */
+export async function commitActions(table: TableFolder, snapshot: Snapshot, request: CommitRequest): Promise<Committed> {
+  const txnId = randomUUID();
+  for (let retries = 0; retries <= MOST_LOST_RACES; retries += 1) {
+    const version = snapshot.version + 1;
+    const actions: readonly Action[] = [{ commitInfo: commitInfo(request, snapshot.version, txnId) }, ...request.actions];
+    if (await putCommit(table, version, actions, txnId)) {
+      snapshot.apply(actions, version);
+      return { version, retries };
+    }
+    const winner = await readCommit(table, version);
+    // A retried request may meet its own success: the store says "exists", and it is ours.
+    if (winner !== null && isOurs(winner, txnId)) {
+      snapshot.apply(winner, version);
+      return { version, retries };
+    }
+    if (winner === null) throw new CommitConflictError(table.path, 'TooManyRetries', version); // deleted between two calls: somebody cleans up a live log
+    const foreignTxns = sharedAppIds(request.actions, winner);
+    snapshot.apply(winner, version);
+    if (foreignTxns.length > 0) {
+      await advanceSnapshot(table, snapshot);
+      throw new TxnConflictError(table.path, foreignTxns);
+    }
+    const rule = conflictRule(request, winner);
+    if (rule !== null) throw new CommitConflictError(table.path, rule, version);
+  }
+  throw new CommitConflictError(table.path, 'TooManyRetries', snapshot.version);
+}
+
+/** The rule by which the request cannot follow the winning commit, or null (concurrency control of Delta, WriteSerializable for appends). */
+export function conflictRule(request: Pick<CommitRequest, 'actions' | 'reads'>, winner: readonly Action[]): ConflictRule | null {
+  const removed = new Set(request.actions.flatMap((action) => (action.remove === undefined ? [] : [action.remove.path])));
+  for (const action of winner) {
+    if (action.protocol !== undefined) return 'ProtocolChanged';
+    if (action.metaData !== undefined) return 'MetadataChanged';
+    if (action.remove !== undefined && removed.has(action.remove.path)) return 'ConcurrentDeleteDelete';
+    if (action.remove !== undefined && request.reads === 'table' && action.remove.dataChange !== false) return 'ConcurrentDeleteRead';
+    // An upsert by key would make the key twice if it ignored blind appends, as Delta otherwise does.
+    if (action.add !== undefined && request.reads === 'table' && action.add.dataChange !== false) return 'ConcurrentAppend';
+  }
+  return null;
+}
+
+function sharedAppIds(ours: readonly Action[], winner: readonly Action[]): readonly string[] {
+  const wanted = new Set(ours.flatMap((action) => (action.txn === undefined ? [] : [action.txn.appId])));
+  return winner.flatMap((action) => (action.txn !== undefined && wanted.has(action.txn.appId) ? [action.txn.appId] : []));
+}
+
+/** False if another commit has the version. */
+async function putCommit(table: TableFolder, version: number, actions: readonly Action[], txnId: string): Promise<boolean> {
+  try {
+    return (await table.store.putIfAbsent(commitPath(table, version), commitBody(actions))) === 'created';
+  } catch (error) {
+    // A time-out says nothing about what the store did.
+    const stored = await readCommit(table, version).catch(() => null);
+    if (stored !== null && isOurs(stored, txnId)) return true;
+    throw error;
+  }
+}
+
+function isOurs(actions: readonly Action[], txnId: string): boolean {
+  return actions.some((action) => action.commitInfo?.txnId === txnId);
+}
+
+function commitInfo(request: CommitRequest, readVersion: number, txnId: string): CommitInfo {
+  const { operation, operationParameters, operationMetrics, reads } = request;
+  return {
+    timestamp: Date.now(),
+    operation,
+    operationParameters,
+    ...(readVersion >= 0 && { readVersion }),
+    isolationLevel: reads === 'table' ? 'Serializable' : 'WriteSerializable',
+    isBlindAppend: reads === 'nothing',
+    ...(operationMetrics !== undefined && { operationMetrics }),
+    engineInfo: ENGINE_INFO,
+    txnId,
+  };
+}

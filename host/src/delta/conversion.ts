@@ -1,0 +1,92 @@
+import { decimalOf, duckType, literal, type SchemaField, typeText } from './column-type.ts';
+
+/** `text`: the value comes as JSON's text of it. `typed`: it comes out of a SQL projection. */
+export type ValueForm = 'text' | 'typed';
+
+/** What DuckDB's error holds where {@link convertExpression} refused a value. */
+export const CONVERSION_MARK = 'ph-row-refused';
+
+/**
+ * SQL that turns a value into the column's exact type, or fails with {@link CONVERSION_MARK}. DuckDB's own casts round
+ * `12.5` to a whole number and a decimal to its scale, and take `infinity` for a time; these are refused here.
+ */
+export function convertExpression(field: SchemaField, value: string, form: ValueForm): string {
+  const accepted = form === 'text' ? acceptance(field, value) : null;
+  const converted = form === 'typed' ? `CAST(${value} AS ${duckType(field.type)})` : conversion(field, value);
+  const refusal = `CAST(error(${literal(CONVERSION_MARK)}) AS ${duckType(field.type)})`;
+  const whenNull = field.nullable ? '' : ` WHEN ${value} IS NULL THEN ${refusal}`;
+  if (accepted === null) return whenNull === '' ? converted : `CASE${whenNull} ELSE ${converted} END`;
+  return `CASE${whenNull} WHEN ${value} IS NULL THEN NULL WHEN ${accepted} THEN ${converted} ELSE ${refusal} END`;
+}
+
+/** SQL that is true for text that the column refuses, else false or null. */
+export function refusalCondition(field: SchemaField, value: string): string {
+  const accepted = acceptance(field, value);
+  const missing = field.nullable ? 'false' : `${value} IS NULL`;
+  if (accepted === null) return missing;
+  return `(${missing} OR (${value} IS NOT NULL AND (NOT ${accepted} OR ${attempt(field, value)} IS NULL)))`;
+}
+
+/** Why a value is refused, in words. */
+export function refusalReason(field: SchemaField, value: string | null): string {
+  if (value === null) return 'is null, and the column must not be';
+  const decimal = decimalOf(field.type);
+  const type =
+    decimal === null
+      ? typeText(field.type)
+      : `decimal with up to ${decimal.precision - decimal.scale} digits before the point and ${decimal.scale} after it`;
+  return `${JSON.stringify(value)} is no ${type}`;
+}
+
+const WHOLE_NUMBER = '-?[0-9]+(\\.0+)?';
+const BASE64 = '([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?';
+const DATE = '[0-9]{4}-[0-9]{2}-[0-9]{2}';
+const TIMESTAMP = `${DATE}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?`;
+
+/** SQL that is true for text that may be converted; null where any text may. */
+function acceptance(field: SchemaField, value: string): string | null {
+  const decimal = decimalOf(field.type);
+  if (decimal !== null) return matches(value, decimal.scale === 0 ? WHOLE_NUMBER : `-?[0-9]*(\\.[0-9]{0,${decimal.scale}}0*)?`);
+  switch (field.type) {
+    case 'string':
+      return null;
+    case 'integer':
+    case 'long':
+    case 'short':
+    case 'byte':
+      return matches(value, WHOLE_NUMBER);
+    case 'double':
+    case 'float':
+      return `(contains(lower(${value}), 'inf') OR NOT coalesce(isinf(${attempt(field, value)}), false))`;
+    case 'binary':
+      return matches(value, BASE64);
+    case 'boolean':
+      return `(${value} IN ('true', 'false'))`;
+    case 'date':
+      return `(${matches(value, DATE)} AND ${value} >= '0001')`;
+    case 'timestamp':
+    case 'timestamp_ntz':
+      return `(${matches(value, TIMESTAMP)} AND coalesce(${attempt(field, value)} BETWEEN ${inYears(field)}, false))`;
+    default:
+      return null;
+  }
+}
+
+function conversion(field: SchemaField, value: string): string {
+  if (field.type === 'string') return value;
+  return field.type === 'binary' ? `from_base64(${value})` : `CAST(${value} AS ${duckType(field.type)})`;
+}
+
+function attempt(field: SchemaField, value: string): string {
+  return field.type === 'string' || field.type === 'binary' ? value : `TRY_CAST(${value} AS ${duckType(field.type)})`;
+}
+
+/** Other readers know no time outside the years 1 to 9999. */
+function inYears(field: SchemaField): string {
+  const type = duckType(field.type);
+  return `${type} '0001-01-01 00:00:00' AND ${type} '9999-12-31 23:59:59.999999'`;
+}
+
+function matches(value: string, pattern: string): string {
+  return `regexp_full_match(${value}, ${literal(pattern)})`;
+}

@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import type { Action, MetaData } from './actions.ts';
+import { commitActions } from './commit.ts';
+import type { TableFolder } from './data-files.ts';
+import { CommitConflictError, deltaError } from './delta-errors.ts';
+import type { DeltaEngine } from './engine.ts';
+import { loadSnapshot } from './log.ts';
+import { PLAIN_PROTOCOL } from './protocol.ts';
+import { schemaText, type TableSpec } from './schema.ts';
+import { Snapshot } from './snapshot.ts';
+
+/**
+ * Writes version 0 of a table whose log was found absent, or opens the one that another process made meanwhile. Throws
+ * `PH_DELTA_FOLDER_TAKEN` where the folder holds anything else.
+ */
+export async function createTable(engine: DeltaEngine, folder: TableFolder, spec: TableSpec): Promise<Snapshot> {
+  const found = await folder.store.list(folder.path);
+  const existing = found.length > 0 ? await loadSnapshot(engine, folder) : null; // another process may have created it since we looked
+  if (existing !== null) return existing;
+  const [file] = found;
+  if (file !== undefined)
+    throw deltaError(
+      'PH_DELTA_FOLDER_TAKEN',
+      folder.path,
+      `${folder.store.uri}/${folder.path} holds files (${file.path}) but no Delta log`,
+    );
+  const snapshot = new Snapshot();
+  const metaData: MetaData = {
+    id: randomUUID(),
+    name: spec.name,
+    ...(spec.description !== undefined && { description: spec.description }),
+    format: { provider: 'parquet', options: {} },
+    schemaString: schemaText(spec.columns),
+    partitionColumns: spec.partitionBy,
+    configuration: spec.properties ?? {},
+    createdTime: Date.now(),
+  };
+  const actions: readonly Action[] = [{ protocol: PLAIN_PROTOCOL }, { metaData }];
+  try {
+    await commitActions(folder, snapshot, {
+      actions,
+      operation: 'CREATE TABLE',
+      operationParameters: { partitionBy: JSON.stringify(spec.partitionBy) },
+      reads: 'nothing',
+    });
+    return snapshot;
+  } catch (error) {
+    if (!(error instanceof CommitConflictError)) throw error;
+    const created = await loadSnapshot(engine, folder); // by another process, first
+    if (created === null) throw error;
+    return created;
+  }
+}

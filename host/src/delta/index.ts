@@ -1,0 +1,20 @@
+/**
+ * Delta Lake tables: append, merge, read. Usable by itself: it knows an object store and nothing else of the host.
+ *
+ * ```ts
+ * await using engine = await openDeltaEngine({ tempDirectory: '/tmp/delta' });
+ * const table = await DeltaTable.open(engine, openStore('file:///data/tables'), 'events', { create: spec });
+ * await table.append({ ndjson: Buffer.from('{"id":"a"}\n'), rows: 1 }, { txns: [{ appId: 'me/0', version: 41n }] });
+ * ```
+ */
+export type { CommitInfo, Protocol, Txn } from './actions.ts';
+export type { WrittenCheckpoint } from './checkpoint.ts';
+export type { DeltaColumn, DeltaType, SchemaField, SchemaType } from './column-type.ts';
+export { CommitConflictError, type ConflictRule, RowConversionError, type RowFault, TxnConflictError } from './delta-errors.ts';
+export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
+export type { MergePolicy } from './merge.ts';
+export type { RowBlock } from './row-block.ts';
+export type { TableRow } from './scan.ts';
+export type { TableSpec } from './schema.ts';
+export { DeltaTable } from './table.ts';
+export type { Appended, Merged, MergeOptions, OpenOptions, Skipped, TableSummary, WriteOptions, WriteTxn } from './table-contract.ts';

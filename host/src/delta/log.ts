@@ -1,0 +1,144 @@
+import { errorMessage } from '@pipeline-host/sdk';
+import { type Action, parseCommit, versionName } from './actions.ts';
+import { readCheckpoint } from './checkpoint-reader.ts';
+import type { TableFolder } from './data-files.ts';
+import { deltaError } from './delta-errors.ts';
+import type { DeltaEngine } from './engine.ts';
+import { Snapshot } from './snapshot.ts';
+
+const READS_AT_ONCE = 64;
+const COMMIT = /^(\d{20})\.json$/;
+const CLASSIC_CHECKPOINT = /^(\d{20})\.checkpoint\.parquet$/;
+const CHECKPOINT_PART = /^(\d{20})\.checkpoint\.(\d{10})\.(\d{10})\.parquet$/;
+const V2_CHECKPOINT = /^\d{20}\.checkpoint\.[0-9a-fA-F-]{36}\.(parquet|json)$/;
+
+/** What lies in `_delta_log`. */
+interface LogListing {
+  readonly commits: ReadonlySet<number>;
+  /** Complete checkpoints by version, with their files. */
+  readonly checkpoints: ReadonlyMap<number, readonly string[]>;
+  readonly hasV2Checkpoint: boolean;
+  /** Whether there is any file at all. */
+  readonly hasFiles: boolean;
+}
+
+export function logFolder(table: TableFolder): string {
+  return `${table.path}/_delta_log`;
+}
+
+export function commitPath(table: TableFolder, version: number): string {
+  return `${logFolder(table)}/${versionName(version)}.json`;
+}
+
+/**
+ * Reads the newest state of a table; null where its log is provably absent. `_last_checkpoint` is never read: it may be
+ * stale or damaged, and the listing says the same. Throws `PH_DELTA_LOG_DAMAGED` for a log with a hole.
+ */
+export async function loadSnapshot(engine: DeltaEngine, table: TableFolder): Promise<Snapshot | null> {
+  const listing = await listLog(table);
+  if (listing.commits.size === 0 && listing.checkpoints.size === 0) {
+    if (!listing.hasFiles) return null;
+    throw damaged(table, 'it holds neither a commit nor a whole checkpoint');
+  }
+  const newest = Math.max(...listing.checkpoints.keys(), -1);
+  const versions = [...listing.commits].filter((version) => version > newest).sort((a, b) => a - b);
+  checkContiguous(table, newest, versions, listing);
+  const snapshot = new Snapshot();
+  const files = listing.checkpoints.get(newest);
+  if (files !== undefined)
+    snapshot.apply(
+      await readCheckpoint(
+        engine,
+        table,
+        files.map((name) => `${logFolder(table)}/${name}`),
+      ),
+      newest,
+    );
+  for (let at = 0; at < versions.length; at += READS_AT_ONCE) {
+    const some = versions.slice(at, at + READS_AT_ONCE);
+    const commits = await Promise.all(some.map((version) => readCommit(table, version)));
+    for (const [index, version] of some.entries()) {
+      const actions = commits[index];
+      if (actions === undefined || actions === null) throw damaged(table, `version ${version} vanished while the log was read`);
+      snapshot.apply(actions, version);
+    }
+  }
+  if (snapshot.protocol === null || snapshot.metaData === null) throw damaged(table, 'it holds no protocol or no metadata');
+  return snapshot;
+}
+
+/** Applies what was committed since; true if anything was. */
+export async function advanceSnapshot(table: TableFolder, snapshot: Snapshot): Promise<boolean> {
+  const before = snapshot.version;
+  for (;;) {
+    const actions = await readCommit(table, snapshot.version + 1);
+    if (actions === null) return snapshot.version > before;
+    snapshot.apply(actions, snapshot.version + 1);
+  }
+}
+
+/** Whether the log has gone on where the snapshot cannot follow, because versions in between were cleaned up. */
+export async function isOvertaken(table: TableFolder, snapshot: Snapshot): Promise<boolean> {
+  const { commits, checkpoints } = await listLog(table);
+  return !commits.has(snapshot.version + 1) && Math.max(...commits, ...checkpoints.keys(), -1) > snapshot.version;
+}
+
+/** The actions of one version; null where it is not committed yet. */
+export async function readCommit(table: TableFolder, version: number): Promise<readonly Action[] | null> {
+  const body = await table.store.get(commitPath(table, version));
+  if (body === null) return null;
+  try {
+    return parseCommit(body);
+  } catch (error) {
+    throw damaged(table, `version ${version} is unreadable (${errorMessage(error)})`);
+  }
+}
+
+async function listLog(table: TableFolder): Promise<LogListing> {
+  const prefix = `${logFolder(table)}/`;
+  const commits = new Set<number>();
+  const checkpoints = new Map<number, readonly string[]>();
+  const parts = new Map<string, string[]>();
+  let hasV2Checkpoint = false;
+  const listed = await table.store.list(logFolder(table));
+  for (const { path } of listed) {
+    const name = path.slice(prefix.length);
+    const commit = COMMIT.exec(name);
+    const classic = CLASSIC_CHECKPOINT.exec(name);
+    const part = CHECKPOINT_PART.exec(name);
+    if (commit !== null) commits.add(Number(commit[1]));
+    else if (classic !== null) checkpoints.set(Number(classic[1]), [name]);
+    else if (part !== null) addPart(parts, checkpoints, name, Number(part[1]), Number(part[3]));
+    else if (V2_CHECKPOINT.test(name)) hasV2Checkpoint = true;
+  }
+  return { commits, checkpoints, hasV2Checkpoint, hasFiles: listed.length > 0 };
+}
+
+/** A checkpoint in several parts counts once all its parts are there. */
+function addPart(
+  parts: Map<string, string[]>,
+  checkpoints: Map<number, readonly string[]>,
+  name: string,
+  version: number,
+  total: number,
+): void {
+  const key = `${version}/${total}`;
+  const names = parts.get(key) ?? [];
+  names.push(name);
+  parts.set(key, names);
+  if (names.length === total && !checkpoints.has(version)) checkpoints.set(version, names);
+}
+
+function checkContiguous(table: TableFolder, checkpoint: number, versions: readonly number[], listing: LogListing): void {
+  for (const [at, version] of versions.entries()) {
+    const expected = checkpoint + 1 + at;
+    if (version === expected) continue;
+    if (listing.hasV2Checkpoint)
+      throw deltaError('PH_DELTA_PROTOCOL', table.path, `the table ${table.path} cannot be read: it uses v2Checkpoint`);
+    throw damaged(table, `version ${expected} is missing, but version ${version} is there`);
+  }
+}
+
+function damaged(table: TableFolder, reason: string) {
+  return deltaError('PH_DELTA_LOG_DAMAGED', table.path, `the log of table ${table.path} is damaged: ${reason}`);
+}

@@ -1,0 +1,105 @@
+import { identifier, literal, type SchemaField } from './column-type.ts';
+import { convertExpression } from './conversion.ts';
+import { deltaError } from './delta-errors.ts';
+import type { SqlConnection } from './engine.ts';
+
+/** One row as JSON may be this long; Kafka's messages are far shorter. */
+export const LONGEST_ROW_BYTES = 64 * 1024 * 1024;
+
+/** Rows on their way into a table. */
+export interface RowBlock {
+  /**
+   * One JSON object a line. Fields are the table's columns; a missing field is null (in a merge: keeps what is stored).
+   * Timestamps are ISO text (`2026-01-05T14:22:07.123456Z`, further digits are cut, no zone means UTC), dates
+   * `2026-01-05`, binary base64, 64-bit whole numbers and decimals numbers or text. A decimal of over 15 digits is exact
+   * only as text.
+   */
+  readonly ndjson: Uint8Array;
+  /** How many lines there are. Checked before the commit. */
+  readonly rows: number;
+  /**
+   * A SQL projection by which the lines become rows: `json->>'$.data.id' AS id, …` over one column `json`. Its columns are
+   * cast to the table's types. Without it the fields of a line are the columns.
+   */
+  readonly select?: string;
+}
+
+/** SQL of a block's rows in the table's types, with the columns that the block has at all. */
+export interface TypedRows {
+  readonly columns: ReadonlySet<string>;
+  /** The select list item of a column: its converted value. */
+  value(field: SchemaField): string;
+  /** Whether a row gives the column, which may then still be null. */
+  presence(field: SchemaField): string;
+  readonly relation: string;
+}
+
+/** SQL over the block in `file`. `presence` costs a second look at each row: ask for it only where it is needed. */
+export async function typedRows(
+  connection: SqlConnection,
+  file: string,
+  block: RowBlock,
+  fields: readonly SchemaField[],
+  presence: boolean,
+): Promise<TypedRows> {
+  const options = `format = 'newline_delimited', maximum_object_size = ${maximumObjectSize(block)}`;
+  if (block.select !== undefined) {
+    const columns = new Set(await projectedColumns(connection, block.select));
+    return {
+      columns,
+      value: (field) => (columns.has(field.name) ? convertExpression(field, identifier(field.name), 'typed') : 'NULL'),
+      presence: (field) => (columns.has(field.name) ? 'true' : 'false'),
+      relation: `(SELECT ${block.select} FROM read_json_objects(${literal(file)}, ${options}))`,
+    };
+  }
+  const columns = new Set(fields.map((field) => field.name));
+  const value = (field: SchemaField) => convertExpression(field, identifier(field.name), 'text');
+  if (!presence) {
+    const types = fields.map((field) => `${literal(field.name)}: 'VARCHAR'`).join(', ');
+    return {
+      columns,
+      value,
+      presence: () => 'true',
+      relation: `read_json(${literal(file)}, ${options}, records = 'true', columns = {${types}})`,
+    };
+  }
+  return {
+    columns,
+    value,
+    presence: (field) => `list_contains("__ph_keys", ${literal(field.name)})`,
+    relation: `(SELECT unnest(from_json(json, ${literal(textStructure(fields))})), json_keys(json) AS "__ph_keys" FROM read_json_objects(${literal(file)}, ${options}))`,
+  };
+}
+
+/** The structure argument of `from_json` that gives every column as text. */
+export function textStructure(fields: readonly SchemaField[]): string {
+  return JSON.stringify(Object.fromEntries(fields.map((field) => [field.name, 'VARCHAR'])));
+}
+
+/** The lines of a block, blank ones left out. */
+export function blockLines(ndjson: Uint8Array): readonly Buffer[] {
+  const bytes = Buffer.from(ndjson.buffer, ndjson.byteOffset, ndjson.byteLength);
+  const lines: Buffer[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(0x0a, start);
+    const line = bytes.subarray(start, end < 0 ? bytes.length : end);
+    if (line.some((byte) => byte !== 0x20 && byte !== 0x0d && byte !== 0x09)) lines.push(line);
+    start = end < 0 ? bytes.length : end + 1;
+  }
+  return lines;
+}
+
+/** DuckDB sizes its buffers by this, so it follows the block: no line is longer than that. */
+function maximumObjectSize(block: RowBlock): number {
+  return Math.max(1024 * 1024, Math.min(block.ndjson.byteLength + 1, LONGEST_ROW_BYTES));
+}
+
+async function projectedColumns(connection: SqlConnection, select: string): Promise<readonly string[]> {
+  const rows = await connection.rows(`SELECT column_name FROM (DESCRIBE SELECT ${select} FROM (SELECT NULL::JSON AS json))`);
+  return rows.map((row) => String(row[0]));
+}
+
+/** Throws if a block does not hold as many rows as it says: then rows would be lost, or written that nobody answers for. */
+export function checkRowCount(table: string, block: RowBlock, read: number): void {
+  if (read !== block.rows) throw deltaError('PH_DELTA_ROW_COUNT', table, `a block for ${table} says ${block.rows} rows and holds ${read}`);
+}

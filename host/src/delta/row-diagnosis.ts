@@ -1,0 +1,134 @@
+import { isUtf8 } from 'node:buffer';
+import { identifier, literal, type SchemaField } from './column-type.ts';
+import { refusalCondition, refusalReason } from './conversion.ts';
+import { RowConversionError, type RowFault } from './delta-errors.ts';
+import type { SqlConnection } from './engine.ts';
+import { blockLines, LONGEST_ROW_BYTES, type RowBlock, textStructure, typedRows } from './row-block.ts';
+import type { Scratch } from './scratch.ts';
+
+const SHOWN_CHARACTERS = 60;
+
+/**
+ * Finds which rows of a block made a statement fail. Returns every refused row, or none where the rows are all right and
+ * the failure has another cause. Runs only after a failure, so it may take its time.
+ */
+export async function diagnoseRows(
+  scratch: Scratch,
+  connection: SqlConnection,
+  block: RowBlock,
+  fields: readonly SchemaField[],
+): Promise<readonly RowFault[]> {
+  const lines = blockLines(block.ndjson);
+  const faults: RowFault[] = [];
+  const readable: IndexedLine[] = [];
+  for (const [index, bytes] of lines.entries()) {
+    const reason = lineFault(bytes);
+    if (reason === null) readable.push({ index, bytes });
+    else faults.push({ index, column: null, reason });
+  }
+  const found = block.select === undefined ? await columnFaults(scratch, connection, readable, fields) : [];
+  const refused = new Set(found.map((fault) => fault.index));
+  const unexplained = readable.filter((line) => !refused.has(line.index));
+  // Whatever the checks above do not know (duplicate fields, half characters, a projection's own failures) is found by trying.
+  faults.push(...found, ...(await bisect(scratch, connection, unexplained, block.select, fields)));
+  return faults.sort((a, b) => a.index - b.index);
+}
+
+/** Throws a {@link RowConversionError} if rows of the block are to blame for the failure, else the failure itself. */
+export async function blameRows(
+  scratch: Scratch,
+  connection: SqlConnection,
+  table: string,
+  block: RowBlock,
+  fields: readonly SchemaField[],
+  failure: unknown,
+): Promise<never> {
+  const faults = await diagnoseRows(scratch, connection, block, fields);
+  if (faults.length > 0) throw new RowConversionError('PH_DELTA_ROW_CONVERSION', table, faults);
+  throw failure;
+}
+
+interface IndexedLine {
+  readonly index: number;
+  readonly bytes: Buffer;
+}
+
+function lineFault(bytes: Buffer): string | null {
+  if (bytes.byteLength > LONGEST_ROW_BYTES) return `is ${bytes.byteLength} bytes of JSON; at most ${LONGEST_ROW_BYTES} are allowed`;
+  if (!isUtf8(bytes)) return 'is not UTF-8';
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? null : 'is no JSON object';
+  } catch {
+    return 'is no JSON';
+  }
+}
+
+async function columnFaults(
+  scratch: Scratch,
+  connection: SqlConnection,
+  lines: readonly IndexedLine[],
+  fields: readonly SchemaField[],
+): Promise<readonly RowFault[]> {
+  const numbered = Buffer.from(lines.map(({ index, bytes }) => `${JSON.stringify({ i: index, line: bytes.toString('utf8') })}\n`).join(''));
+  const checks = fields.map((field, at) => {
+    const value = `r.${identifier(field.name)}`;
+    return `CASE WHEN ${refusalCondition(field, value)} THEN {'at': ${at}, 'value': left(${value}, ${SHOWN_CHARACTERS})} END`;
+  });
+  return await scratch.withFile(numbered, async (file) => {
+    const source = `read_json(${literal(file)}, format = 'newline_delimited', maximum_object_size = ${2 * LONGEST_ROW_BYTES}, columns = {'i': 'BIGINT', 'line': 'VARCHAR'})`;
+    const parsed = `SELECT i, CASE WHEN json_valid(line) THEN from_json(line, ${literal(textStructure(fields))}) END AS r FROM ${source}`;
+    const sql = `SELECT i, f.at, f.value FROM (SELECT i, unnest(list_filter([${checks.join(', ')}], lambda x: x IS NOT NULL)) AS f FROM (${parsed}) WHERE r IS NOT NULL) ORDER BY i, f.at`;
+    try {
+      return (await connection.rows(sql)).flatMap(([index, at, value]) => {
+        const field = fields[Number(at)];
+        return field === undefined
+          ? []
+          : [{ index: Number(index), column: field.name, reason: refusalReason(field, typeof value === 'string' ? value : null) }];
+      });
+    } catch {
+      return []; // one odd row spoils this statement; halving finds it, without the column
+    }
+  });
+}
+
+async function bisect(
+  scratch: Scratch,
+  connection: SqlConnection,
+  lines: readonly IndexedLine[],
+  select: string | undefined,
+  fields: readonly SchemaField[],
+): Promise<readonly RowFault[]> {
+  if (lines.length === 0) return [];
+  const failure = await tryLines(scratch, connection, lines, select, fields);
+  if (failure === null) return [];
+  const [only, ...others] = lines;
+  if (only !== undefined && others.length === 0) return [{ index: only.index, column: null, reason: failure }];
+  const middle = lines.length >> 1;
+  const left = await bisect(scratch, connection, lines.slice(0, middle), select, fields);
+  return [...left, ...(await bisect(scratch, connection, lines.slice(middle), select, fields))];
+}
+
+/** Null where the lines convert, else the first line of DuckDB's reason. */
+async function tryLines(
+  scratch: Scratch,
+  connection: SqlConnection,
+  lines: readonly IndexedLine[],
+  select: string | undefined,
+  fields: readonly SchemaField[],
+): Promise<string | null> {
+  const newline = Buffer.from('\n');
+  const ndjson = Buffer.concat(lines.flatMap(({ bytes }) => [bytes, newline]));
+  const block: RowBlock = { ndjson, rows: lines.length, ...(select !== undefined && { select }) };
+  return await scratch.withFile(ndjson, async (file) => {
+    const source = await typedRows(connection, file, block, fields, false);
+    try {
+      const values = fields.map((field) => source.value(field)).join(', ');
+      await connection.rows(`SELECT bit_xor(hash(${values})) FROM ${source.relation}`);
+      return null;
+    } catch (error) {
+      const [first = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+      return first.replace(/in file "[^"]*", /, '').slice(0, 200);
+    }
+  });
+}

@@ -1,0 +1,100 @@
+import type { AddFile } from './actions.ts';
+import { duckType, identifier, literal, type SchemaField } from './column-type.ts';
+import { objectPath, type TableFolder } from './data-files.ts';
+import { deltaError } from './delta-errors.ts';
+import type { DeltaEngine, SqlConnection, SqlValue } from './engine.ts';
+import { withLocalFiles } from './local-files.ts';
+
+/** The column of a scan that holds the index of the row's file in the scanned list. */
+export const FILE_INDEX = '__ph_file';
+
+/**
+ * Runs `use` with SQL of a relation that holds the rows of the files in the table's types: columns that a file lacks are
+ * null, partition columns come from the log and never from folder names.
+ */
+export async function withScan<T>(
+  engine: DeltaEngine,
+  table: TableFolder,
+  files: readonly AddFile[],
+  fields: readonly SchemaField[],
+  partitionBy: readonly string[],
+  use: (relation: string) => Promise<T>,
+): Promise<T> {
+  for (const file of files) {
+    if (/^([a-z][a-z0-9+.-]*:|\/)/i.test(file.path))
+      throw deltaError('PH_DELTA_PROTOCOL', table.path, `the table ${table.path} cannot be read: it uses absolute file paths`);
+  }
+  const paths = files.map((file) => objectPath(table, file));
+  return await withLocalFiles(engine, table.store, paths, (local) => use(scanSql(local, files, fields, partitionBy)));
+}
+
+function scanSql(
+  local: readonly string[],
+  files: readonly AddFile[],
+  fields: readonly SchemaField[],
+  partitionBy: readonly string[],
+): string {
+  const partitions = new Set(partitionBy);
+  const stored = fields.filter((field) => !partitions.has(field.name));
+  // The empty first half gives every column a type where no file has it.
+  const empty = `SELECT ${['NULL::VARCHAR AS filename', ...stored.map((field) => `NULL::${duckType(field.type)} AS ${identifier(field.name)}`)].join(', ')} WHERE false`;
+  const parquet = `SELECT * FROM read_parquet([${local.map((file) => literal(globEscaped(file))).join(', ')}], filename = true, union_by_name = true, hive_partitioning = false)`;
+  const rows = local.length === 0 ? empty : `${empty} UNION ALL BY NAME ${parquet}`;
+  const columns = fields.map(
+    (field) =>
+      `CAST(${partitions.has(field.name) ? 'p' : 't'}.${identifier(field.name)} AS ${duckType(field.type)}) AS ${identifier(field.name)}`,
+  );
+  return `(SELECT p.${FILE_INDEX}, ${columns.join(', ')} FROM (${rows}) t JOIN ${fileTable(local, files, partitionBy)} ON t.filename = p.filename)`;
+}
+
+function fileTable(local: readonly string[], files: readonly AddFile[], partitionBy: readonly string[]): string {
+  const names = ['filename', FILE_INDEX, ...partitionBy.map(identifier)].join(', ');
+  const rows = local.map((file, index) => {
+    const values = partitionBy.map((column) => {
+      const value = files[index]?.partitionValues[column];
+      return value === undefined || value === null || value === '' ? 'NULL' : literal(value);
+    });
+    return `(${[literal(file), index, ...values].join(', ')})`;
+  });
+  const empty = `(${['NULL', 'NULL', ...partitionBy.map(() => 'NULL')].join(', ')})`;
+  return `(SELECT * FROM (VALUES ${rows.length === 0 ? empty : rows.join(', ')}) v(${names})) p`;
+}
+
+/** read_parquet takes *, ? and [ for patterns. */
+function globEscaped(file: string): string {
+  return file.replace(/[*?[]/g, (character) => `[${character}]`);
+}
+
+/** A row as JSON can hold it: 64-bit whole numbers and decimals as text, times as ISO text with microseconds, binary as base64. */
+export type TableRow = Readonly<Record<string, SqlValue>>;
+
+/** The rows of a SELECT over a scan, by the columns' types. */
+export async function readTableRows(
+  connection: SqlConnection,
+  fields: readonly SchemaField[],
+  select: string,
+): Promise<readonly TableRow[]> {
+  const columns = fields.map((field) => `${rowExpression(field)} AS ${identifier(field.name)}`).join(', ');
+  const rows = await connection.rows(`SELECT ${columns} FROM (${select})`);
+  return rows.map((row) => Object.fromEntries(fields.map((field, at) => [field.name, rowValue(field, row[at] ?? null)])));
+}
+
+function rowExpression(field: SchemaField): string {
+  const column = identifier(field.name);
+  if (field.type === 'binary') return `to_base64(${column})`;
+  return typeof field.type === 'string' ? column : `to_json(${column})::VARCHAR`;
+}
+
+function rowValue(field: SchemaField, value: SqlValue): SqlValue {
+  if (typeof value !== 'string') return value;
+  if (typeof field.type !== 'string') return JSON.parse(value) as SqlValue;
+  return field.type === 'timestamp' || field.type === 'timestamp_ntz'
+    ? isoMicroseconds(value, field.type === 'timestamp' ? 'Z' : '')
+    : value;
+}
+
+/** DuckDB's `2026-01-01 00:00:00.5+00` as `2026-01-01T00:00:00.500000Z`. */
+function isoMicroseconds(text: string, zone: string): string {
+  const match = /^(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:\+00)?$/.exec(text);
+  return match === null ? text : `${match[1]}T${match[2]}.${(match[3] ?? '').padEnd(6, '0')}${zone}`;
+}

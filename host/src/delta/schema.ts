@@ -1,0 +1,81 @@
+import { type DeltaColumn, decimalOf, duckType, type SchemaField, type SchemaType, typeText } from './column-type.ts';
+import { deltaError } from './delta-errors.ts';
+
+/** What a table is to be when it is created, and what it must offer when it is there already. */
+export interface TableSpec {
+  readonly name: string;
+  readonly columns: readonly DeltaColumn[];
+  readonly partitionBy: readonly string[];
+  readonly properties?: Readonly<Record<string, string>>;
+  readonly description?: string;
+}
+
+/** The `schemaString` of a table's metadata. */
+export function schemaText(columns: readonly DeltaColumn[]): string {
+  const fields = columns.map(({ name, type, nullable }) => ({ name, type, nullable, metadata: {} }));
+  return JSON.stringify({ type: 'struct', fields });
+}
+
+/** The columns of a live table. Throws `PH_DELTA_LOG_DAMAGED` for text that is no schema. */
+export function parseSchema(table: string, text: string): readonly SchemaField[] {
+  let schema: unknown;
+  try {
+    schema = JSON.parse(text);
+  } catch (error) {
+    throw deltaError('PH_DELTA_LOG_DAMAGED', table, `the schema of ${table} is no JSON`, { cause: error });
+  }
+  if (typeof schema === 'object' && schema !== null && 'fields' in schema && Array.isArray(schema.fields))
+    return schema.fields as readonly SchemaField[];
+  throw deltaError('PH_DELTA_LOG_DAMAGED', table, `the schema of ${table} is no struct`);
+}
+
+/** Throws `PH_DELTA_SCHEMA` for a definition that no table could have. */
+export function checkSpec(spec: TableSpec): void {
+  const faults: string[] = [];
+  const seen = new Set<string>();
+  for (const column of spec.columns) {
+    const lower = column.name.toLowerCase();
+    if (seen.has(lower)) faults.push(`column ${column.name} twice (names are compared without case)`);
+    seen.add(lower);
+    if (column.name === '') faults.push('a column without a name');
+    // Without column mapping these characters cannot stand in a Parquet column name (PROTOCOL.md "Reader Requirements for Column Mapping").
+    if (/[ ,;{}()\n\t=]/.test(column.name)) faults.push(`column ${JSON.stringify(column.name)} has one of the characters " ,;{}()\\n\\t="`);
+    const decimal = decimalOf(column.type);
+    if (decimal !== null && (decimal.precision < 1 || decimal.precision > 38 || decimal.scale > decimal.precision))
+      faults.push(`column ${column.name}: ${column.type} is out of range`);
+  }
+  for (const name of spec.partitionBy) {
+    const column = spec.columns.find((one) => one.name === name);
+    if (column === undefined) faults.push(`partition column ${name} is no column`);
+    else if (column.type === 'binary' || column.type === 'double')
+      faults.push(`partition column ${name} is ${column.type}; choose a string, date or whole number`);
+  }
+  if (spec.columns.length > 0 && spec.columns.length === spec.partitionBy.length) faults.push('every column is a partition column');
+  if (spec.columns.length === 0) faults.push('no columns');
+  if (faults.length > 0)
+    throw deltaError('PH_DELTA_SCHEMA', spec.name, `table ${spec.name} cannot be made: ${faults.join('; ')}`, {
+      hint: "mend the table's definition",
+    });
+}
+
+/** Throws `PH_DELTA_SCHEMA` naming every column in which a live table does not offer what the definition wants. */
+export function checkLiveSchema(table: string, live: readonly SchemaField[], spec: TableSpec): void {
+  const byName = new Map(live.map((field) => [field.name.toLowerCase(), field]));
+  const faults: string[] = [];
+  for (const column of spec.columns) {
+    const field = byName.get(column.name.toLowerCase());
+    if (field === undefined) faults.push(`${column.name} is missing`);
+    else if (field.name !== column.name) faults.push(`${column.name} is written ${field.name} there`);
+    else if (!sameType(field.type, column.type)) faults.push(`${column.name} is ${typeText(field.type)} there, not ${column.type}`);
+  }
+  const wanted = new Set(spec.columns.map((column) => column.name.toLowerCase()));
+  for (const field of live)
+    if (!field.nullable && !wanted.has(field.name.toLowerCase()))
+      faults.push(`${field.name} must not be null there, and the definition has no such column`);
+  if (faults.length > 0)
+    throw deltaError('PH_DELTA_SCHEMA', table, `the live table ${table} does not fit its definition: ${faults.join('; ')}`);
+}
+
+function sameType(live: SchemaType, wanted: string): boolean {
+  return typeof live === 'string' && duckType(live) === duckType(wanted);
+}

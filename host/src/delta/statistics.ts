@@ -1,0 +1,106 @@
+import { decimalOf, type SchemaField, type SchemaType } from './column-type.ts';
+import type { SqlValue } from './engine.ts';
+
+/** Delta's default of `delta.dataSkippingNumIndexedCols`. */
+const INDEXED_COLUMNS = 32;
+/** Delta's default length of text in statistics, in code points. DuckDB cuts its own at 256 bytes. */
+const TEXT_LENGTH = 32;
+const DIGITS = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/;
+
+/**
+ * The `stats` text of an `add`, from what DuckDB's `RETURN_STATS` gives for a file (a list of column and properties). The
+ * text is put together by hand, so that the digits of 64-bit numbers and decimals never pass through a JS number.
+ * Readers skip files by it: a bound may be wider than the data, never narrower.
+ */
+export function statisticsText(fields: readonly SchemaField[], rows: number, columns: SqlValue | undefined): string {
+  const types = new Map(fields.slice(0, INDEXED_COLUMNS).map((field) => [field.name, field.type]));
+  const minimums: string[] = [];
+  const maximums: string[] = [];
+  const nulls: string[] = [];
+  for (const { name, properties } of columnProperties(columns)) {
+    const type = types.get(name);
+    if (type === undefined) continue;
+    const key = JSON.stringify(name);
+    const nullCount = properties.get('null_count');
+    if (nullCount !== undefined) nulls.push(`${key}:${nullCount}`);
+    const bounds = properties.get('has_nan') === 'true' ? null : boundsOf(type, properties.get('min'), properties.get('max'));
+    if (bounds === null) continue;
+    minimums.push(`${key}:${bounds.min}`);
+    // Beyond year 9999 the rounded-up maximum is no ISO text, and a file without it is only never skipped.
+    if (bounds.max !== null) maximums.push(`${key}:${bounds.max}`);
+  }
+  return `{"numRecords":${rows},"minValues":{${minimums}},"maxValues":{${maximums}},"nullCount":{${nulls}}}`;
+}
+
+interface Bounds {
+  readonly min: string;
+  readonly max: string | null;
+}
+
+function boundsOf(type: SchemaType, min: string | undefined, max: string | undefined): Bounds | null {
+  if (min === undefined || max === undefined) return null;
+  switch (type) {
+    case 'string':
+      return { min: JSON.stringify(leastText(min)), max: JSON.stringify(greatestText(max)) };
+    case 'date':
+      return /^\d{4}-\d\d-\d\d$/.test(min) && /^\d{4}-\d\d-\d\d$/.test(max) ? { min: `"${min}"`, max: `"${max}"` } : null;
+    case 'timestamp': {
+      const [low, high] = [isoMilliseconds(min, 'down'), isoMilliseconds(max, 'up')];
+      return low === null ? null : { min: `"${low}"`, max: high === null ? null : `"${high}"` };
+    }
+    case 'byte':
+    case 'short':
+    case 'integer':
+    case 'long':
+    case 'float':
+    case 'double':
+      return DIGITS.test(min) && DIGITS.test(max) ? { min, max } : null;
+    default:
+      return decimalOf(type) !== null && DIGITS.test(min) && DIGITS.test(max) ? { min, max } : null;
+  }
+}
+
+function leastText(text: string): string {
+  return [...text].slice(0, TEXT_LENGTH).join('');
+}
+
+/** Cut text is followed by the greatest code point, so that it is greater than whatever was cut. */
+function greatestText(text: string): string {
+  const points = [...text];
+  return points.length <= TEXT_LENGTH ? text : `${points.slice(0, TEXT_LENGTH).join('')}\u{10FFFF}`;
+}
+
+/** DuckDB's `2026-01-01 00:00:00.123456+00` as ISO text with milliseconds (PROTOCOL.md "Per-file Statistics"), rounded outwards. */
+function isoMilliseconds(text: string, round: 'down' | 'up'): string | null {
+  const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:\+00)?$/.exec(text);
+  if (match === null) return null;
+  const micros = (match[3] ?? '').padEnd(6, '0');
+  const millis = Date.parse(`${match[1]}T${match[2]}.${micros.slice(0, 3)}Z`) + (round === 'up' && micros.slice(3) !== '000' ? 1 : 0);
+  const iso = new Date(millis).toISOString();
+  return iso.length === 24 ? iso : null;
+}
+
+/** Top-level columns with their properties; keys are quoted paths such as `"a"."b"`, and nested ones are left out. */
+function* columnProperties(
+  columns: SqlValue | undefined,
+): Generator<{ readonly name: string; readonly properties: ReadonlyMap<string, string> }> {
+  for (const [path, properties] of mapEntries(columns)) {
+    const names = [...path.matchAll(/"((?:[^"]|"")*)"/g)];
+    const name = names[0]?.[1];
+    if (names.length === 1 && name !== undefined) yield { name: name.replaceAll('""', '"'), properties: new Map(textEntries(properties)) };
+  }
+}
+
+/** The entries of a MAP in DuckDB's JSON: `[{ key, value }, …]`. */
+export function* mapEntries(map: SqlValue | undefined): Generator<readonly [key: string, value: SqlValue]> {
+  if (!Array.isArray(map)) return;
+  for (const entry of map) {
+    if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) continue;
+    const key = entry['key'];
+    if (typeof key === 'string') yield [key, entry['value'] ?? null];
+  }
+}
+
+function* textEntries(map: SqlValue): Generator<readonly [key: string, value: string]> {
+  for (const [key, value] of mapEntries(map)) if (typeof value === 'string') yield [key, value];
+}

@@ -1,0 +1,60 @@
+import type { CommitInfo, Protocol, Txn } from './actions.ts';
+import type { SchemaField } from './column-type.ts';
+import type { MergePolicy } from './merge.ts';
+import type { TableSpec } from './schema.ts';
+
+export interface OpenOptions {
+  /** Creates the table where its log is provably absent; where it is there, its schema must offer every column of this. */
+  readonly create?: TableSpec;
+}
+
+/** The last offset of one writer, to be committed with the rows up to it. */
+export type WriteTxn = Pick<Txn, 'appId' | 'version'>;
+
+export interface WriteOptions {
+  readonly txns?: readonly WriteTxn[];
+}
+
+export interface MergeOptions extends WriteOptions {
+  /** The columns that name a row. */
+  readonly key: readonly [string, ...string[]];
+  /** Per column; `keepOldWhenNull` where absent. */
+  readonly policies?: Readonly<Record<string, MergePolicy>>;
+}
+
+/** Every txn of the write was in the table already: nothing was written. */
+export interface Skipped {
+  readonly skipped: true;
+  readonly version: number;
+}
+export interface Appended {
+  readonly skipped: false;
+  readonly version: number;
+  readonly rows: number;
+  readonly files: number;
+  readonly bytes: number;
+}
+export interface Merged {
+  readonly skipped: false;
+  readonly version: number;
+  readonly inserted: number;
+  readonly updated: number;
+  readonly bytes: number;
+}
+
+export interface TableSummary {
+  readonly version: number;
+  /** Null where a file of another writer says no count; then {@link DeltaTable.count} counts. */
+  readonly rows: number | null;
+  readonly files: number;
+  readonly bytes: number;
+  readonly schema: readonly SchemaField[];
+  readonly partitionBy: readonly string[];
+  readonly protocol: Protocol;
+  readonly properties: Readonly<Record<string, string>>;
+  readonly description: string | null;
+  /** What the newest commit says of itself; null where it is known only from a checkpoint. */
+  readonly lastCommit: CommitInfo | null;
+  /** The last offset of each writer. */
+  readonly txns: readonly Txn[];
+}
