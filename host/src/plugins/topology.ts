@@ -1,4 +1,12 @@
-import type { PluginDefinition, PluginManifest, PollerDefinition, TableDefinition, TableWriterDefinition, TopicDefinition, WorkerDefinition } from '@pipeline-host/sdk';
+import type {
+  PluginDefinition,
+  PluginManifest,
+  PollerDefinition,
+  TableDefinition,
+  TableWriterDefinition,
+  TopicDefinition,
+  WorkerDefinition,
+} from '@pipeline-host/sdk';
 
 /** A plugin that was read, checked and imported. */
 export interface LoadedPlugin {

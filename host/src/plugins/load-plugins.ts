@@ -1,0 +1,111 @@
+import { pathToFileURL } from 'node:url';
+import { definitionKind, errorMessage, isPipelineError, PipelineError, type PluginDefinition } from '@pipeline-host/sdk';
+import semver from 'semver';
+import type { LoadedConfig } from '../config/load.ts';
+import { checkSchemas } from './check-schemas.ts';
+import { throwFaults } from './fault.ts';
+import { findPlugins, type PluginSearch } from './find-plugin.ts';
+import type { PluginPackage } from './manifest.ts';
+import { entryFile } from './package-entry.ts';
+import { SDK_VERSION } from './sdk-version.ts';
+import type { LoadedPlugin } from './topology.ts';
+
+/** Plugins, and the config with their sections checked. */
+export interface PluginLoad {
+  readonly plugins: readonly LoadedPlugin[];
+  readonly config: LoadedConfig;
+}
+
+/**
+ * Finds, checks and imports plugins, manifest before code.
+ *
+ * @param values what `--plugin` names: see `findPlugin`
+ * @throws FaultList with the faults of all of them; nothing is half loaded
+ */
+export async function loadPlugins(values: readonly string[], config: LoadedConfig, cwd: string): Promise<PluginLoad> {
+  const packages = findPlugins(values, pluginSearch(config, cwd));
+  throwFaults(packages.flatMap(checkRange));
+  const outcomes = await Promise.all(packages.map(importPlugin));
+  throwFaults(outcomes.flatMap((outcome) => (isPipelineError(outcome) ? [outcome] : [])));
+  const definitions = new Map(packages.map(({ manifest }, index) => [manifest.plugin, outcomes[index] as PluginDefinition]));
+  throwFaults([...definitions.values()].flatMap(checkSchemas));
+  const complete = config.forPlugins(definitions);
+  return {
+    config: complete,
+    plugins: packages.flatMap(({ manifest, packageName, version, root }) => {
+      const definition = definitions.get(manifest.plugin);
+      if (definition === undefined) return [];
+      const section = complete.config.plugins[manifest.plugin];
+      return [
+        {
+          name: manifest.plugin,
+          definition,
+          manifest,
+          packageName,
+          version,
+          root,
+          prefix: section?.prefix ?? manifest.plugin,
+          config: section?.config ?? {},
+        },
+      ];
+    }),
+  };
+}
+
+/** Where plugins of this config are looked for. */
+export function pluginSearch({ config, folder }: LoadedConfig, cwd: string): PluginSearch {
+  const packages = Object.entries(config.plugins).flatMap(([name, section]) =>
+    section.package === undefined ? [] : [[name, section.package] as const],
+  );
+  return { cwd, folder, packages: new Map(packages) };
+}
+
+function checkRange({ manifest, packageName, version, root }: PluginPackage): PipelineError[] {
+  if (semver.validRange(manifest.sdk) === null) {
+    return [
+      new PipelineError('PH_PLUGIN_MANIFEST', `"${manifest.sdk}" is not a range of versions`, {
+        place: `${root}/package.json: pipelineHost.sdk`,
+        hint: `write one such as "^${SDK_VERSION}"`,
+      }),
+    ];
+  }
+  if (semver.satisfies(SDK_VERSION, manifest.sdk, { includePrerelease: true })) return [];
+  const message = `${packageName} ${version} works with SDK ${manifest.sdk}, this host has ${SDK_VERSION}`;
+  return [new PipelineError('PH_PLUGIN_SDK_RANGE', message, { place: `${root}/package.json: pipelineHost.sdk` })];
+}
+
+/** The definition, or what is wrong with it. */
+async function importPlugin(plugin: PluginPackage): Promise<PluginDefinition | PipelineError> {
+  let file: string;
+  let exported: unknown;
+  try {
+    file = entryFile(plugin);
+  } catch (error) {
+    if (isPipelineError(error)) return error;
+    throw error;
+  }
+  try {
+    exported = ((await import(pathToFileURL(file).href)) as { readonly default?: unknown }).default;
+  } catch (error) {
+    if (isPipelineError(error)) return error;
+    const [firstLine = ''] = errorMessage(error).split('\n');
+    return new PipelineError('PH_PLUGIN_IMPORT', `${plugin.packageName} cannot be imported: ${firstLine}`, { place: file, cause: error });
+  }
+  if (definitionKind(exported) !== 'plugin') {
+    const what =
+      exported === undefined
+        ? 'there is no default export'
+        : `the default export is ${definitionKind(exported) ?? typeof exported}, not a plugin`;
+    return new PipelineError('PH_PLUGIN_EXPORT', what, { place: file });
+  }
+  // Decoded boundary: the brand says that definePlugin made it.
+  const definition = exported as PluginDefinition;
+  if (definition.name !== plugin.manifest.plugin) {
+    return new PipelineError(
+      'PH_PLUGIN_NAME',
+      `the manifest calls the plugin "${plugin.manifest.plugin}", definePlugin calls it "${definition.name}"`,
+      { place: file },
+    );
+  }
+  return definition;
+}
