@@ -7,6 +7,9 @@ const COLOURS = {
   error: 'red',
 } as const;
 
+/** Logs go to stderr; colours only where that is a terminal. */
+const ON = { stream: process.stderr } as const;
+
 /** One JSON log line as a line for people: `14:22:07 WARN claims.enricher message name=value …`, errors below it. */
 export function prettyLine(line: string): string {
   let parsed: unknown;
@@ -23,10 +26,10 @@ export function prettyLine(line: string): string {
   const fields = Object.entries(rest).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   const head = [
     String(time).slice(11, 19),
-    styleText(colour, label.toUpperCase().padEnd(5)),
+    styleText(colour, label.toUpperCase().padEnd(5), ON),
     unit,
     String(msg),
-    styleText('gray', fields.join(' ')),
+    styleText('gray', fields.join(' '), ON),
   ];
   return `${printable(head.filter((part) => part !== '').join(' '))}\n${error === undefined ? '' : printable(errorLines(error, '  '))}`;
 }
