@@ -1,13 +1,12 @@
-import { errorMessage, type Failure, isPipelineError, type Outcome, type Output, PermanentError, TransientError, type WorkerDefinition } from '@pipeline-host/sdk';
-import type { KafkaRecord } from '../kafka/driver.ts';
-import { classifyFailure, type ClassifiedFailure } from './failure-class.ts';
-import { failedAttempts } from './headers.ts';
+import { type Order, type Outcome, PermanentError, TransientError, type WorkerDefinition } from '@pipeline-host/sdk';
+import { Conclusion } from './conclusion.ts';
+import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';
+import { type BatchMark, Lanes } from './lanes.ts';
 import type { MessageCodec } from './message-codec.ts';
-import type { PartitionState } from './partition-state.ts';
 import { RecordContext, type WorkerServices } from './record-context.ts';
-import type { RecordWriter, SourceRecord } from './record-writer.ts';
-import type { SettledAs } from './tally.ts';
+import type { RecordWriter } from './record-writer.ts';
+import { WorkItem } from './work-item.ts';
 
 /** After so long in one turn of the event loop the rest waits for the next: heartbeats and HTTP must get their time. */
 const TURN_MILLISECONDS = 8;
@@ -16,49 +15,12 @@ const MAX_UNACKNOWLEDGED = 5_000;
 /** Waits between probes while the worker is paused by a failure that burns no attempt. */
 const FIRST_PROBE = 1_000;
 const LAST_PROBE = 60_000;
-/** A failing `onDead` is tried so often before the dead letter goes out without its outputs. */
-const ON_DEAD_ATTEMPTS = 3;
-
-/** A key's records in order. It exists while one of them is in work or waiting. */
-interface Lane {
-  readonly waiting: WorkItem[];
-  inWork: number;
-  /** The batch that its records are in. */
-  batch: readonly WorkItem[] | null;
-}
-
-/** One record on its way through the handler. */
-class WorkItem implements SourceRecord {
-  readonly state: PartitionState;
-  readonly record: KafkaRecord;
-  lane: Lane | null = null;
-  context: RecordContext | null = null;
-  message: unknown;
-  startedAt = 0;
-  /** Its outcome is decided; what the handler says later changes nothing. */
-  concluded = false;
-  /** It has given its lane and its place back. */
-  finished = false;
-
-  constructor(state: PartitionState, record: KafkaRecord) {
-    this.state = state;
-    this.record = record;
-  }
-  get topic(): string {
-    return this.state.topic;
-  }
-  get partition(): number {
-    return this.state.partition;
-  }
-  get source(): number {
-    return this.state.source;
-  }
-}
 
 export interface HandlerSinkOptions {
   readonly intake: Intake;
   readonly definition: WorkerDefinition;
-  readonly order: 'key' | 'partition' | 'none';
+  readonly order: Order;
+  /** Calls of the handler at once. */
   readonly concurrency: number;
   readonly batchSize: number;
   readonly codec: MessageCodec;
@@ -73,27 +35,33 @@ export interface HandlerSinkOptions {
 /** Runs handlers: one record a key at a time, many keys at once, and brings each outcome to its end. */
 export class HandlerSink implements Sink {
   readonly #options: HandlerSinkOptions;
-  readonly #lanes = new Map<string, Lane>();
-  /** Records whose lane has become free, in the order in which they may start. */
-  readonly #ready: WorkItem[] = [];
-  readonly #inWork = new Set<WorkItem>();
-  #running = 0;
-  #unacknowledged = 0;
-  #scheduled = false;
-  #draining = false;
-  #idle: (() => void) | null = null;
-  /** Records that met a failure which burns no attempt; they keep their lanes. */
-  #held: WorkItem[] = [];
-  #probeWait = FIRST_PROBE;
-  #probing: WorkItem | null = null;
-  #probeTimer: NodeJS.Timeout | null = null;
-  readonly #deadlines: NodeJS.Timeout;
+  readonly #lanes: Lanes;
+  readonly #conclusion: Conclusion;
   /** Records in handling at once. */
   readonly #limit: number;
+  readonly #inWork = new Set<WorkItem>();
+  #running = 0;
+  #scheduled = false;
+  #draining = false;
+  #drained: (() => void) | null = null;
+  /** Records that met a failure which burns no attempt; they keep their lanes. */
+  #held: WorkItem[] = [];
+  #probing: WorkItem | null = null;
+  #probeWait = FIRST_PROBE;
+  #probeTimer: NodeJS.Timeout | null = null;
+  readonly #deadlines: NodeJS.Timeout;
 
   constructor(options: HandlerSinkOptions) {
     this.#options = options;
+    this.#lanes = new Lanes(options.order);
     this.#limit = options.definition.handleBatch === undefined ? options.concurrency : options.concurrency * options.batchSize;
+    this.#conclusion = new Conclusion({
+      intake: options.intake,
+      definition: options.definition,
+      writer: options.writer,
+      onAcknowledged: () => this.wake(),
+      onFatal: options.onFatal,
+    });
     this.#deadlines = setInterval(() => this.#enforceDeadlines(), Math.min(250, Math.max(10, options.services.timeout / 4)));
     this.#deadlines.unref();
   }
@@ -110,11 +78,7 @@ export class HandlerSink implements Sink {
     const until = performance.now() + TURN_MILLISECONDS;
     let started = 0;
     while (this.#mayStart()) {
-      const batch = this.#options.definition.handleBatch === undefined ? null : this.#collect();
-      const item = batch === null ? this.#next(null) : batch[0];
-      if (item === undefined) break;
-      if (batch === null) this.#start(item);
-      else this.#startBatch(batch);
+      if (!this.#startNext()) break;
       if ((++started & 31) === 0 && performance.now() > until) {
         this.#scheduled = true;
         setImmediate(() => {
@@ -124,17 +88,28 @@ export class HandlerSink implements Sink {
         return;
       }
     }
-    this.#reportIdle();
+    if (this.#drained !== null && this.#isDrained()) this.#drained();
   }
 
   #mayStart(): boolean {
-    return this.#held.length === 0 && this.#probing === null && this.#running < this.#limit && this.#unacknowledged < MAX_UNACKNOWLEDGED;
+    return this.#held.length === 0 && this.#probing === null && this.#running < this.#limit && this.#conclusion.unacknowledged < MAX_UNACKNOWLEDGED;
+  }
+
+  #startNext(): boolean {
+    if (this.#options.definition.handleBatch !== undefined) {
+      const batch = this.#collect();
+      if (batch.length > 0) this.#startBatch(batch);
+      return batch.length > 0;
+    }
+    const item = this.#next(null);
+    if (item !== undefined) this.#start(item);
+    return item !== undefined;
   }
 
   /** The next record that may start: of a lane that became free, else a new one whose key is not in work. */
-  #next(batch: readonly WorkItem[] | null): WorkItem | undefined {
+  #next(batch: BatchMark | null): WorkItem | undefined {
     for (;;) {
-      const ready = this.#ready.shift();
+      const ready = this.#lanes.takeReady();
       if (ready !== undefined) {
         if (ready.state.closed || (this.#draining && ready.record.offset > ready.state.highestStarted)) continue;
         return ready;
@@ -142,52 +117,11 @@ export class HandlerSink implements Sink {
       const taken = this.#options.intake.take();
       if (taken === undefined) return undefined;
       const item = new WorkItem(taken.partition, taken.record);
-      if (this.#lanes.size === 0) return item;
-      const key = this.#laneKey(item);
-      const lane = key === null ? undefined : this.#lanes.get(key);
-      if (lane === undefined) return item;
-      item.lane = lane;
-      if (batch !== null && lane.batch === batch && lane.waiting.length === 0) return item;
-      lane.waiting.push(item);
+      if (this.#lanes.admit(item, batch)) return item;
     }
   }
 
-  #laneKey(item: WorkItem): string | null {
-    switch (this.#options.order) {
-      case 'none':
-        return null;
-      case 'partition':
-        return String(item.source);
-      case 'key':
-        return item.record.key === null ? null : `${item.source}/${item.record.key.toString('latin1')}`;
-    }
-  }
-
-  /** Holds the record's lane, so that the next one of its key waits. */
-  #enterLane(item: WorkItem, batch: readonly WorkItem[] | null): void {
-    const key = item.lane === null ? this.#laneKey(item) : null;
-    if (key !== null) {
-      item.lane = this.#lanes.get(key) ?? { waiting: [], inWork: 0, batch: null };
-      this.#lanes.set(key, item.lane);
-    }
-    if (item.lane !== null) {
-      item.lane.inWork++;
-      item.lane.batch = batch;
-    }
-  }
-
-  #leaveLane(item: WorkItem): void {
-    const { lane } = item;
-    if (lane === null || --lane.inWork > 0) return;
-    lane.batch = null;
-    const next = lane.waiting.shift();
-    if (next !== undefined) this.#ready.push(next);
-    else {
-      const key = this.#laneKey(item);
-      if (key !== null) this.#lanes.delete(key);
-    }
-  }
-
+  /** Decodes the message; a record that is none becomes a dead letter. */
   #begin(item: WorkItem): boolean {
     if (item.record.offset > item.state.highestStarted) item.state.highestStarted = item.record.offset;
     item.startedAt = Date.now();
@@ -196,10 +130,10 @@ export class HandlerSink implements Sink {
     try {
       item.message = this.#options.codec.decode(item.record.value);
     } catch (error) {
-      this.#enterLane(item, null);
-      this.#running++;
       item.concluded = true;
-      void this.#bury(item, classifyFailure(error), 'decode', []).finally(() => this.#finish(item));
+      if (this.#probing === item) this.#resume();
+      this.#occupy(item);
+      void this.#conclusion.bury(item, classifyFailure(error), 'decode', []).finally(() => this.#finish(item));
       return false;
     }
     item.context = new RecordContext(this.#options.services, item.state, item.record, item.startedAt);
@@ -212,67 +146,70 @@ export class HandlerSink implements Sink {
     try {
       outcome = this.#options.definition.handle?.(item.message, item.context as RecordContext) as Outcome | Promise<Outcome>;
     } catch (error) {
-      outcome = { kind: 'retry', error, after: undefined };
+      outcome = failed(error);
     }
     if (!isPromise(outcome)) {
-      if (outcome?.kind === 'done' && outcome.outputs.length === 0) {
-        this.#settle(item, 'done');
-        if (item.lane !== null) this.#passLane(item);
-        if (this.#probing === item) this.#resume();
-        return;
-      }
-      this.#enterLane(item, null);
-      this.#running++;
+      if (outcome?.kind === 'done' && outcome.outputs.length === 0) return this.#passThrough(item);
+      this.#occupy(item);
       void this.#conclude(item, outcome).finally(() => this.#finish(item));
       return;
     }
-    this.#enterLane(item, null);
-    this.#running++;
+    this.#occupy(item);
     this.#inWork.add(item);
     void outcome
-      .catch((error: unknown): Outcome => ({ kind: 'retry', error, after: undefined }))
+      .catch(failed)
       .then((result) => this.#conclude(item, result))
       .finally(() => this.#finish(item));
   }
 
-  /** A record that waited in its lane and was handled at once: the lane goes to the next. */
-  #passLane(item: WorkItem): void {
-    if (item.lane !== null) item.lane.inWork++;
-    this.#leaveLane(item);
+  /** Handled at once and with nothing to send: no lane, no place, no promise. */
+  #passThrough(item: WorkItem): void {
+    this.#options.intake.settle(item.state, item.record, 'done');
+    this.#lanes.pass(item);
+    if (this.#probing === item) this.#resume();
   }
 
   /** Records for one call of `handleBatch`: a key's records only as an unbroken run. */
   #collect(): readonly WorkItem[] {
     const batch: WorkItem[] = [];
+    const add = (item: WorkItem): void => {
+      if (!this.#begin(item)) return;
+      this.#occupy(item, batch);
+      batch.push(item);
+    };
     while (batch.length < this.#options.batchSize) {
       const item = this.#next(batch);
       if (item === undefined) break;
-      if (!this.#begin(item)) continue;
-      this.#enterLane(item, batch);
-      batch.push(item);
-      while (item.lane !== null && item.lane.waiting.length > 0 && batch.length < this.#options.batchSize) {
+      add(item);
+      while (item.lane !== null && batch.length < this.#options.batchSize) {
         const follower = item.lane.waiting.shift();
-        if (follower === undefined || !this.#begin(follower)) continue;
-        this.#enterLane(follower, batch);
-        batch.push(follower);
+        if (follower === undefined) break;
+        add(follower);
       }
     }
     return batch;
   }
 
   #startBatch(batch: readonly WorkItem[]): void {
-    this.#running += batch.length;
     for (const item of batch) this.#inWork.add(item);
     const run = async (): Promise<readonly Outcome[]> => {
-      const outcomes = await this.#options.definition.handleBatch?.(batch.map((item) => ({ message: item.message, context: item.context as RecordContext })));
-      if (outcomes?.length !== batch.length) throw new PermanentError('PH_HANDLER_OUTCOME', `handleBatch returned ${outcomes?.length ?? 'no'} outcomes for ${batch.length} messages`);
-      return outcomes;
+      const outcomes = await this.#options.definition.handleBatch?.(
+        batch.map((item) => ({ message: item.message, context: item.context as RecordContext })),
+      );
+      if (outcomes?.length === batch.length) return outcomes;
+      throw new PermanentError('PH_HANDLER_OUTCOME', `handleBatch returned ${outcomes?.length ?? 'no'} outcomes for ${batch.length} messages`);
     };
     void run()
-      .catch((error: unknown): readonly Outcome[] => batch.map(() => ({ kind: 'retry', error, after: undefined })))
+      .catch((error: unknown): readonly Outcome[] => batch.map(() => failed(error)))
       .then((outcomes) =>
         Promise.all(batch.map((item, index) => this.#conclude(item, outcomes[index] as Outcome).finally(() => this.#finish(item)))),
       );
+  }
+
+  /** Takes a place and the record's lane. */
+  #occupy(item: WorkItem, batch: BatchMark | null = null): void {
+    this.#lanes.enter(item, batch);
+    this.#running++;
   }
 
   /** The record gives its place and its lane back, once: at its end or at its deadline. A held one keeps its lane. */
@@ -281,107 +218,37 @@ export class HandlerSink implements Sink {
     item.finished = true;
     this.#inWork.delete(item);
     this.#running--;
-    if (!this.#held.includes(item)) this.#leaveLane(item);
+    if (!this.#held.includes(item)) this.#lanes.leave(item);
     this.wake();
   }
 
-  /** Brings an outcome to its end. Resolves when the record's lane may go on; acknowledgements may still be on their way. */
+  /** Resolves when the record's lane may go on. */
   async #conclude(item: WorkItem, outcome: Outcome): Promise<void> {
     if (item.concluded || item.state.closed) return;
     item.concluded = true;
+    const failure = outcome?.kind === 'retry' ? classifyFailure(outcome.error) : null;
+    if (failure?.class === 'hold') return this.#hold(item, failure);
+    if (this.#probing === item) this.#resume();
     switch (outcome?.kind) {
       case 'done':
-        return this.#send(item, outcome.outputs);
+        return this.#conclusion.send(item, outcome.outputs);
       case 'skip':
-        return this.#settle(item, 'skipped');
+        return this.#conclusion.skip(item);
       case 'dead':
-        return this.#bury(item, { class: 'permanent', code: outcome.code, reason: outcome.reason, name: 'Dead', error: undefined, retryAfter: undefined }, 'handle', outcome.outputs);
-      case 'retry':
-        return this.#retry(item, outcome);
-      default:
-        return this.#bury(item, classifyFailure(new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome')), 'handle', []);
-    }
-  }
-
-  #send(item: WorkItem, outputs: readonly Output[]): Promise<void> | void {
-    if (this.#probing === item) this.#resume();
-    let encoded: ReturnType<RecordWriter['encode']>;
-    try {
-      encoded = this.#options.writer.encode(outputs, item);
-    } catch (error) {
-      return this.#bury(item, classifyFailure(error), 'handle', []);
-    }
-    this.#acknowledge(item, this.#options.writer.send(encoded), 'done');
-  }
-
-  async #retry(item: WorkItem, outcome: Extract<Outcome, { kind: 'retry' }>): Promise<void> {
-    const failure = classifyFailure(outcome.error);
-    if (failure.class === 'hold') return this.#hold(item, failure);
-    if (this.#probing === item) this.#resume();
-    if (failure.class === 'permanent') return this.#bury(item, failure, 'handle', []);
-    const attempts = failedAttempts(item.record.headers) + 1;
-    const written = this.#options.writer.retry(item, { failure, stage: 'handle', attempts }, outcome.after);
-    if (written === 'exhausted') return this.#bury(item, failure, 'handle', []);
-    this.#acknowledge(item, written, 'retried');
-  }
-
-  /** Outputs of `onDead` first, then the dead letter, then the record is settled. */
-  async #bury(item: WorkItem, failure: ClassifiedFailure, stage: 'decode' | 'handle', outputs: readonly Output[]): Promise<void> {
-    if (this.#probing === item) this.#resume();
-    const attempts = failedAttempts(item.record.headers) + 1;
-    const { writer, definition } = this.#options;
-    let onDeadError: string | undefined;
-    let all = outputs;
-    if (stage === 'handle' && definition.onDead !== undefined) {
-      const told = await this.#tellAuthor(item, { code: failure.code, reason: failure.reason, attempts, error: failure.error });
-      if (Array.isArray(told)) all = [...outputs, ...(told as readonly Output[])];
-      else onDeadError = String(told);
-    }
-    let encoded: ReturnType<RecordWriter['encode']> = [];
-    try {
-      encoded = writer.encode(all, item);
-    } catch (error) {
-      onDeadError = errorMessage(error);
-    }
-    const written = writer
-      .send(encoded)
-      .then(() => writer.deadLetter(item, { failure, stage, attempts, ...(onDeadError !== undefined && { onDeadError }) }));
-    this.#acknowledge(item, written, 'dead');
-  }
-
-  /** Calls `onDead`; its outputs, or the text of its last error. */
-  async #tellAuthor(item: WorkItem, failure: Failure): Promise<readonly Output[] | string> {
-    let last = '';
-    for (let attempt = 1; attempt <= ON_DEAD_ATTEMPTS; attempt++) {
-      try {
-        return (await this.#options.definition.onDead?.(item.message, failure, item.context as RecordContext)) ?? [];
-      } catch (error) {
-        last = errorMessage(error);
-        item.context?.log.error({ error }, 'onDead failed');
+        return this.#conclusion.bury(
+          item,
+          { class: 'permanent', code: outcome.code, reason: outcome.reason, name: 'Dead', error: undefined, retryAfter: undefined },
+          'handle',
+          outcome.outputs,
+        );
+      case 'retry': {
+        const known = failure ?? classifyFailure(outcome.error);
+        if (known.class === 'permanent') return this.#conclusion.bury(item, known, 'handle', []);
+        return this.#conclusion.retry(item, known, outcome.after);
       }
+      default:
+        return this.#conclusion.bury(item, classifyFailure(new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome')), 'handle', []);
     }
-    return last;
-  }
-
-  #acknowledge(item: WorkItem, written: Promise<void>, as: SettledAs): void {
-    this.#unacknowledged++;
-    written.then(
-      () => {
-        this.#unacknowledged--;
-        this.#settle(item, as);
-        this.wake();
-      },
-      (error: unknown) => {
-        this.#unacknowledged--;
-        if (item.state.closed) return this.wake();
-        if (as !== 'dead' && isPipelineError(error) && error.kind === 'permanent') void this.#bury(item, classifyFailure(error), 'handle', []);
-        else this.#options.onFatal(error);
-      },
-    );
-  }
-
-  #settle(item: WorkItem, as: SettledAs): void {
-    this.#options.intake.settle(item.state, item.record, as);
   }
 
   // Failures that burn no attempt
@@ -402,11 +269,12 @@ export class HandlerSink implements Sink {
     const item = this.#held.shift();
     if (item === undefined) return this.#resume();
     this.#probing = item;
-    if (item.lane !== null) item.lane.inWork--;
+    this.#lanes.release(item);
     if (this.#options.definition.handleBatch === undefined) this.#start(item);
     else if (this.#begin(item)) {
-      this.#enterLane(item, null);
-      this.#startBatch([item]);
+      const batch = [item];
+      this.#occupy(item, batch);
+      this.#startBatch(batch);
     }
   }
 
@@ -415,10 +283,7 @@ export class HandlerSink implements Sink {
     this.#probeWait = FIRST_PROBE;
     if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
     this.#probeTimer = null;
-    for (const item of this.#held) {
-      if (item.lane !== null) item.lane.inWork--;
-      this.#ready.push(item);
-    }
+    for (const item of this.#held) this.#lanes.readyAgain(item);
     this.#held = [];
     this.#options.onPause(null);
     setImmediate(() => this.wake());
@@ -435,52 +300,36 @@ export class HandlerSink implements Sink {
       const error = new TransientError('PH_HANDLER_TIMEOUT', `the handler did not end within ${timeout} ms`);
       item.context?.abort(error);
       item.context?.log.warn({ error }, 'handler over its deadline');
-      void this.#conclude(item, { kind: 'retry', error, after: undefined }).finally(() => this.#finish(item));
+      void this.#conclude(item, failed(error)).finally(() => this.#finish(item));
     }
   }
 
   async drain(deadline: number): Promise<void> {
     this.#draining = true;
-    try {
-      this.wake();
-      if (!this.#isDrained()) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, Math.max(0, deadline - Date.now()));
-          this.#idle = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
-      for (const item of this.#inWork) item.context?.abort(new TransientError('PH_HANDLER_TIMEOUT', 'the partition is handed over'));
-    } finally {
-      this.#idle = null;
-      this.#draining = false;
-      this.#forget();
+    this.wake();
+    if (!this.#isDrained()) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.max(0, deadline - Date.now()));
+        this.#drained = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
     }
+    for (const item of this.#inWork) item.context?.abort(new TransientError('PH_HANDLER_TIMEOUT', 'the partition is handed over'));
+    this.#drained = null;
+    this.#draining = false;
+    this.abandon();
   }
 
   #isDrained(): boolean {
-    return this.#running === 0 && this.#unacknowledged === 0 && (this.#ready.length === 0 || this.#held.length > 0);
-  }
-
-  #reportIdle(): void {
-    if (this.#idle !== null && this.#isDrained()) this.#idle();
-  }
-
-  /** Waiting records of an ended assignment are read again by the next owner. */
-  #forget(): void {
-    this.#ready.length = 0;
-    for (const [key, lane] of this.#lanes) {
-      lane.waiting.length = 0;
-      if (lane.inWork === 0) this.#lanes.delete(key);
-    }
-    for (const item of this.#held) if (item.lane !== null) item.lane.inWork--;
-    this.#held = [];
+    return this.#running === 0 && this.#conclusion.unacknowledged === 0 && (this.#lanes.readyCount === 0 || this.#held.length > 0);
   }
 
   abandon(): void {
-    this.#forget();
+    for (const item of this.#held) this.#lanes.release(item);
+    this.#held = [];
+    this.#lanes.forgetWaiting();
   }
 
   close(): void {
@@ -488,6 +337,8 @@ export class HandlerSink implements Sink {
     if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
   }
 }
+
+const failed = (error: unknown): Outcome => ({ kind: 'retry', error, after: undefined });
 
 function isPromise(value: unknown): value is Promise<Outcome> {
   return typeof value === 'object' && value !== null && 'then' in value;

@@ -40,7 +40,7 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
 
   const upgradeOld = (bytes: Buffer): { readonly message: unknown } | null => {
     for (const { shape, upgrade } of accepted) {
-      const old = read(shape, parse(bytes), bytes);
+      const old = read(shape, parse(bytes), () => bytes.toString('utf8'));
       if (!shape.check.Check(old)) continue;
       let upgraded: unknown;
       try {
@@ -48,7 +48,7 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
       } catch {
         continue;
       }
-      const message = present.read === null ? upgraded : present.read(upgraded);
+      const message = read(present, upgraded, () => JSON.stringify(upgraded));
       if (present.check.Check(message)) return { message };
     }
     return null;
@@ -57,7 +57,7 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
   return {
     decode(value) {
       if (value === null) throw new PermanentError('PH_MESSAGE_UNREADABLE', 'the record has no value', { place: `topic ${topic.name}` });
-      const message = read(present, parse(value), value);
+      const message = read(present, parse(value), () => value.toString('utf8'));
       if (present.check.Check(message)) return message;
       const upgraded = upgradeOld(value);
       if (upgraded !== null) return upgraded.message;
@@ -74,13 +74,14 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
   };
 }
 
-function read(shape: Shape, value: unknown, bytes: Buffer): unknown {
+/** @param source the JSON text of the value, asked for where digits must be kept */
+function read(shape: Shape, value: unknown, source: () => string): unknown {
   if (shape.read === null) return value;
   try {
     return shape.read(value);
   } catch (error) {
     if (!(error instanceof DigitsNeeded)) throw error;
-    return releaseDigits(shape.read(parseKeepingDigits(bytes.toString('utf8'))));
+    return releaseDigits(shape.read(parseKeepingDigits(source())));
   }
 }
 

@@ -15,10 +15,10 @@ const claims = defineTopic('claims', Claim, {
   key: (claim) => claim.id,
   accepts: [
     {
-      schema: Type.Object({ claim_id: Id(), text: Type.Optional(Text()) }),
+      schema: Type.Object({ claim_id: Id(), text: Type.Optional(Text()), loose: Type.Optional(Type.Unknown()) }),
       upgrade: (old) => {
         if (old.claim_id === 'refuse') throw new PermanentError('SHOP_OLD', 'no');
-        return { id: old.claim_id, note: old.text ?? null, at: null, count: 1, data: { ref: null }, extra: null };
+        return { id: old.claim_id, note: (old.loose as string | undefined) ?? old.text ?? null, at: null, count: 1, data: { ref: null }, extra: null };
       },
     },
   ],
@@ -79,6 +79,7 @@ describe('reading messages', () => {
   it('upgrades older shapes, and refuses where the upgrade refuses', () => {
     assert.deepEqual(decode('{"claim_id":7,"text":"x"}'), { id: '7', note: 'x', at: null, count: 1, data: { ref: null }, extra: null });
     assert.equal(codeOf(Buffer.from('{"claim_id":"refuse"}')), 'PH_MESSAGE_INVALID');
+    assert.equal((decode('{"claim_id":7,"loose":0.5}') as { note: unknown }).note, '0.5', 'an upgrade may hand over a number');
   });
 
   it('tells the field and never the value of what does not fit', () => {

@@ -1,0 +1,120 @@
+import { errorMessage, type Failure, isPipelineError, type Output, type Retry, type WorkerDefinition } from '@pipeline-host/sdk';
+import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
+import { failedAttempts } from './headers.ts';
+import type { Intake } from './intake.ts';
+import type { RecordContext } from './record-context.ts';
+import type { RecordWriter } from './record-writer.ts';
+import type { SettledAs } from './tally.ts';
+import type { WorkItem } from './work-item.ts';
+
+/** A failing `onDead` is tried so often before the dead letter goes out without its outputs. */
+const ON_DEAD_ATTEMPTS = 3;
+
+export interface ConclusionOptions {
+  readonly intake: Intake;
+  readonly definition: WorkerDefinition;
+  readonly writer: RecordWriter;
+  /** Something was acknowledged: more may start. */
+  readonly onAcknowledged: () => void;
+  /** Something that no retry mends: the unit fails and the partition waits. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/**
+ * Brings records to their end: outputs, retry copies and dead letters are acknowledged by Kafka, and only then is the
+ * record settled. Methods return when everything is queued in order; acknowledgements may still be on their way.
+ */
+export class Conclusion {
+  readonly #options: ConclusionOptions;
+  #unacknowledged = 0;
+
+  constructor(options: ConclusionOptions) {
+    this.#options = options;
+  }
+
+  /** Records whose outputs, copies or dead letters are on their way to the broker. */
+  get unacknowledged(): number {
+    return this.#unacknowledged;
+  }
+
+  skip(item: WorkItem): void {
+    this.#settle(item, 'skipped');
+  }
+
+  async send(item: WorkItem, outputs: readonly Output[]): Promise<void> {
+    if (outputs.length === 0) return this.#settle(item, 'done');
+    let encoded: ReturnType<RecordWriter['encode']>;
+    try {
+      encoded = this.#options.writer.encode(outputs, item);
+    } catch (error) {
+      return this.bury(item, classifyFailure(error), 'handle', []);
+    }
+    this.#acknowledge(item, this.#options.writer.send(encoded), 'done');
+  }
+
+  /** Into its delay lane, or dead where the attempts are used up. */
+  async retry(item: WorkItem, failure: ClassifiedFailure, after: Retry['after']): Promise<void> {
+    const attempts = failedAttempts(item.record.headers) + 1;
+    const written = this.#options.writer.retry(item, { failure, stage: 'handle', attempts }, after);
+    if (written === 'exhausted') return this.bury(item, failure, 'handle', []);
+    this.#acknowledge(item, written, 'retried');
+  }
+
+  /** Outputs of `onDead` first, then the dead letter, then the record is settled. */
+  async bury(item: WorkItem, failure: ClassifiedFailure, stage: 'decode' | 'handle', outputs: readonly Output[]): Promise<void> {
+    const attempts = failedAttempts(item.record.headers) + 1;
+    const { writer, definition } = this.#options;
+    let onDeadError: string | undefined;
+    let all = outputs;
+    if (stage === 'handle' && definition.onDead !== undefined) {
+      const told = await this.#tellAuthor(item, { code: failure.code, reason: failure.reason, attempts, error: failure.error });
+      if (typeof told === 'string') onDeadError = told;
+      else all = [...outputs, ...told];
+    }
+    let encoded: ReturnType<RecordWriter['encode']> = [];
+    try {
+      encoded = writer.encode(all, item);
+    } catch (error) {
+      onDeadError = errorMessage(error);
+    }
+    const written = writer
+      .send(encoded)
+      .then(() => writer.deadLetter(item, { failure, stage, attempts, ...(onDeadError !== undefined && { onDeadError }) }));
+    this.#acknowledge(item, written, 'dead');
+  }
+
+  /** Calls `onDead`; its outputs, or the text of its last error. */
+  async #tellAuthor(item: WorkItem, failure: Failure): Promise<readonly Output[] | string> {
+    let last = '';
+    for (let attempt = 1; attempt <= ON_DEAD_ATTEMPTS; attempt++) {
+      try {
+        return (await this.#options.definition.onDead?.(item.message, failure, item.context as RecordContext)) ?? [];
+      } catch (error) {
+        last = errorMessage(error);
+        item.context?.log.error({ error }, 'onDead failed');
+      }
+    }
+    return last;
+  }
+
+  #acknowledge(item: WorkItem, written: Promise<void>, as: SettledAs): void {
+    this.#unacknowledged++;
+    written.then(
+      () => {
+        this.#unacknowledged--;
+        this.#settle(item, as);
+        this.#options.onAcknowledged();
+      },
+      (error: unknown) => {
+        this.#unacknowledged--;
+        if (item.state.closed) this.#options.onAcknowledged();
+        else if (as !== 'dead' && isPipelineError(error) && error.kind === 'permanent') void this.bury(item, classifyFailure(error), 'handle', []);
+        else this.#options.onFatal(error);
+      },
+    );
+  }
+
+  #settle(item: WorkItem, as: SettledAs): void {
+    this.#options.intake.settle(item.state, item.record, as);
+  }
+}

@@ -1,0 +1,34 @@
+import type { KafkaRecord } from '../kafka/driver.ts';
+import type { Lane } from './lanes.ts';
+import type { PartitionState } from './partition-state.ts';
+import type { RecordContext } from './record-context.ts';
+import type { SourceRecord } from './record-writer.ts';
+
+/** One record on its way through the handler. */
+export class WorkItem implements SourceRecord {
+  readonly state: PartitionState;
+  readonly record: KafkaRecord;
+  lane: Lane | null = null;
+  context: RecordContext | null = null;
+  message: unknown;
+  /** Epoch milliseconds. */
+  startedAt = 0;
+  /** Its outcome is decided; what the handler says later changes nothing. */
+  concluded = false;
+  /** It has given its lane and its place back. */
+  finished = false;
+
+  constructor(state: PartitionState, record: KafkaRecord) {
+    this.state = state;
+    this.record = record;
+  }
+  get topic(): string {
+    return this.state.topic;
+  }
+  get partition(): number {
+    return this.state.partition;
+  }
+  get source(): number {
+    return this.state.source;
+  }
+}
