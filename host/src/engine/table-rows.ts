@@ -12,9 +12,11 @@ export interface RowEncoder {
 /** The Delta columns of a row schema, in its order. A column that may be null is nullable in the table. */
 export function deltaColumns(table: TableDefinition): DeltaColumn[] {
   return Object.entries(table.row.properties).map(([name, schema]) => {
-    const members = (schema['anyOf'] as readonly (typeof schema)[] | undefined) ?? [schema];
+    const own = schema[DELTA_TYPE] as DeltaType | undefined;
+    if (own !== undefined) return { name, type: own, nullable: false };
+    const members = (schema['anyOf'] as readonly (typeof schema)[] | undefined) ?? [];
     const typed = members.find((member) => member[DELTA_TYPE] !== undefined);
-    return { name, type: typed?.[DELTA_TYPE] as DeltaType, nullable: typed !== schema };
+    return { name, type: typed?.[DELTA_TYPE] as DeltaType, nullable: true };
   });
 }
 
