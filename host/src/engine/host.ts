@@ -2,7 +2,7 @@ import type { ResolvedWorker, Topology } from '../plugins/topology.ts';
 import { startAdminServer } from '../admin/server.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { KafkaCluster } from '../kafka/driver.ts';
-import { createLogger } from '../observability/logger.ts';
+import { createLogger, type HostLog } from '../observability/logger.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { HOST_VERSION } from '../version.ts';
 import { connectClusters, type ClusterInfo, type Clusters, type OpenEmbedded } from './clusters.ts';
@@ -22,6 +22,8 @@ export interface HostOptions {
   /** Members of each worker's group in this process; they share its concurrency and bytes. */
   readonly count: number;
   readonly openEmbedded: OpenEmbedded;
+  /** JSON lines on stderr by default. */
+  readonly log?: HostLog;
 }
 
 export interface RunningHost {
@@ -42,7 +44,7 @@ export interface RunningHost {
  */
 export async function startHost(options: HostOptions): Promise<RunningHost> {
   const { config } = options.config;
-  const log = createLogger({ level: config.log.level });
+  const log = options.log ?? createLogger({ level: config.log.level });
   const metrics = createMetrics();
   const startedAt = new Date().toISOString();
   const clusters = connectClusters(config, options.openEmbedded, log);

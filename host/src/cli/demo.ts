@@ -1,0 +1,90 @@
+import { PipelineError } from '@pipeline-host/sdk';
+import { Command, InvalidArgumentError } from 'commander';
+import { runDemo } from './demo-run.ts';
+import { summaryText } from './demo-summary.ts';
+
+interface DemoFlags {
+  readonly plugin: readonly string[];
+  readonly data?: string;
+  readonly seed: number;
+  readonly events?: number;
+  readonly keep: boolean;
+  readonly json: boolean;
+}
+
+const INTERRUPTED = 130;
+
+/** `pipeline-host demo` */
+export function demoCommand(): Command {
+  return new Command('demo')
+    .summary('run the whole product on this machine with simulated sources')
+    .description(
+      'Starts the embedded broker and the simulations of the installed plugins, publishes their events, runs all workers in this\n' +
+        'process and adds up at the end: what went in, what came out, where it is. Needs no config and touches nothing outside\n' +
+        'its data folder. Exit code 0 when all sums hold, 1 when one does not, 130 after Ctrl-C.',
+    )
+    .option(
+      '--plugin <plugin>',
+      'plugin to show: a name, a package or a folder; again or by comma for several (default: all with a simulation)',
+      collect,
+      [],
+    )
+    .option('--data <folder>', 'folder for everything the demo writes; must be empty (default: .pipeline-host/demo-<time>)')
+    .option('--seed <number>', 'the same seed gives the same events and faults', wholeNumber(0), 1)
+    .option('--events <number>', "events to publish for each plugin (default: the simulation's own, some thousand)", wholeNumber(1))
+    .option('--keep', 'go on with a steady stream after the summary, until Ctrl-C', false)
+    .option('--json', 'the summary as one JSON object on stdout, all else on stderr', false)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ pipeline-host demo\n  $ pipeline-host demo --seed 7 --events 10000 --data /tmp/demo\n  $ pipeline-host demo --json | jq .ok\n',
+    )
+    .action((flags: DemoFlags) => demo(flags));
+}
+
+async function demo(flags: DemoFlags): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    if (stop.signal.aborted) process.exit(INTERRUPTED);
+    process.stderr.write('\nstopping; Ctrl-C again ends it at once\n');
+    stop.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  try {
+    const summary = await runDemo({
+      plugins: flags.plugin,
+      data: flags.data,
+      seed: flags.seed,
+      messages: flags.events,
+      keep: flags.keep,
+      cwd: process.cwd(),
+      screen: process.stderr,
+      signal: stop.signal,
+      onSummary: (found) => process.stdout.write(flags.json ? `${JSON.stringify(found)}\n` : `${summaryText(found)}\n`),
+    });
+    if (summary === null) process.exitCode = INTERRUPTED;
+    else if (!summary.ok) throw wrongSums(summary.data);
+  } catch (error) {
+    // What fails because the user stopped it is no failure.
+    if (!stop.signal.aborted) throw error;
+    process.exitCode = INTERRUPTED;
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+function wrongSums(data: string): PipelineError {
+  return new PipelineError('PH_DEMO_SUMS', 'the sums of the demo do not hold', { place: data });
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, ...value.split(',').filter((name) => name !== '')];
+}
+
+function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`a whole number from ${least} on is meant.`);
+    return value;
+  };
+}
