@@ -1,6 +1,7 @@
 import kafkajs from 'kafkajs';
 import type { LaneTopic } from './driver.ts';
-import { type ClusterInternals, HOOKS, type MembershipHooks } from './repairs.ts';
+import type { ClusterInternals } from './kafkajs-internals.ts';
+import { HOOKS, type MembershipHooks } from './repairs.ts';
 
 const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol;
 

@@ -1,7 +1,7 @@
 import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { KafkaLog } from './driver.ts';
-import type { ClusterInternals } from './repairs.ts';
+import type { ClusterInternals } from './kafkajs-internals.ts';
 
 /** kafkajs keeps fetches and plain commits to its consumers; a consumer's cluster, taken through its assigner, does both without joining. */
 export async function openBareCluster(

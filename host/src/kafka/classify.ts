@@ -32,6 +32,8 @@ const PRODUCER_TYPES = new Set([
   'INVALID_PRODUCER_ID_MAPPING',
   'DUPLICATE_SEQUENCE_NUMBER',
 ]);
+/** What the language throws: never a matter of the broker, so trying again is of no use. */
+const DEFECTS = new Set(['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError']);
 const TOO_LARGE_TYPES = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_FETCH_SIZE']);
 const AUTHORIZATION = /^(?:TOPIC|GROUP|CLUSTER|TRANSACTIONAL_ID)_AUTHORIZATION_FAILED$/;
 
@@ -94,10 +96,12 @@ export function classify(error: unknown, where: Where): PipelineError {
       details,
     );
   }
-  const tls = errors.find(({ code, message }) => TLS_CODES.has(String(code)) || /certificate|\bSSL\b|\bTLS\b/i.test(message ?? ''));
+  const tls = errors.find(({ code, message }) => TLS_CODES.has(String(code)) || /\bcertificate\b/i.test(message ?? ''));
   if (tls !== undefined) {
     return new AuthError('PH_KAFKA_TLS', `no trusted connection to ${tls.broker ?? at}: ${tls.message ?? text}`, details);
   }
+  const bug = errors.find(({ name }) => DEFECTS.has(name ?? ''));
+  if (bug !== undefined) return new PermanentError('PH_KAFKA_REQUEST', `the request for ${at} cannot be made: ${bug.message}`, details);
   if (isTooLarge(error)) return new PermanentError('PH_MESSAGE_TOO_LARGE', `${at} refused a record as too large: ${text}`, details);
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || errors.some(({ name }) => name === 'KafkaJSTopicMetadataNotLoaded')) {
     return new UnavailableError('PH_KAFKA_UNKNOWN_TOPIC', `${at} has no ${where.place ?? 'such topic'}`, details);

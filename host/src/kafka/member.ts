@@ -1,16 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PipelineError } from '@pipeline-host/sdk';
 import { brokerErrorType, isGone } from './classify.ts';
-import type { AssignedPartition, CommitOffset, ConsumerHandlers, KafkaLog, KafkaRecord, RecordBatch, TopicPartition } from './driver.ts';
-import type { FetchedBatch } from './fetch-decoder.ts';
-import {
-  type BatchInternals,
-  type BrokerInternals,
-  decodeOurselves,
-  type GroupInternals,
-  joinRetrier,
-  type MembershipHooks,
-} from './repairs.ts';
+import type { AssignedPartition, CommitOffset, ConsumerHandlers, KafkaLog, RecordBatch, TopicPartition } from './driver.ts';
+import type { BatchInternals, BrokerInternals, GroupInternals } from './kafkajs-internals.ts';
+import { recordBatch } from './record-batch.ts';
+import { decodeOurselves, joinRetrier, type MembershipHooks } from './repairs.ts';
 
 /** One assignment of this member: from the broker's answer to the join until it is revoked or lost. */
 interface Assignment {
@@ -81,9 +75,19 @@ export class Member implements MembershipHooks {
       if (batch.isEmpty() && !batch.isEmptyDueToFiltering()) continue;
       const lastOffset = batch.lastOffset();
       group.resolveOffset({ topic, partition, offset: lastOffset });
-      this.#options.handlers.onBatch(recordBatch(batch, assignment.epoch, Number(lastOffset)));
+      this.#hand(recordBatch(batch, assignment.epoch, Number(lastOffset)));
     }
     return [];
+  }
+
+  /** A batch that was refused must not be read past: no retry of kafkajs, but the end of this life. */
+  #hand(batch: RecordBatch): void {
+    try {
+      this.#options.handlers.onBatch(batch);
+    } catch (error) {
+      this.lose();
+      throw unretriable(error);
+    }
   }
 
   assigned({ topic, partition }: TopicPartition): boolean {
@@ -154,7 +158,7 @@ export class Member implements MembershipHooks {
       await this.#assign(group);
     } catch (error) {
       // kafkajs would go on fetching with half a membership; its crash, and our rebuild, is the recovery that always works.
-      throw Object.assign(error instanceof Error ? error : new Error(String(error)), { retriable: false });
+      throw unretriable(error);
     }
   }
 
@@ -290,23 +294,6 @@ export class Member implements MembershipHooks {
   }
 }
 
-function recordBatch(batch: BatchInternals, epoch: number, lastOffset: number): RecordBatch {
-  const { topic, partition, messages } = batch;
-  return {
-    topic,
-    partition,
-    epoch,
-    highWatermark: Number(batch.highWatermark),
-    lastOffset,
-    records: visibleRecords(messages, Number(batch.fetchedOffset)),
-  };
-}
-
-/** A stored batch may begin before the offset that was asked for. */
-function visibleRecords(batches: readonly FetchedBatch[], from: number): readonly KafkaRecord[] {
-  const [first, ...rest] = batches;
-  if (first === undefined) return [];
-  const begin = first.records[0];
-  const head = begin === undefined || begin.offset >= from ? first.records : first.records.filter(({ offset }) => offset >= from);
-  return rest.length === 0 ? head : head.concat(...rest.map(({ records }) => records));
-}
+/** Marked so that kafkajs does not try again but crashes at once. */
+const unretriable = (error: unknown): Error =>
+  Object.assign(error instanceof Error ? error : new Error(String(error)), { retriable: false });

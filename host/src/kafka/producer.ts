@@ -7,38 +7,17 @@ import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { KafkaLog, KafkaProducer, OutgoingRecord, ProducerOptions } from './driver.ts';
 import { partitionOf } from './partitioner.ts';
-import { WireMessage } from './produce-encoder.ts';
+import type { WireMessage } from './produce-encoder.ts';
+import { SendQueue, type Waiting, waitingRecord } from './send-queue.ts';
 
-/** A request takes at most this many records; more only make the pauses of the event loop longer. */
-const MOST_RECORDS = 2_000;
-/** From this many waiting records on a request leaves at once. */
-const ENOUGH_RECORDS = 500;
 const BACKOFF_MILLISECONDS = { first: 50, most: 1_000 } as const;
+const CLOSE_MILLISECONDS = 10_000;
+/** A request with so many records was under load, and the next is worth a linger. */
+const LOADED_RECORDS = 100;
 /** A broker that closes the connection on one over-large record this often will not take it. */
 const CLOSED_BY_SIZE = 3;
-
-/** A record and whom to tell when it is acknowledged. */
-interface Waiting {
-  readonly message: WireMessage;
-  readonly topic: string;
-  readonly bytes: number;
-  readonly deadline: number;
-  readonly resolve: () => void;
-  readonly reject: (error: PipelineError) => void;
-}
-
-const sizeOf = (part: Buffer | string | null | undefined): number =>
-  part === null || part === undefined ? 0 : typeof part === 'string' ? Buffer.byteLength(part) : part.length;
-
-function bytesOf({ key, value, headers }: OutgoingRecord): number {
-  let bytes = 24 + sizeOf(key) + sizeOf(value);
-  for (const name in headers) {
-    const header = headers[name];
-    if (typeof header === 'object' && !Buffer.isBuffer(header)) for (const one of header) bytes += name.length + 4 + sizeOf(one);
-    else bytes += name.length + 4 + sizeOf(header);
-  }
-  return bytes;
-}
+/** A topic that took records before may be unknown for a moment, while brokers restart; one that never did is a mistake. */
+const UNKNOWN_MILLISECONDS = 15_000;
 
 const COMPRESSION = {
   none: kafkajs.CompressionTypes.None,
@@ -58,17 +37,16 @@ export class BatchingProducer implements KafkaProducer {
   readonly #deliveryTimeout: number;
   readonly #maxBytes: number;
   readonly #compression: number;
+  readonly #queue: SendQueue;
   readonly #stopped = new AbortController();
+  readonly #known = new Set<string>();
   #producer: Producer | undefined;
-  #queue: Waiting[] = [];
-  #head = 0;
-  #queuedBytes = 0;
   #bufferedBytes = 0;
   #pumping: Promise<void> | undefined;
   #enough: (() => void) | undefined;
   #idle: (() => void)[] = [];
   #closing: Promise<void> | undefined;
-  #sticky = 0;
+  #requests = 0;
 
   private constructor(config: ClusterConfig, options: ProducerOptions, log: KafkaLog) {
     this.#config = config;
@@ -78,6 +56,7 @@ export class BatchingProducer implements KafkaProducer {
     this.#deliveryTimeout = options.deliveryTimeout ?? Number.POSITIVE_INFINITY;
     this.#maxBytes = options.maxRequestBytes ?? 900_000;
     this.#compression = COMPRESSION[options.compression ?? 'none'];
+    this.#queue = new SendQueue(this.#maxBytes);
   }
 
   static async open(config: ClusterConfig, options: ProducerOptions, log: KafkaLog): Promise<BatchingProducer> {
@@ -100,20 +79,11 @@ export class BatchingProducer implements KafkaProducer {
         reject(this.#closedError());
         return;
       }
-      const now = Date.now();
-      const bytes = bytesOf(record);
-      this.#queue.push({
-        message: new WireMessage(record, now),
-        topic: record.topic,
-        bytes,
-        deadline: now + this.#deliveryTimeout,
-        resolve,
-        reject,
-      });
-      this.#bufferedBytes += bytes;
-      this.#queuedBytes += bytes;
+      const waiting = waitingRecord(record, this.#deliveryTimeout, resolve, reject);
+      this.#queue.push(waiting);
+      this.#bufferedBytes += waiting.bytes;
       if (this.#pumping === undefined) this.#pumping = this.#pump();
-      else if (this.#enough !== undefined && this.#full()) this.#enough();
+      else if (this.#enough !== undefined && this.#queue.full) this.#enough();
     });
   }
 
@@ -134,29 +104,25 @@ export class BatchingProducer implements KafkaProducer {
   }
 
   async #close(): Promise<void> {
-    const late = setTimeout(() => this.#stopped.abort(), 10_000);
+    const late = setTimeout(() => this.#stopped.abort(), CLOSE_MILLISECONDS);
     this.#enough?.();
     await this.#pumping;
     clearTimeout(late);
     this.#stopped.abort();
-    await this.#producer?.disconnect().catch(() => {});
+    await this.#drop();
   }
 
   #closedError(): UnavailableError {
     return new UnavailableError('PH_KAFKA_CLOSED', `the producer of cluster '${this.#config.name}' is closed`);
   }
 
-  #full(): boolean {
-    return this.#queue.length - this.#head >= ENOUGH_RECORDS || this.#queuedBytes >= this.#maxBytes;
-  }
-
   async #pump(): Promise<void> {
     // One turn of the event loop gathers what the current one still sends.
     await new Promise(setImmediate);
     let last = 0;
-    while (this.#head < this.#queue.length) {
-      if (last >= 100 && !this.#full() && this.#closing === undefined) await this.#company();
-      const chunk = this.#take();
+    while (!this.#queue.empty) {
+      if (last >= LOADED_RECORDS && !this.#queue.full && this.#closing === undefined) await this.#company();
+      const chunk = this.#queue.take();
       last = chunk.length;
       await this.#deliver(chunk);
     }
@@ -177,84 +143,65 @@ export class BatchingProducer implements KafkaProducer {
     });
   }
 
-  #take(): Waiting[] {
-    const from = this.#head;
-    let bytes = 0;
-    let to = from;
-    while (to < this.#queue.length && to - from < MOST_RECORDS) {
-      const next = (this.#queue[to] as Waiting).bytes;
-      if (to > from && bytes + next > this.#maxBytes) break;
-      bytes += next;
-      to++;
-    }
-    const chunk = this.#queue.slice(from, to);
-    this.#queuedBytes -= bytes;
-    this.#head = to;
-    if (to === this.#queue.length || to > 10_000) {
-      this.#queue = this.#queue.slice(to);
-      this.#head = 0;
-    }
-    return chunk;
-  }
-
-  /** Settles every record of the chunk. Never rejects. */
-  async #deliver(chunk: Waiting[]): Promise<void> {
+  /** Settles every record of the chunk, however long it takes. Never rejects. */
+  async #deliver(chunk: readonly Waiting[]): Promise<void> {
+    const began = Date.now();
     let closures = 0;
     for (let failures = 0; ; failures++) {
       let error: unknown;
       try {
         await this.#request(chunk);
-        for (const { bytes, resolve } of chunk) {
-          this.#bufferedBytes -= bytes;
-          resolve();
-        }
+        this.#acknowledge(chunk);
         return;
       } catch (failure) {
         error = failure;
       }
-      if (isProducerRefused(error)) {
+      const refused = isProducerRefused(error);
+      if (refused) {
         this.#log.warn('the broker refused the producer id; a new one is taken', { cluster: this.#config.name, error: String(error) });
         await this.#drop();
       }
+      const [first] = chunk;
+      if (first !== undefined && chunk.length === 1 && first.bytes > this.#maxBytes && isConnectionClosed(error)) closures++;
+      if (closures >= CLOSED_BY_SIZE) return this.#reject(chunk, this.#tooLarge(first as Waiting, error));
       const fault = classify(error, this.#where);
-      if (chunk.length === 1 && isConnectionClosed(error) && (chunk[0] as Waiting).bytes > this.#maxBytes) closures++;
-      if (closures >= CLOSED_BY_SIZE) return this.#reject(chunk, this.#tooLarge(chunk[0] as Waiting, error));
-      const outlasts =
-        !isProducerRefused(error) && (fault.kind === 'permanent' || fault.kind === 'auth' || fault.code === 'PH_KAFKA_UNKNOWN_TOPIC');
-      if (outlasts) return this.#isolate(chunk, error, fault);
-      const now = Date.now();
-      const late = chunk.filter(({ deadline }) => deadline <= now);
-      if (late.length > 0 || this.#stopped.signal.aborted)
-        return this.#reject(chunk, this.#stopped.signal.aborted ? this.#closedError() : fault);
+      if (!refused && this.#isLasting(fault, chunk, Date.now() - began)) return this.#isolate(chunk, error, fault);
+      if (this.#stopped.signal.aborted) return this.#reject(chunk, this.#closedError());
+      if (chunk.some(({ deadline }) => deadline <= Date.now())) return this.#reject(chunk, fault);
       const backoff = Math.min(BACKOFF_MILLISECONDS.most, BACKOFF_MILLISECONDS.first * 2 ** Math.min(failures, 10));
-      await sleep(backoff * (0.5 + Math.random() / 2), undefined, {
-        signal: this.#stopped.signal,
-      }).catch(() => {});
+      await sleep(backoff * (0.5 + Math.random() / 2), undefined, { signal: this.#stopped.signal }).catch(() => {});
     }
+  }
+
+  /** The same request would fail the same way for as long as anyone waits. */
+  #isLasting({ kind, code }: PipelineError, chunk: readonly Waiting[], elapsed: number): boolean {
+    if (code === 'PH_KAFKA_UNKNOWN_TOPIC') return elapsed > UNKNOWN_MILLISECONDS || chunk.some(({ topic }) => !this.#known.has(topic));
+    return kind === 'permanent' || kind === 'auth';
   }
 
   /**
    * Finds the records that an error is about. First by partition, each with its batch as it was: a batch that the broker
-   * stored before the error is recognised by its sequence numbers only if it is whole. Then by halves, where size decides.
+   * stored before the error is recognised by its sequence numbers only if it is whole. Then by halves, where a record's
+   * size or content decides.
    */
-  async #isolate(chunk: Waiting[], error: unknown, fault: PipelineError): Promise<void> {
+  async #isolate(chunk: readonly Waiting[], error: unknown, fault: PipelineError): Promise<void> {
     const parts = Map.groupBy(chunk, ({ topic, message }) => `${topic} ${message.partition ?? ''}`);
     if (parts.size > 1) {
       for (const part of parts.values()) await this.#deliver(part);
       return;
     }
-    const [first] = chunk;
-    if (first === undefined) return;
-    if (chunk.length === 1)
-      return this.#reject(chunk, isTooLarge(error) ? this.#tooLarge(first, error) : this.#placed(fault, first, error));
-    if (!isTooLarge(error) && fault.code !== 'PH_KAFKA_REQUEST') return this.#reject(chunk, this.#placed(fault, first, error));
-    const half = chunk.length >> 1;
-    await this.#deliver(chunk.slice(0, half));
-    await this.#deliver(chunk.slice(half));
-  }
-
-  #placed(fault: PipelineError, { topic }: Waiting, error: unknown): PipelineError {
-    return fault.place === undefined ? classify(error, { ...this.#where, place: `topic '${topic}'` }) : fault;
+    const first = chunk[0] as Waiting;
+    const byRecord = isTooLarge(error) || fault.code === 'PH_KAFKA_REQUEST';
+    if (chunk.length > 1 && byRecord) {
+      const half = chunk.length >> 1;
+      await this.#deliver(chunk.slice(0, half));
+      await this.#deliver(chunk.slice(half));
+      return;
+    }
+    this.#reject(
+      chunk,
+      isTooLarge(error) ? this.#tooLarge(first, error) : classify(error, { ...this.#where, place: `topic '${first.topic}'` }),
+    );
   }
 
   #tooLarge({ topic, bytes }: Waiting, error: unknown): PermanentError {
@@ -262,6 +209,14 @@ export class BatchingProducer implements KafkaProducer {
       place: topic,
       cause: error,
     });
+  }
+
+  #acknowledge(chunk: readonly Waiting[]): void {
+    for (const { bytes, topic, resolve } of chunk) {
+      this.#bufferedBytes -= bytes;
+      this.#known.add(topic);
+      resolve();
+    }
   }
 
   #reject(chunk: readonly Waiting[], fault: PipelineError): void {
@@ -272,7 +227,7 @@ export class BatchingProducer implements KafkaProducer {
   }
 
   async #request(chunk: readonly Waiting[]): Promise<void> {
-    this.#sticky++;
+    this.#requests++;
     const topics = new Map<string, WireMessage[]>();
     for (const { topic, message } of chunk) {
       const messages = topics.get(topic);
@@ -299,11 +254,9 @@ export class BatchingProducer implements KafkaProducer {
       // Called again on each retry: what it chose once stays.
       createPartitioner:
         () =>
-        ({ message, partitionMetadata }) => {
-          message.partition ??=
-            message.key === null || message.key === undefined
-              ? this.#sticky % partitionMetadata.length
-              : partitionOf(message.key, partitionMetadata.length);
+        ({ message, partitionMetadata: { length } }) => {
+          const { key } = message;
+          message.partition ??= key === null || key === undefined ? this.#requests % length : partitionOf(key, length);
           return message.partition;
         },
     });

@@ -2,7 +2,7 @@ import { openBareCluster } from './bare-cluster.ts';
 import { classify, type Where } from './classify.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { KafkaAdmin, KafkaLog, LocatedRecord, ReadOptions } from './driver.ts';
-import type { ClusterInternals, MessageInternals } from './repairs.ts';
+import type { ClusterInternals, MessageInternals } from './kafkajs-internals.ts';
 
 interface FetchedPartition {
   readonly partition: number;

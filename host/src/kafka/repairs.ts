@@ -1,6 +1,15 @@
 import { createRequire } from 'node:module';
 import { PipelineError } from '@pipeline-host/sdk';
-import { decodeFetchResponse, FETCH_VERSIONS, type FetchedBatch } from './fetch-decoder.ts';
+import { decodeFetchResponse, FETCH_VERSIONS } from './fetch-decoder.ts';
+import type {
+  BatchInternals,
+  BrokerInternals,
+  ClusterInternals,
+  FetchRequest,
+  GroupInternals,
+  Lookup,
+  ProtocolRequest,
+} from './kafkajs-internals.ts';
 import { encodeProduceRequest, PRODUCE_VERSIONS, type ProduceRequest, WireMessage } from './produce-encoder.ts';
 
 /**
@@ -15,127 +24,6 @@ import { encodeProduceRequest, PRODUCE_VERSIONS, type ProduceRequest, WireMessag
  *    time. A plain kafkajs client in the same process is not touched by 2 and 3.
  */
 const PINNED = '2.2.4';
-
-/** The part of kafkajs's `Cluster` that we use. */
-export interface ClusterInternals {
-  connect(): Promise<void>;
-  disconnect(): Promise<void>;
-  isConnected(): boolean;
-  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
-  refreshMetadata(): Promise<void>;
-  refreshMetadataIfNecessary(): Promise<void>;
-  findTopicPartitionMetadata(topic: string): { readonly partitionId: number; readonly leader: number }[];
-  findGroupCoordinator(options: { readonly groupId: string }): Promise<BrokerInternals>;
-  findBroker(options: { readonly nodeId: number | string }): Promise<BrokerInternals>;
-}
-
-export interface FetchRequest {
-  readonly maxWaitTime: number;
-  readonly minBytes: number;
-  readonly maxBytes: number;
-  readonly isolationLevel: number;
-  readonly topics: readonly {
-    readonly topic: string;
-    readonly partitions: readonly {
-      readonly partition: number;
-      readonly fetchOffset: string;
-      readonly maxBytes: number;
-    }[];
-  }[];
-}
-
-type Lookup = (apiKey: number, definition: unknown) => (parameters: unknown) => ProtocolRequest;
-
-export interface ProtocolRequest {
-  readonly request: {
-    readonly apiVersion: number;
-    readonly encode: () => Promise<unknown>;
-  };
-  readonly response: {
-    readonly decode: (raw: Buffer) => Promise<unknown>;
-    readonly parse: (decoded: unknown) => Promise<unknown>;
-  };
-}
-
-/** The part of kafkajs's `Broker` that we use. */
-export interface BrokerInternals {
-  lookupRequest: Lookup;
-  fetch(request: FetchRequest): Promise<{
-    readonly responses: readonly {
-      readonly topicName: string;
-      readonly partitions: readonly unknown[];
-    }[];
-  }>;
-  heartbeat(member: { readonly groupId: string; readonly groupGenerationId: number; readonly memberId: string }): Promise<unknown>;
-  offsetCommit(request: unknown): Promise<unknown>;
-  offsetFetch(request: {
-    readonly groupId: string;
-    readonly topics: readonly {
-      readonly topic: string;
-      readonly partitions: readonly { readonly partition: number }[];
-    }[];
-  }): Promise<{
-    readonly responses: readonly {
-      readonly topic: string;
-      readonly partitions: readonly {
-        readonly partition: number;
-        readonly offset: string;
-        readonly metadata: string | null;
-      }[];
-    }[];
-  }>;
-}
-
-/** kafkajs's `Batch` after a fetch of a marked cluster. */
-export interface BatchInternals {
-  readonly topic: string;
-  readonly partition: number;
-  readonly highWatermark: string;
-  readonly fetchedOffset: string;
-  readonly messages: readonly FetchedBatch[];
-  isEmpty(): boolean;
-  isEmptyDueToFiltering(): boolean;
-  lastOffset(): string;
-}
-
-export interface MessageInternals {
-  readonly offset: string;
-  readonly timestamp: string;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: Record<string, Buffer | string | (Buffer | string)[] | undefined>;
-}
-
-interface Seeks {
-  has(topic: string, partition: number): boolean;
-  clear(): void;
-}
-
-/** The part of kafkajs's `ConsumerGroup` that we use. */
-export interface GroupInternals {
-  readonly groupId: string;
-  readonly memberId: string | null;
-  readonly generationId: number;
-  readonly cluster: ClusterInternals;
-  readonly coordinator: BrokerInternals | null;
-  readonly offsetManager: { getCoordinator(): Promise<BrokerInternals> };
-  readonly assigners: readonly object[];
-  readonly seekOffset: Seeks;
-  retrier: unknown;
-  assigned(): {
-    readonly topic: string;
-    readonly partitions: readonly number[];
-  }[];
-  paused(): { readonly topic: string; readonly partitions: number[] }[];
-  isPaused(topic: string, partition: number): boolean;
-  resume(
-    topics: readonly {
-      readonly topic: string;
-      readonly partitions: number[];
-    }[],
-  ): void;
-  resolveOffset(position: { readonly topic: string; readonly partition: number; readonly offset: string }): void;
-}
 
 /** What a consumer hooks into; carried by its partition assigner under {@link HOOKS}, the one object of ours that the group holds. */
 export interface MembershipHooks {

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { isPipelineError } from '@pipeline-host/sdk';
+import { openEmbeddedBroker } from '../../../host/src/embedded/index.ts';
+import { connectCluster } from '../../../host/src/kafka/cluster.ts';
+import type { ClusterConfig } from '../../../host/src/kafka/cluster-config.ts';
+import { loopbackTls } from '../http/loopback-tls.ts';
+import { clusterOf, join, silent, unique, until } from './contract-kit.ts';
+
+/** What only a broker with fault hooks can be made to do. */
+const REQUEST_TIMED_OUT = 7;
+const COORDINATOR_NOT_AVAILABLE = 15;
+const NOT_COORDINATOR = 16;
+const UNKNOWN_MEMBER_ID = 25;
+const TOPIC_AUTHORIZATION_FAILED = 29;
+const OUT_OF_ORDER_SEQUENCE_NUMBER = 45;
+
+type Options = Omit<Parameters<typeof openEmbeddedBroker>[0], 'dataDir'>;
+
+async function disturbed(t: { after(fn: () => Promise<void>): void }, options: Options = {}) {
+  const dataDir = mkdtempSync(path.join(os.tmpdir(), 'disturbed-'));
+  const broker = await openEmbeddedBroker({ dataDir, ...options });
+  const cluster = clusterOf([broker.address]);
+  t.after(async () => {
+    broker.faults.clear();
+    await cluster.close();
+    await broker.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  return { broker, cluster, faults: broker.faults };
+}
+
+test('a failing partition costs a concurrent stream neither records nor order, and stores nothing twice', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 2 }]);
+  const producer = await cluster.producer();
+  await producer.send({ topic, partition: 0, key: null, value: '-1' });
+  const sends: Promise<void>[] = [];
+  for (let i = 0; i < 400; i++) {
+    if (i % 50 === 0) faults.push({ api: 'Produce', topic, partition: 1, action: { error: REQUEST_TIMED_OUT } });
+    if (i % 70 === 0) faults.push({ api: 'Produce', action: 'drop-answer' });
+    if (i % 90 === 0) faults.push({ api: 'Produce', action: 'drop' });
+    sends.push(producer.send({ topic, partition: i % 2, key: null, value: String(i) }));
+    if (i % 10 === 0) await new Promise(setImmediate);
+  }
+  await Promise.all(sends);
+  const read = await cluster.read({ topic });
+  for (const partition of [0, 1]) {
+    const values = read.filter((record) => record.partition === partition).map(({ value }) => Number(value));
+    const expected = Array.from({ length: 200 }, (_, i) => i * 2 + partition);
+    assert.deepEqual(values, partition === 0 ? [-1, ...expected] : expected);
+  }
+});
+
+test('a refused sequence gives the producer a new id and loses nothing', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  const producer = await cluster.producer();
+  await producer.send({ topic, partition: 0, key: null, value: '0' });
+  faults.push({ api: 'Produce', action: { error: OUT_OF_ORDER_SEQUENCE_NUMBER } });
+  await producer.sendAll([1, 2, 3].map((i) => ({ topic, partition: 0, key: null, value: String(i) })));
+  assert.deepEqual(
+    (await cluster.read({ topic })).map(({ value }) => String(value)),
+    ['0', '1', '2', '3'],
+  );
+});
+
+test('a topic that we may not write rejects its own records with PH_KAFKA_ACL', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const [open, closed] = [unique('open'), unique('closed')];
+  await (await cluster.admin()).createTopics([open, closed].map((name) => ({ name, partitions: 1 })));
+  const producer = await cluster.producer();
+  faults.push({ api: 'Produce', topic: closed, action: { error: TOPIC_AUTHORIZATION_FAILED }, count: 10 });
+  const [good, bad] = await Promise.allSettled(
+    [open, closed].map((topic) => producer.send({ topic, partition: 0, key: null, value: 'v' })),
+  );
+  assert.equal(good?.status, 'fulfilled');
+  assert.ok(bad?.status === 'rejected' && isPipelineError(bad.reason));
+  assert.deepEqual([bad.reason.code, bad.reason.kind, bad.reason.place], ['PH_KAFKA_ACL', 'auth', `topic '${closed}'`]);
+  assert.equal((await cluster.read({ topic: open })).length, 1);
+});
+
+test('a record that cannot be encoded is refused alone', async (t) => {
+  const { cluster } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  const producer = await cluster.producer();
+  const outcomes = await Promise.allSettled(
+    [{}, { bad: 5 as unknown as string }, {}].map((headers) => producer.send({ topic, partition: 0, key: null, value: 'v', headers })),
+  );
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  assert.equal((await cluster.read({ topic })).length, 2);
+});
+
+test('a member that the broker forgot hears onLost, its commit is stale, and it reads on under a new epoch', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  const member = await join(cluster, { group: unique('g'), topics: [topic] });
+  await until('assignment', () => member.assigned.length === 1);
+  const epoch = member.epoch;
+  faults.push({ api: 'Heartbeat', action: { error: UNKNOWN_MEMBER_ID }, count: 2 });
+  await until('a new epoch', () => member.epoch > epoch && member.assigned.length === 1);
+  assert.ok(member.steps.some((step) => step.step === 'lost' && step.epoch === epoch));
+  assert.ok(!member.steps.some(({ step }) => step === 'revoking'));
+  assert.equal(await member.consumer.commit(epoch, [{ topic, partition: 0, offset: 1 }]), 'stale');
+  assert.deepEqual(member.violations, []);
+  await member.consumer.close();
+});
+
+test('a commit that meets a moved coordinator fails as unavailable, not as stored', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  const group = unique('g');
+  const admin = await cluster.admin();
+  await admin.createTopics([{ name: topic, partitions: 1 }]);
+  const member = await join(cluster, { group, topics: [topic] });
+  await until('assignment', () => member.assigned.length === 1);
+  for (const error of [COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR]) {
+    faults.push({ api: 'OffsetCommit', action: { error } });
+    await assert.rejects(
+      member.consumer.commit(member.epoch, [{ topic, partition: 0, offset: 3 }]),
+      (thrown) => isPipelineError(thrown) && thrown.kind === 'unavailable',
+    );
+  }
+  assert.equal((await admin.committed(group, [topic]))[0]?.offset, null);
+  assert.equal(await member.consumer.commit(member.epoch, [{ topic, partition: 0, offset: 3 }]), 'committed');
+  await member.consumer.close();
+});
+
+test('a fault in onBatch crashes no process: the consumer is rebuilt and the records come again', async (t) => {
+  const { cluster } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  let throws = 2;
+  const member = await join(
+    cluster,
+    { group: unique('g'), topics: [topic] },
+    {
+      onBatch: () => {
+        if (throws-- > 0) throw throws === 1 ? new TypeError('a defect') : new Error('another');
+      },
+    },
+  );
+  const producer = await cluster.producer();
+  await producer.send({ topic, partition: 0, key: null, value: 'v' });
+  await until('the record after two crashes', () => member.records.length === 3);
+  assert.equal(member.errors.length, 2);
+  assert.deepEqual(member.violations, []);
+  assert.equal(member.steps.filter(({ step }) => step === 'lost').length, 2);
+  await member.consumer.close();
+});
+
+test('dropped connections end in a rebuild or a retry, and every record arrives', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 2 }]);
+  const producer = await cluster.producer();
+  const member = await join(cluster, { group: unique('g'), topics: [topic] });
+  await until('assignment', () => member.assigned.length === 2);
+  for (let i = 0; i < 100; i++) {
+    if (i % 20 === 0) for (const api of ['Fetch', 'Heartbeat', 'Produce', 'Metadata']) faults.push({ api, action: 'drop' });
+    await producer.send({ topic, partition: i % 2, key: null, value: String(i) });
+  }
+  await until('all', () => new Set(member.records.map(({ value }) => String(value))).size === 100);
+  assert.deepEqual(member.violations, []);
+  await member.consumer.close();
+});
+
+test('a stop in the middle of a rebuild ends at once', async (t) => {
+  const { broker, cluster } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  const member = await join(cluster, { group: unique('g'), topics: [topic] });
+  await until('assignment', () => member.assigned.length === 1);
+  await broker.close();
+  await until('a failed rebuild', () => member.errors.length >= 2);
+  const start = Date.now();
+  await member.consumer.close();
+  assert.ok(Date.now() - start < 5_000, `${Date.now() - start} ms`);
+});
+
+const secured = (address: string, extra: Partial<ClusterConfig>) =>
+  connectCluster({ name: 'main', brokers: [address], clientId: 'c', ...extra }, silent);
+
+test('a wrong password, an untrusted authority and a plain client on a TLS port each have their own error, exit 3', async (t) => {
+  const dataDir = mkdtempSync(path.join(os.tmpdir(), 'secured-'));
+  const broker = await openEmbeddedBroker({ dataDir, sasl: { users: { alice: 'right' } }, tls: loopbackTls });
+  t.after(async () => {
+    await broker.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  const tls = { ca: loopbackTls.cert };
+  const sasl = { mechanism: 'plain', username: 'alice', password: 'right' } as const;
+  const good = secured(broker.address, { tls, sasl });
+  assert.match(await (await good.admin()).clusterId(), /./);
+  await good.close();
+  const cases = [
+    [{ tls, sasl: { ...sasl, password: 'wrong' } }, 'PH_KAFKA_AUTH'],
+    [{ tls: true, sasl }, 'PH_KAFKA_TLS'],
+    [{ sasl }, 'PH_KAFKA_UNREACHABLE'],
+  ] as const;
+  for (const [config, code] of cases) {
+    const cluster = secured(broker.address, config);
+    const start = Date.now();
+    await assert.rejects(cluster.admin(), (error) => {
+      assert.ok(isPipelineError(error));
+      assert.deepEqual([error.code, error.exitCode], [code, 3], error.message);
+      assert.doesNotMatch(error.message, /wrong/);
+      return true;
+    });
+    assert.ok(Date.now() - start < 12_000, `${code} took ${Date.now() - start} ms`);
+    await cluster.close();
+  }
+});
