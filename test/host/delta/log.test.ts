@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { DeltaTable } from '../../../host/src/delta/index.ts';
+import type { ObjectStore } from '../../../host/src/storage/index.ts';
+import { block, coded, column, type Lake, openLake } from './delta-fixture.ts';
+
+let lake: Lake;
+before(async () => {
+  lake = await openLake();
+});
+after(() => lake.close());
+
+const COLUMNS = [column('id'), column('n', 'long')];
+const logFile = (table: string, name: string) => join(lake.folder, 'tables', table, '_delta_log', name);
+const version = (number: number) => String(number).padStart(20, '0');
+
+test('a table that is not there is an error without a definition, and never made by reading', async () => {
+  await assert.rejects(lake.open('nowhere'), coded('PH_DELTA_ABSENT'));
+  assert.deepEqual(await lake.store.list('nowhere'), []);
+});
+
+test('a folder with files but no log is never written over', async () => {
+  await lake.store.put('taken/part-0.parquet', Buffer.from('PAR1'));
+  await assert.rejects(lake.create('taken', COLUMNS), coded('PH_DELTA_FOLDER_TAKEN'));
+  assert.deepEqual(
+    (await lake.store.list('taken')).map(({ path }) => path),
+    ['taken/part-0.parquet'],
+  );
+});
+
+test('a log that cannot be listed or read is an error, not an absent table', async () => {
+  await lake.create('unreadable', COLUMNS);
+  const refusing: ObjectStore = {
+    ...bound(lake.store),
+    list: () => Promise.reject(Object.assign(new Error('down'), { code: 'PH_STORAGE_FAILED' })),
+  };
+  await assert.rejects(
+    DeltaTable.open(lake.engine, refusing, 'unreadable', { create: { name: 'x', columns: COLUMNS, partitionBy: [] } }),
+    coded('PH_STORAGE_FAILED'),
+  );
+});
+
+test('two processes that create a table at once both have it', async () => {
+  const tables = await Promise.all(Array.from({ length: 5 }, () => lake.create('created-at-once', COLUMNS)));
+  assert.deepEqual(
+    tables.map((table) => table.version),
+    [0, 0, 0, 0, 0],
+  );
+});
+
+test('a log with a hole, a torn commit or no beginning is damaged, and nothing is written', async () => {
+  for (const [name, damage] of [
+    ['hole', () => rm(logFile('hole', `${version(2)}.json`))],
+    ['headless', () => rm(logFile('headless', `${version(0)}.json`))],
+    ['torn', () => writeFile(logFile('torn', `${version(2)}.json`), '{"add":{"path":"x')],
+  ] as const) {
+    const table = await lake.create(name, COLUMNS);
+    for (let n = 0; n < 3; n += 1) await table.append(block([{ id: String(n) }]));
+    await damage();
+    await assert.rejects(lake.open(name), coded('PH_DELTA_LOG_DAMAGED'), name);
+    await assert.rejects(lake.create(name, COLUMNS), coded('PH_DELTA_LOG_DAMAGED'), name);
+  }
+});
+
+test('checkpoints carry the whole state, and older commits may go', async () => {
+  const table = await lake.create('checkpointed', [...COLUMNS, column('day', 'date')], {
+    partitionBy: ['day'],
+    properties: { 'delta.checkpointInterval': '4' },
+  });
+  for (let n = 1; n <= 9; n += 1)
+    await table.append(block([{ id: String(n), n, day: n % 2 === 0 ? '2026-01-01' : null }]), {
+      txns: [{ appId: `p/${n % 3}`, version: (BigInt(n) * 4611686018427387904n) / 8n }],
+    });
+  await table.merge(block([{ id: '3', n: 33 }]), { key: ['id'] });
+  await table.close();
+  assert.equal(table.checkpointFailure, null);
+  const names = (await lake.store.list('checkpointed/_delta_log')).map(({ path }) => path.split('/').at(-1));
+  assert.ok(names.includes(`${version(4)}.checkpoint.parquet`) && names.includes(`${version(8)}.checkpoint.parquet`));
+  assert.equal(JSON.parse(await lake.text('checkpointed/_delta_log/_last_checkpoint')).version, 8);
+  for (let n = 0; n < 8; n += 1) await rm(logFile('checkpointed', `${version(n)}.json`));
+  const cold = await lake.open('checkpointed');
+  assert.deepEqual({ ...cold.summary(), lastCommit: null }, { ...table.summary(), lastCommit: null });
+  assert.deepEqual(await cold.query((relation) => `SELECT sum(n), count(*), count(day) FROM ${relation}`), [['75', '9', '4']]);
+});
+
+test('a _last_checkpoint that lies is not believed', async () => {
+  const table = await lake.create('liar', COLUMNS);
+  for (let n = 0; n < 3; n += 1) await table.append(block([{ id: String(n) }]));
+  await lake.write('liar/_delta_log/_last_checkpoint', '{"version":99,"size":1}');
+  assert.equal((await lake.open('liar')).version, 3);
+  await lake.write('liar/_delta_log/_last_checkpoint', 'garbage');
+  assert.equal(await (await lake.open('liar')).count(), 3);
+});
+
+test('a checkpoint of which a part is missing is passed over', async () => {
+  const table = await lake.create('parts', COLUMNS);
+  await table.append(block([{ id: 'a' }]));
+  await lake.write(`parts/_delta_log/${version(1)}.checkpoint.0000000001.0000000002.parquet`, 'half');
+  assert.equal(await (await lake.open('parts')).count(), 1);
+});
+
+test('features that we do not honour are refused by name, for reading and for writing', async () => {
+  const cases: readonly (readonly [
+    name: string,
+    protocol: object,
+    configuration: Record<string, string>,
+    named: string,
+    readable: boolean,
+  ])[] = [
+    [
+      'vectors',
+      { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['deletionVectors'], writerFeatures: ['deletionVectors'] },
+      {},
+      'deletionVectors',
+      false,
+    ],
+    ['too-new', { minReaderVersion: 4, minWriterVersion: 8 }, {}, 'reader version 4', false],
+    ['mapped', { minReaderVersion: 2, minWriterVersion: 5 }, { 'delta.columnMapping.mode': 'name' }, 'columnMapping', false],
+    ['old-writer', { minReaderVersion: 1, minWriterVersion: 4 }, {}, 'writer version 4', true],
+    [
+      'commit-times',
+      { minReaderVersion: 1, minWriterVersion: 7, writerFeatures: ['inCommitTimestamp'] },
+      { 'delta.enableInCommitTimestamps': 'true' },
+      'inCommitTimestamp',
+      true,
+    ],
+    [
+      'checked',
+      { minReaderVersion: 1, minWriterVersion: 7, writerFeatures: ['checkConstraints'] },
+      { 'delta.constraints.positive': 'n > 0' },
+      'checkConstraints',
+      true,
+    ],
+    ['unknown', { minReaderVersion: 1, minWriterVersion: 7, writerFeatures: ['someFutureThing'] }, {}, 'someFutureThing', true],
+  ];
+  for (const [name, protocol, configuration, named, readable] of cases) {
+    await handMade(name, protocol, configuration);
+    const refused = (error: unknown) => coded('PH_DELTA_PROTOCOL')(error) && String(error).includes(named);
+    await assert.rejects(lake.create(name, COLUMNS), refused, name);
+    if (!readable) {
+      await assert.rejects(lake.open(name), refused, name);
+      continue;
+    }
+    const table = await lake.open(name);
+    assert.equal(await table.count(), 0, name);
+    await assert.rejects(table.append(block([{ id: 'a' }])), refused, name);
+    await assert.rejects(table.merge(block([{ id: 'a' }]), { key: ['id'] }), refused, name);
+  }
+});
+
+test('generated columns and invariants are refused for writing by the name of the column', async () => {
+  for (const [name, metadata] of [
+    ['generated', { 'delta.generationExpression': 'n + 1' }],
+    ['invariant', { 'delta.invariants': '{"expression":{"expression":"n > 0"}}' }],
+  ] as const) {
+    await handMade(name, { minReaderVersion: 1, minWriterVersion: 2 }, {}, metadata);
+    const table = await lake.open(name);
+    await assert.rejects(
+      table.append(block([{ id: 'a' }])),
+      (error: unknown) => coded('PH_DELTA_PROTOCOL')(error) && /column n|\(n\)/.test(String(error)),
+      name,
+    );
+  }
+});
+
+test('a live table that lacks columns of its definition is refused with each of them named', async () => {
+  await lake.create('live', [column('id'), column('n', 'string'), column('extra')]);
+  await assert.rejects(
+    lake.create('live', [...COLUMNS, column('missing'), column('EXTRA')]),
+    (error: unknown) =>
+      coded('PH_DELTA_SCHEMA')(error) &&
+      /n is string there, not long; missing is missing; EXTRA is written extra there/.test(String(error)),
+  );
+  const table = await lake.create('live', [column('id')]);
+  await table.append(block([{ id: 'a' }]));
+  assert.deepEqual(await table.readRows(), [{ id: 'a', n: null, extra: null }]);
+});
+
+test('a schema change by another writer is seen: the append is tried again on the new schema', async () => {
+  const table = await lake.create('evolved', COLUMNS);
+  await table.append(block([{ id: 'a', n: 1 }]));
+  const [metaLine = ''] = (await lake.text(`evolved/_delta_log/${version(0)}.json`))
+    .split('\n')
+    .filter((line) => line.includes('metaData'));
+  const { metaData } = JSON.parse(metaLine);
+  const schema = JSON.parse(metaData.schemaString);
+  schema.fields.push({ name: 'added', type: 'decimal(10,2)', nullable: true, metadata: {} });
+  await lake.write(
+    `evolved/_delta_log/${version(2)}.json`,
+    `${JSON.stringify({ metaData: { ...metaData, schemaString: JSON.stringify(schema) } })}\n`,
+  );
+  await assert.rejects(table.append(block([{ id: 'b', added: '1.50' }])), coded('PH_DELTA_CONFLICT'));
+  await table.append(block([{ id: 'b', added: '1.50' }]));
+  assert.deepEqual(
+    (await table.readRows()).toSorted((x, y) => (String(x['id']) < String(y['id']) ? -1 : 1)),
+    [
+      { id: 'a', n: '1', added: null },
+      { id: 'b', n: null, added: '1.50' },
+    ],
+  );
+});
+
+test('a commit whose answer was lost is recognised as ours, not as a conflict', async () => {
+  const table = await lake.create('lost-answer', COLUMNS);
+  let mode: 'exists' | 'throws' | 'plain' = 'plain';
+  const flaky: ObjectStore = {
+    ...bound(lake.store),
+    putIfAbsent: async (path, body) => {
+      const result = await lake.store.putIfAbsent(path, body);
+      if (mode === 'exists') return 'exists'; // a retried request meets its own success
+      if (mode === 'throws') throw new Error('the answer was lost');
+      return result;
+    },
+  };
+  const writer = await DeltaTable.open(lake.engine, flaky, 'lost-answer');
+  for (const next of ['exists', 'throws', 'plain'] as const) {
+    mode = next;
+    await writer.append(block([{ id: next }]), { txns: [{ appId: 'p/0', version: BigInt(writer.version) }] });
+  }
+  await table.refresh();
+  assert.deepEqual([table.version, await table.count(), table.lastTxn('p/0')], [3, 3, 2n]);
+});
+
+test('a store without local files is written and read through copies', async () => {
+  const { local: _, ...remote } = bound(lake.store);
+  const table = await DeltaTable.open(lake.engine, remote, 'remote', { create: { name: 'remote', columns: COLUMNS, partitionBy: ['id'] } });
+  await table.append(
+    block([
+      { id: 'a/b', n: 1 },
+      { id: 'c', n: 2 },
+    ]),
+  );
+  await table.merge(
+    block([
+      { id: 'c', n: 3 },
+      { id: 'd', n: 4 },
+    ]),
+    { key: ['id'] },
+  );
+  await table.checkpoint();
+  const again = await DeltaTable.open(lake.engine, remote, 'remote');
+  assert.deepEqual(await again.query((relation) => `SELECT id, n FROM ${relation} ORDER BY id`), [
+    ['a/b', '1'],
+    ['c', '3'],
+    ['d', '4'],
+  ]);
+});
+
+/** The store as a plain object, so that a test can replace one method. */
+function bound(store: ObjectStore): ObjectStore {
+  return {
+    uri: store.uri,
+    get: (path) => store.get(path),
+    getRange: (path, offset, length) => store.getRange(path, offset, length),
+    read: (path) => store.read(path),
+    stat: (path) => store.stat(path),
+    put: (path, body) => store.put(path, body),
+    putIfAbsent: (path, body) => store.putIfAbsent(path, body),
+    list: (folder) => store.list(folder),
+    delete: (path) => store.delete(path),
+    ...(store.local !== undefined && { local: store.local }),
+  };
+}
+
+async function handMade(name: string, protocol: object, configuration: Record<string, string>, metadata: object = {}): Promise<void> {
+  const fields = [
+    { name: 'id', type: 'string', nullable: true, metadata: {} },
+    { name: 'n', type: 'long', nullable: true, metadata },
+  ];
+  const metaData = {
+    id: name,
+    format: { provider: 'parquet', options: {} },
+    schemaString: JSON.stringify({ type: 'struct', fields }),
+    partitionColumns: [],
+    configuration,
+  };
+  await mkdir(join(lake.folder, 'tables', name, '_delta_log'), { recursive: true });
+  await lake.write(`${name}/_delta_log/${version(0)}.json`, `${JSON.stringify({ protocol })}\n${JSON.stringify({ metaData })}\n`);
+}
