@@ -9,7 +9,13 @@ export interface BatchSpec {
 }
 
 /** A record batch as a producer sends it: uncompressed, base offset 0, all records of one time. */
-export function buildBatch({ values, timestamp = 1_000, producerId = -1, producerEpoch = producerId < 0 ? -1 : 0, sequence = producerId < 0 ? -1 : 0 }: BatchSpec): Buffer {
+export function buildBatch({
+  values,
+  timestamp = 1_000,
+  producerId = -1,
+  producerEpoch = producerId < 0 ? -1 : 0,
+  sequence = producerId < 0 ? -1 : 0,
+}: BatchSpec): Buffer {
   const records = Buffer.concat(values.map(buildRecord));
   const batch = Buffer.alloc(61 + records.length);
   batch.writeInt32BE(batch.length - 12, 8);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { appendFile, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { writeSync } from 'node:fs';
+import { appendFile, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ErrorCode } from '../../../host/src/embedded/index.ts';
@@ -161,13 +161,17 @@ describe('partition log', () => {
   it('answers a storage error when the disk is full, with nothing half-written', async () => {
     const folder = await temporaryFolder();
     let full = false;
-    const log = openLog(folder, {}, {
-      write: (fd, bytes, offset, length, position) => {
-        if (!full) return writeSync(fd, bytes, offset, length, position);
-        if (offset === 0) return writeSync(fd, bytes, 0, 10, position); // a part still fits
-        throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    const log = openLog(
+      folder,
+      {},
+      {
+        write: (fd, bytes, offset, length, position) => {
+          if (!full) return writeSync(fd, bytes, offset, length, position);
+          if (offset === 0) return writeSync(fd, bytes, 0, 10, position); // a part still fits
+          throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+        },
       },
-    });
+    );
     append(log, 'before');
     const { size } = await stat(await firstSegment(folder));
     full = true;
