@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { startBroker } from './broker-process.ts';
+import { benchDelta } from './delta.ts';
 import { benchKafka } from './kafka.ts';
 import type { Figure } from './measure.ts';
 
@@ -36,6 +37,10 @@ try {
 } finally {
   await broker.close();
 }
+
+const delta = await benchDelta(messages, repetitions);
+figures.push(delta.parse, delta.append);
+ratios.push({ name: 'Delta append / JSON.parse (f / e)', value: delta.append.perSecond / delta.parse.perSecond, goal: 0.8 });
 
 if (values.json) {
   process.stdout.write(`${JSON.stringify({ node: process.version, messages, repetitions, figures, ratios })}\n`);

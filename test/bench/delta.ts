@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type DeltaColumn, DeltaTable, openDeltaEngine } from '../../host/src/delta/index.ts';
+import { openStore } from '../../host/src/storage/index.ts';
+import { eventJson } from './events.ts';
+import { type Figure, figure, inTurns, timed } from './measure.ts';
+
+const ROWS_A_COMMIT = 10_000;
+
+/** Text columns by their path in the event; the other seven are made of them. */
+const PATHS = {
+  type: '$.type',
+  version: '$.version',
+  trace_id: '$.traceId',
+  event_id: '$.eventId',
+  description: '$.data.description',
+  assignment_id: '$.data.assignmentId',
+  original_assignment_id: '$.data.originalAssignmentId',
+  xn_address: '$.data.xnAddress',
+  carrier_id: '$.data.carrierId',
+  estimate_version: '$.data.estimateVersion',
+  note: '$.data.note',
+  author: '$.data.author',
+  sender_reviewer_name: '$.data.senderReviewerName',
+  sender_reviewer_email: '$.data.senderReviewerEmail',
+  carrier_reviewer_name: '$.data.carrierReviewerName',
+  carrier_reviewer_email: '$.data.carrierReviewerEmail',
+  event_datetime_mdt: '$.data.dateTime',
+  attachments: '$.data.attachments',
+  claim_number: '$.data.adm.coverageLoss.claimNumber',
+  contact_type: '$.data.contact.type',
+  contact_name: '$.data.contact.name',
+  contact_phone_type: '$.data.contact.contactMethods.phone.type',
+  contact_phone_number: '$.data.contact.contactMethods.phone.number',
+  contact_phone_extension: '$.data.contact.contactMethods.phone.extension',
+  contact_email_address: '$.data.contact.contactMethods.email.address',
+} as const;
+
+const columns: readonly DeltaColumn[] = [
+  ...Object.keys(PATHS).map((name): DeltaColumn => ({ name, type: 'string', nullable: true })),
+  { name: 'status_subtype', type: 'string', nullable: true },
+  { name: 'ingested_at', type: 'timestamp', nullable: true },
+  { name: 'event_date', type: 'date', nullable: true },
+  { name: 'raw_json', type: 'string', nullable: true },
+  { name: 'created_at', type: 'timestamp', nullable: true },
+  { name: 'created_date', type: 'date', nullable: true },
+];
+
+/** One parse a row: all paths at once, then columns by their place in the list. */
+const select = [
+  `json_extract_string(json, [${['$.utcDateTime', ...Object.values(PATHS)].map((path) => `'${path}'`).join(', ')}]) AS found`,
+  ...Object.keys(PATHS).map((name, index) => `found[${index + 2}] AS ${name}`),
+  "split_part(found[2], '.', -1) AS status_subtype",
+  'found[1]::TIMESTAMPTZ AS ingested_at',
+  'found[1]::TIMESTAMPTZ::DATE AS event_date',
+  'json::VARCHAR AS raw_json',
+  "TIMESTAMPTZ '2026-01-05 00:00:00Z' AS created_at",
+  "DATE '2026-01-05' AS created_date",
+].join(', ');
+
+export interface DeltaFigures {
+  readonly parse: Figure;
+  readonly append: Figure;
+}
+
+/** Appends of the 31-column events from their bytes, committed and fsynced, beside `JSON.parse` of the same bytes. */
+export async function benchDelta(rows: number, repetitions: number): Promise<DeltaFigures> {
+  const folder = mkdtempSync(join(tmpdir(), 'pipeline-host-bench-delta-'));
+  const engine = await openDeltaEngine({ tempDirectory: join(folder, 'tmp'), threads: 2 });
+  try {
+    const store = openStore(join(folder, 'tables'));
+    const table = await DeltaTable.open(engine, store, 'events', { create: { name: 'events', columns, partitionBy: ['event_date'] } });
+    const blocks = Array.from({ length: Math.ceil(rows / ROWS_A_COMMIT) }, (_, block) => {
+      // One day a block, as a stream of events has it.
+      const lines = Array.from({ length: ROWS_A_COMMIT }, (_row, n) => eventJson(block * ROWS_A_COMMIT + n));
+      return { ndjson: Buffer.from(`${lines.join('\n')}\n`), rows: lines.length, lines: lines.map((line) => Buffer.from(line)), select };
+    });
+    const total = blocks.length * ROWS_A_COMMIT;
+    const [parse, append] = await inTurns(repetitions, [
+      () =>
+        timed(total, async () => {
+          for (const { lines } of blocks) for (const line of lines) JSON.parse(line.toString());
+        }),
+      () =>
+        timed(total, async () => {
+          for (const block of blocks) await table.append(block, { txns: [] });
+        }),
+    ]);
+    return {
+      parse: figure('(e) JSON.parse of the events', 'row', parse ?? []),
+      append: figure('(f) Delta append from their bytes, 31 columns', 'row', append ?? []),
+    };
+  } finally {
+    await engine.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
