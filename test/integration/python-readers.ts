@@ -1,0 +1,101 @@
+import { execFile } from 'node:child_process';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+/** Exact versions: DuckDB loads an extension of its own version only. */
+const PACKAGES = ['deltalake==1.6.6', 'pyarrow==26.0.1', 'duckdb==1.5.5', 'duckdb-extension-delta==1.5.5'];
+const CACHE = fileURLToPath(new URL('../../.cache/python/', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('./read-delta.py', import.meta.url));
+const INSTALL_TIMEOUT_MS = 5 * 60_000;
+const READ_TIMEOUT_MS = 120_000;
+const LARGEST_ANSWER_BYTES = 512 * 1024 * 1024;
+
+const run = promisify(execFile);
+
+export type ForeignRow = Readonly<Record<string, unknown>>;
+
+export interface ForeignRead {
+  /** As pipeline-host's `readRows` gives them. Empty where they were not asked for. */
+  readonly rows: readonly ForeignRow[];
+  readonly count: number;
+  /** Rows under each predicate: statistics that are false lose rows here. */
+  readonly matches: readonly number[];
+}
+
+export interface ForeignReadOptions {
+  /** SQL conditions to count under. */
+  readonly predicates?: readonly string[];
+  /** Default true. False for tables whose rows need not cross over. */
+  readonly rows?: boolean;
+}
+
+/** Readers of Delta tables that share no code with ours. */
+export interface PythonReaders {
+  /** delta-rs, by its SQL (DataFusion). */
+  readWithDeltaRs(tablePath: string, options?: ForeignReadOptions): Promise<ForeignRead>;
+  /** DuckDB's delta extension (delta-kernel-rs). */
+  readWithDuckDb(tablePath: string, options?: ForeignReadOptions): Promise<ForeignRead>;
+}
+
+/**
+ * The readers, installed from PyPI into the repository's cache at first use. Null where Python or PyPI cannot be had:
+ * then a loud line says so, and the caller skips.
+ */
+export async function openPythonReaders(): Promise<PythonReaders | null> {
+  try {
+    const packages = await install();
+    return {
+      readWithDeltaRs: (tablePath, options) => read(packages, 'deltalake', tablePath, options),
+      readWithDuckDb: (tablePath, options) => read(packages, 'duckdb', tablePath, options),
+    };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error);
+    console.log(`*** SKIPPED: no other reader opened our Delta tables: python3 with ${PACKAGES.join(' ')} cannot be had: ${reason} ***`);
+    return null;
+  }
+}
+
+/** The folder of the packages. Several test processes may install at once: each into a folder of its own, and the first one counts. */
+async function install(): Promise<string> {
+  const { stdout } = await run('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], { timeout: READ_TIMEOUT_MS });
+  const folder = join(CACHE, `python${stdout.trim()} ${PACKAGES.join(' ')}`.replaceAll(/[^a-z0-9.]+/gi, '-'));
+  if (await exists(folder)) return folder;
+  await mkdir(CACHE, { recursive: true });
+  const part = `${folder}.${process.pid}.part`;
+  try {
+    await run('python3', ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', part, ...PACKAGES], {
+      timeout: INSTALL_TIMEOUT_MS,
+    });
+    await rename(part, folder);
+  } catch (error) {
+    if (!(await exists(folder))) throw error;
+  } finally {
+    await rm(part, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+async function read(
+  packages: string,
+  reader: 'deltalake' | 'duckdb',
+  table: string,
+  options: ForeignReadOptions = {},
+): Promise<ForeignRead> {
+  const child = run('python3', [PROGRAM, reader], {
+    timeout: READ_TIMEOUT_MS,
+    maxBuffer: LARGEST_ANSWER_BYTES,
+    env: { ...process.env, PYTHONPATH: packages },
+  });
+  child.child.stdin?.end(JSON.stringify({ table, predicates: options.predicates ?? [], rows: options.rows ?? true }));
+  const { stdout } = await child;
+  return JSON.parse(stdout) as ForeignRead;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}
