@@ -19,6 +19,8 @@ interface Assignment {
   open: boolean;
   /** Commits are possible. */
   live: boolean;
+  /** Settles with `onAssigned`; what ends the assignment waits for it. */
+  ready: Promise<void>;
   revoking: Promise<void> | undefined;
 }
 
@@ -155,6 +157,7 @@ export class Member implements MembershipHooks {
       if (this.#closing) throw new Error('the consumer is closing');
       group.retrier = joinRetrier();
       await join();
+      if (this.#closing) throw new Error('the consumer is closing');
       await this.#assign(group);
     } catch (error) {
       // kafkajs would go on fetching with half a membership; its crash, and our rebuild, is the recovery that always works.
@@ -180,16 +183,18 @@ export class Member implements MembershipHooks {
       partitions: new Map(assigned.map(({ topic, partitions }) => [topic, new Set(partitions)])),
       open: false,
       live: true,
+      ready: Promise.resolve(),
       revoking: undefined,
     };
     this.#assignment = assignment;
     const heartbeats = this.#beat(assignment);
     try {
-      await this.#options.handlers.onAssigned(assignment.epoch, committed);
+      assignment.ready = Promise.resolve(this.#options.handlers.onAssigned(assignment.epoch, committed));
+      await assignment.ready;
     } finally {
       clearInterval(heartbeats);
     }
-    if (this.#assignment !== assignment) return;
+    if (this.#assignment !== assignment || assignment.revoking !== undefined) return;
     assignment.open = true;
     this.#options.joined();
   }
@@ -234,6 +239,7 @@ export class Member implements MembershipHooks {
 
   async #drain(assignment: Assignment): Promise<void> {
     const { handlers, log, group, drainDeadline } = this.#options;
+    await assignment.ready.catch(() => {});
     if (await this.#thrownOut(assignment)) {
       assignment.live = false;
       handlers.onLost(assignment.epoch);

@@ -188,6 +188,31 @@ test('a stop in the middle of a rebuild ends at once', async (t) => {
   assert.ok(Date.now() - start < 5_000, `${Date.now() - start} ms`);
 });
 
+test('a close during onAssigned waits for it, then revokes', async (t) => {
+  const { cluster } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const member = await join(cluster, { group: unique('g'), topics: [topic] }, { onAssigned: () => held });
+  await until('onAssigned', () => member.epoch === 1);
+  const closed = member.consumer.close();
+  await new Promise(setImmediate);
+  assert.deepEqual(
+    member.steps.map(({ step }) => step),
+    ['assigned'],
+  );
+  release();
+  await closed;
+  assert.deepEqual(
+    member.steps.map(({ step }) => step),
+    ['assigned', 'revoking', 'revoked'],
+  );
+  assert.deepEqual(member.violations, []);
+});
+
 const secured = (address: string, extra: Partial<ClusterConfig>) =>
   connectCluster({ name: 'main', brokers: [address], clientId: 'c', ...extra }, silent);
 

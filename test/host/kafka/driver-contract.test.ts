@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { isPipelineError } from '@pipeline-host/sdk';
+import kafkajs from 'kafkajs';
 import type { CommitOffset, KafkaAdmin, KafkaCluster, KafkaProducer } from '../../../host/src/kafka/driver.ts';
 import { brokerKind, brokerMissing, openTestBroker, type TestBroker } from '../../integration/brokers.ts';
 import { clusterOf, join, type TestMember, unique, until } from './contract-kit.ts';
@@ -413,6 +414,43 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     await admin.deleteTopics([name]);
     await until('deleted', async () => !(await admin.listTopics()).includes(name));
     await assert.rejects(admin.offsets(name), { code: 'PH_KAFKA_UNKNOWN_TOPIC' });
+  });
+
+  // The embedded broker has no transactions yet.
+  test('aborted records are not seen, but the batches that hold them move lastOffset on', {
+    skip: brokerKind() === 'embedded',
+  }, async () => {
+    const name = await topic('aborted', 1);
+    const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });
+    const transactional = client.producer({ transactionalId: unique('tx'), idempotent: true, maxInFlightRequests: 1 });
+    await transactional.connect();
+    for (const end of ['commit', 'abort', 'commit', 'abort'] as const) {
+      const transaction = await transactional.transaction();
+      await transaction.send({ topic: name, messages: [{ value: `${end} 1` }, { value: `${end} 2` }] });
+      await transaction[end]();
+    }
+    await transactional.disconnect();
+    let last = -1;
+    const member = await join(
+      cluster,
+      { group: unique('g'), topics: [name] },
+      {
+        onBatch: (batch) => {
+          last = batch.lastOffset;
+        },
+      },
+    );
+    await until('the end', () => last === 11);
+    assert.deepEqual(
+      member.records.map(({ offset, value }) => [offset, String(value)]),
+      [
+        [0, 'commit 1'],
+        [1, 'commit 2'],
+        [6, 'commit 1'],
+        [7, 'commit 2'],
+      ],
+    );
+    await member.consumer.close();
   });
 
   test('a consumer of a topic that does not exist fails at its start', async () => {
