@@ -22,6 +22,8 @@ export interface DemoDisplay {
   say(line: string): void;
   /** Draws the present moment now, whatever the time. */
   draw(): void;
+  /** Draws, and leaves that where it is: something else is printed below it, and the next drawing starts below that. */
+  leave(): void;
   /** Draws a last time, stops the timer and leaves what is drawn on the screen. Safe to call twice. */
   close(): void;
 }
@@ -67,6 +69,10 @@ export function startDisplay(stream: DisplayStream, moment: () => DemoMoment): D
       draw();
     },
     draw,
+    leave() {
+      draw();
+      drawn = 0;
+    },
     close() {
       if (closed) return;
       clearInterval(timer);

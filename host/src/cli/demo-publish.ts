@@ -64,7 +64,7 @@ function openSender({ plugin, workers, cluster, onPublished }: PublishOptions): 
     },
     async [Symbol.asyncDispose]() {
       const opened = await Promise.allSettled(producers.values());
-      await Promise.all(opened.map((producer) => (producer.status === 'fulfilled' ? producer.value.close() : undefined)));
+      await Promise.all(opened.flatMap((producer) => (producer.status === 'fulfilled' ? [producer.value.close()] : [])));
     },
   };
 }

@@ -62,9 +62,15 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary | null>
   let host: RunningHost | undefined;
   let phase = 'starting';
   let published = 0;
-  const status = (): HostStatus => host?.status() ?? { startedAt: '', version: HOST_VERSION, clusters: [], units: [] };
+  let isThrough = false;
+  const status = (): HostStatus => {
+    const found = host?.status() ?? { startedAt: '', version: HOST_VERSION, clusters: [], units: [] };
+    // Lag is probed now and then; what the offsets have just proved is newer.
+    return isThrough ? { ...found, units: found.units.map((unit) => ({ ...unit, lag: 0, delayed: 0 })) } : found;
+  };
   const display = startDisplay(options.screen, () => ({ status: status(), elapsed: elapsed(), published, phase }));
   stack.defer(() => display.close());
+  options.signal.addEventListener('abort', () => display.say('stopping; Ctrl-C again ends it at once'), { once: true });
   demoLog.showErrors((line) => display.say(line));
   for (const warning of config.warnings) display.say(warning);
   display.say(`plugins ${staged.map(({ name }) => name).join(', ')} · seed ${options.seed} · data ${folder}`);
@@ -92,7 +98,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary | null>
   });
   await orFailed(running, Promise.all(staged.map((plugin) => publishAll(plugin.simulation.messages(), publishing(plugin)))));
   phase = 'working through it';
-  const isThrough = await orFailed(running, waitUntilThrough({ workers, cluster, status, signal: options.signal, patience: PATIENCE }));
+  isThrough = await orFailed(running, waitUntilThrough({ workers, cluster, status, signal: options.signal, patience: PATIENCE }));
   if (!isThrough || options.signal.aborted) return null;
 
   phase = 'adding up';
@@ -130,6 +136,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary | null>
     options.onSummary(summary);
     return summary;
   }
+  isThrough = false;
+  display.leave();
   options.onSummary(summary);
   phase = 'steady stream, Ctrl-C ends it';
   const streams = staged.flatMap((plugin) => {

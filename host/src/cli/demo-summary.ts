@@ -52,9 +52,9 @@ export function allHold(plugins: readonly PluginSummary[]): boolean {
   return sums.length > 0 && sums.every(({ holds }) => holds);
 }
 
-/** One line of Python that reads a Delta table with `pip install deltalake`. */
+/** One line of Python that reads a Delta table with `pip install deltalake` and nothing else: its `to_pandas` wants pyarrow as well. */
 export function pythonLine(tableUri: string): string {
-  return `python3 -c "from deltalake import DeltaTable; print(DeltaTable(${pythonText(tableUri)}).to_pandas())"`;
+  return `python3 -c "from deltalake import DeltaTable, QueryBuilder; print(QueryBuilder().register('t', DeltaTable(${pythonText(tableUri)})).execute('select * from t limit 5').read_all())"`;
 }
 
 /** In single quotes for Python, inside double quotes for the shell. */
@@ -78,7 +78,7 @@ export function summaryText(summary: DemoSummary): string {
   }
   for (const plugin of summary.plugins) lines.push(...pluginLines(plugin));
   lines.push('', `  data      ${summary.data}`);
-  if (summary.python !== null) lines.push(`  read it   pip install deltalake pandas && ${summary.python}`);
+  if (summary.python !== null) lines.push(`  read it   pip install deltalake && ${summary.python}`);
   const sums = summary.plugins.flatMap((plugin) => plugin.sums);
   const wrong = sums.filter(({ holds }) => !holds).length;
   const verdict = summary.ok

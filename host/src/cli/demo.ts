@@ -45,7 +45,6 @@ async function demo(flags: DemoFlags): Promise<void> {
   const stop = new AbortController();
   const onSignal = (): void => {
     if (stop.signal.aborted) process.exit(INTERRUPTED);
-    process.stderr.write('\nstopping; Ctrl-C again ends it at once\n');
     stop.abort();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);

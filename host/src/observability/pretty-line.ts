@@ -22,8 +22,8 @@ export function prettyLine(line: string): string {
   const { level, time, msg, pid: _pid, plugin, worker, error, ...rest } = parsed as Readonly<Record<string, unknown>>;
   const label = String(level);
   const colour = label in COLOURS ? COLOURS[label as keyof typeof COLOURS] : 'white';
-  const unit = [plugin, worker].filter((name) => name !== undefined).join('.');
-  const fields = Object.entries(rest).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const unit = [plugin, worker].flatMap((name) => (typeof name === 'string' ? [name] : [])).join('.');
+  const fields = Object.entries(rest).map(([name, value]) => `${name}=${shown(value)}`);
   const head = [
     String(time).slice(11, 19),
     styleText(colour, label.toUpperCase().padEnd(5), ON),
@@ -35,12 +35,16 @@ export function prettyLine(line: string): string {
 }
 
 function errorLines(error: unknown, indent: string): string {
-  if (typeof error !== 'object' || error === null) return `${indent}${String(error)}\n`;
+  if (typeof error !== 'object' || error === null) return `${indent}${shown(error)}\n`;
   const { type, code, message, place, hint, cause } = error as Readonly<Record<string, unknown>>;
-  const lines = [`${indent}${[code ?? type, message].filter((part) => part !== undefined).join(': ')}`];
-  if (place !== undefined) lines.push(`${indent}at ${String(place)}`);
-  if (hint !== undefined) lines.push(`${indent}→ ${String(hint)}`);
+  const lines = [`${indent}${shown(code ?? type)}: ${shown(message)}`];
+  if (place !== undefined) lines.push(`${indent}at ${shown(place)}`);
+  if (hint !== undefined) lines.push(`${indent}→ ${shown(hint)}`);
   return `${lines.join('\n')}\n${cause === undefined ? '' : errorLines(cause, `${indent}  `)}`;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 }
 
 /** Without control characters other than line breaks and our own colours: a log line must not drive the terminal. */

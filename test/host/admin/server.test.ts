@@ -195,10 +195,11 @@ describe('the admin server', () => {
   });
 
   it('closes at once although a client keeps its connection', async () => {
-    const { url, close } = await start();
+    const server = await start();
+    const { url } = server;
     await (await fetch(`${url}/health/live`)).text();
     const begun = performance.now();
-    await Promise.all([close(), close()]);
+    await Promise.all([server.close(), server.close()]);
     assert.ok(performance.now() - begun < 2_000);
     await assert.rejects(fetch(`${url}/health/live`));
   });

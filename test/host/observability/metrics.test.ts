@@ -63,8 +63,8 @@ describe('host metrics', () => {
 
   it('put durations into cumulative buckets', async () => {
     const metrics = createMetrics();
-    const { handled } = metrics.forWorker('weather', 'writer');
-    for (const seconds of [0.00001, 0.2, 0.2, 1e6, Number.NaN]) handled(seconds);
+    const worker = metrics.forWorker('weather', 'writer');
+    for (const seconds of [0.00001, 0.2, 0.2, 1e6, Number.NaN]) worker.handled(seconds);
     const found = await lines(metrics, 'pipeline_host_handler_seconds');
     const value = (suffix: string) =>
       found
