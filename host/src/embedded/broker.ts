@@ -52,7 +52,7 @@ export class Broker {
     this.clusterId = meta.clusterId;
     this.#nextProducerId = meta.nextProducerId;
     this.#reservedProducerIds = meta.nextProducerId;
-    this.#saveMeta();
+    this.#saveMeta(meta.nextProducerId);
 
     const cleanShutdown = existsSync(this.#cleanFile);
     rmSync(this.#cleanFile, { force: true });
@@ -133,14 +133,15 @@ export class Broker {
 
   #takeProducerId(): number {
     if (this.#nextProducerId >= this.#reservedProducerIds) {
-      this.#reservedProducerIds = this.#nextProducerId + PRODUCER_ID_BLOCK;
-      this.#saveMeta();
+      const reserved = this.#nextProducerId + PRODUCER_ID_BLOCK;
+      this.#saveMeta(reserved);
+      this.#reservedProducerIds = reserved;
     }
     return this.#nextProducerId++;
   }
 
-  #saveMeta(): void {
-    const meta: Meta = { clusterId: this.clusterId, nextProducerId: this.#reservedProducerIds };
+  #saveMeta(nextProducerId: number): void {
+    const meta: Meta = { clusterId: this.clusterId, nextProducerId };
     replaceFile(this.#metaFile, `${JSON.stringify(meta)}\n`);
   }
 }

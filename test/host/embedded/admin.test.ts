@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdir, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import kafkajs from 'kafkajs';
 import { startBroker } from './broker-fixture.ts';
@@ -139,5 +141,21 @@ describe('topics and settings over kafkajs', () => {
     const kind = await startBroker(t, { autoCreateTopics: true });
     await kind.producer.send({ topic: 'welcome', messages: [{ value: 'x' }] });
     assert.deepEqual(await kind.admin.listTopics(), ['welcome']);
+  });
+
+  it('answers a storage error where a topic cannot be written down, and changes nothing', async (t) => {
+    const { admin, dataDir } = await startBroker(t, { client: { retry: { retries: 0 } } });
+    await admin.createTopics({ topics: [{ topic: 'there' }] });
+    const inTheWay = join(dataDir, 'topics.json.tmp');
+    await mkdir(inTheWay);
+    const refused = (work: Promise<unknown>) => assert.rejects(work, /disk error/i);
+    await assert.rejects(admin.createTopics({ topics: [{ topic: 'new', numPartitions: 1 }] }));
+    await refused(admin.createPartitions({ topicPartitions: [{ topic: 'there', count: 3 }] }));
+    await refused(admin.deleteTopics({ topics: ['there'] }));
+    assert.deepEqual(await admin.listTopics(), ['there']);
+    assert.equal((await admin.fetchTopicOffsets('there')).length, 1);
+    await rmdir(inTheWay);
+    await admin.createTopics({ topics: [{ topic: 'new', numPartitions: 1 }] });
+    assert.deepEqual((await admin.listTopics()).sort(), ['new', 'there']);
   });
 });

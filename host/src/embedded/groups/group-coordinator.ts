@@ -1,5 +1,6 @@
 import { ErrorCode } from '../error-code.ts';
-import { Group, type GroupState, type JoinRequest, type JoinResult, type SyncResult } from './group.ts';
+import { Group } from './group.ts';
+import type { GroupState, JoinRequest, JoinResult, SyncResult } from './group-member.ts';
 import { MAX_METADATA_UNITS, type OffsetCommit, type OffsetStore } from './offset-store.ts';
 
 const LEAST_SESSION_MS = 1_000;
@@ -99,9 +100,9 @@ export class GroupCoordinator {
     const group = this.#groups.get(groupId);
     if (group && group.members.size > 0) return ErrorCode.NON_EMPTY_GROUP;
     if (!group && !this.offsets.has(groupId)) return ErrorCode.GROUP_ID_NOT_FOUND;
+    this.offsets.deleteGroup(groupId);
     group?.close();
     this.#groups.delete(groupId);
-    this.offsets.deleteGroup(groupId);
     return ErrorCode.NONE;
   }
 

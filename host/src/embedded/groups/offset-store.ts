@@ -85,10 +85,17 @@ export class OffsetStore {
     if (lines.length === 0) return;
     this.#file.append(Buffer.from(lines.map(formatLine).join('')));
     for (const line of lines) this.#apply(line);
-    if (this.#file.size > COMPACT_ABOVE_BYTES && this.#file.size > 4 * this.#compactedSize) {
-      const old = this.#file;
+    if (this.#file.size > COMPACT_ABOVE_BYTES && this.#file.size > 4 * this.#compactedSize) this.#shrink();
+  }
+
+  /** Housekeeping: what was just appended is stored whether or not there is room for a shorter copy. */
+  #shrink(): void {
+    const old = this.#file;
+    try {
       this.#file = this.#compact();
       void old.close();
+    } catch {
+      this.#compactedSize = old.size; // tried again when the file has grown as much once more
     }
   }
 

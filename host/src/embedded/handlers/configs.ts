@@ -3,6 +3,7 @@ import { type BrokerParts, NODE_ID } from '../broker-parts.ts';
 import { ErrorCode } from '../error-code.ts';
 import { type Route, route } from '../server/router.ts';
 import { defaultTopicConfig, findConfigFault } from '../topics/topic-config.ts';
+import { storing } from './storing.ts';
 
 type ConfigEntry = DescribeConfigsResponse['resources'][number]['entries'][number];
 
@@ -51,8 +52,13 @@ export function configRoutes({ topics, settings }: BrokerParts): readonly Route[
         const wanted = Object.fromEntries(config.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const])));
         const fault = findConfigFault(wanted, settings);
         if (fault !== undefined) return result(ErrorCode.INVALID_CONFIG, fault);
-        if (!validateOnly) topics.setConfig(name, wanted);
-        return result(ErrorCode.NONE);
+        if (validateOnly) return result(ErrorCode.NONE);
+        return result(
+          storing(settings.log, `change the settings of ${name}`, () => {
+            topics.setConfig(name, wanted);
+            return ErrorCode.NONE;
+          }),
+        );
       }),
     })),
   ];

@@ -11,6 +11,7 @@ import { type BrokerParts, NODE_ID } from '../broker-parts.ts';
 import { ErrorCode } from '../error-code.ts';
 import type { Call } from '../server/call.ts';
 import { type Route, route } from '../server/router.ts';
+import { storing } from './storing.ts';
 import { advertisedAddress } from './topics.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -52,7 +53,9 @@ export function groupRoutes(parts: BrokerParts): readonly Route[] {
     }),
     route(describeGroupsApi, (request) => ({ groups: request.groups.map((id) => groups.describe(id)) })),
     route(listGroupsApi, () => ({ groups: groups.list() })),
-    route(deleteGroupsApi, (request) => ({ groups: request.groups.map((id) => ({ id, error: groups.delete(id) })) })),
+    route(deleteGroupsApi, (request) => ({
+      groups: request.groups.map((id) => ({ id, error: storing(parts.settings.log, `delete the group ${id}`, () => groups.delete(id)) })),
+    })),
   ];
 }
 

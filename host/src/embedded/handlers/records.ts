@@ -9,6 +9,7 @@ import type { AppendListener, PartitionLog } from '../log/partition-log.ts';
 import { CorruptBatch } from '../log/segment.ts';
 import { type Call, CLOSE_CONNECTION, NO_ANSWER } from '../server/call.ts';
 import { type Route, route } from '../server/router.ts';
+import { storing } from './storing.ts';
 
 /** A fetch never reads more than this, whatever the client asks for; a single larger batch is still served whole. */
 const MAX_FETCH_BYTES = 55 << 20;
@@ -35,8 +36,9 @@ export function recordRoutes(parts: BrokerParts): readonly Route[] {
         name,
         partitions: partitions.map(({ index, offset }) => {
           const log = topics.partition(name, index);
-          const error = log ? log.deleteBefore(offset) : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
-          return { index, error, lowWatermark: log && error === ErrorCode.NONE ? log.startOffset : -1 };
+          if (!log) return { index, error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, lowWatermark: -1 };
+          const error = storing(parts.settings.log, `delete records of ${name}`, () => log.deleteBefore(offset));
+          return { index, error, lowWatermark: error === ErrorCode.NONE ? log.startOffset : -1 };
         }),
       })),
     })),

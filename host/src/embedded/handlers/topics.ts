@@ -8,6 +8,7 @@ import type { Peer } from '../server/call.ts';
 import { type Route, route } from '../server/router.ts';
 import { findConfigFault } from '../topics/topic-config.ts';
 import { isTopicName } from '../topics/topic-store.ts';
+import { storing } from './storing.ts';
 
 /** Bounds what a single request can make: each partition is a folder and, once written to, an open file. */
 const MAX_PARTITIONS_OF_TOPIC = 1_000;
@@ -51,11 +52,13 @@ export function topicRoutes(parts: BrokerParts): readonly Route[] {
     route(deleteTopicsApi, (request, { faults }) => ({
       topics: request.topics.map((name): TopicResult => {
         const error = faults.errorFor(name) || (topics.get(name) ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
-        if (error === ErrorCode.NONE) {
+        if (error !== ErrorCode.NONE) return { name, error, message: null };
+        const stored = storing(settings.log, `delete the topic ${name}`, () => {
           topics.delete(name);
           groups.offsets.deleteTopic(name);
-        }
-        return { name, error, message: null };
+          return ErrorCode.NONE;
+        });
+        return { name, error: stored, message: null };
       }),
     })),
     route(createPartitionsApi, (request) => ({
@@ -70,8 +73,13 @@ export function topicRoutes(parts: BrokerParts): readonly Route[] {
           );
         if (!roomFor(parts, count, count - present)) return result(ErrorCode.INVALID_PARTITIONS, 'too many partitions');
         if (assignments?.some((replicas) => !isOnlyNode(replicas))) return result(ErrorCode.INVALID_REPLICA_ASSIGNMENT);
-        if (!request.validateOnly) topics.addPartitions(name, count);
-        return result(ErrorCode.NONE);
+        if (request.validateOnly) return result(ErrorCode.NONE);
+        return result(
+          storing(settings.log, `add partitions to ${name}`, () => {
+            topics.addPartitions(name, count);
+            return ErrorCode.NONE;
+          }),
+        );
       }),
     })),
     route(alterReassignmentsApi, (request) => ({
@@ -109,11 +117,13 @@ function createTopic(parts: BrokerParts, wanted: CreateTopicsRequest['topics'][n
   if (count < 1 || !roomFor(parts, count, count))
     return result(ErrorCode.INVALID_PARTITIONS, `Number of partitions must be 1 to ${MAX_PARTITIONS_OF_TOPIC}.`);
   if (fault !== undefined) return result(ErrorCode.INVALID_CONFIG, fault);
-  if (!request.validateOnly) {
+  if (request.validateOnly) return result(ErrorCode.NONE);
+  const stored = storing(settings.log, `create the topic ${name}`, () => {
     topics.create(name, count, config);
-    settings.log('info', 'topic created', { topic: name, partitions: count });
-  }
-  return result(ErrorCode.NONE);
+    return ErrorCode.NONE;
+  });
+  if (stored === ErrorCode.NONE) settings.log('info', 'topic created', { topic: name, partitions: count });
+  return result(stored);
 }
 
 function roomFor({ topics }: BrokerParts, ofTopic: number, more: number): boolean {

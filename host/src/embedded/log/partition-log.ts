@@ -53,6 +53,7 @@ export class PartitionLog {
     if (!options.cleanShutdown && this.#active.size > 0) this.#recover();
     this.#endOffset = this.#active.nextOffset;
     this.#startOffset = Math.min(Math.max(this.#readStart(), this.#oldest.baseOffset), this.#endOffset);
+    this.#moveStart(this.#startOffset); // a crash may have come between noting the start and removing segments
     this.#restoreProducers();
   }
 
@@ -177,7 +178,11 @@ export class PartitionLog {
   }
 
   #moveStart(offset: number): void {
-    if (offset !== this.#startOffset) replaceFile(join(this.folder, 'start-offset'), `${offset}\n`);
+    try {
+      if (offset !== this.#startOffset) replaceFile(join(this.folder, 'start-offset'), `${offset}\n`);
+    } catch (cause) {
+      throw new StorageFailure(`cannot note the start of ${this.folder}`, { cause });
+    }
     this.#startOffset = offset;
     while ((this.#segments[1]?.baseOffset ?? Number.POSITIVE_INFINITY) <= offset) this.#segments.shift()?.remove();
   }

@@ -81,6 +81,7 @@ export class Router {
     const faults = this.#faults.take(found.name, request.touches);
     if (faults.drop) return CLOSE_CONNECTION;
     if (faults.delayMs > 0) await delay(faults.delayMs, undefined, { signal: peer.closed }).catch(() => {});
+    if (peer.closed.aborted) return CLOSE_CONNECTION;
     const encode = await request.run({ version, clientId, peer, faults });
     if (faults.dropAnswer) return CLOSE_CONNECTION;
     if (encode === NO_ANSWER || encode === CLOSE_CONNECTION) return encode;

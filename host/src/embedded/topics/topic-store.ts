@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'no
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type LogOptions, PartitionLog } from '../log/partition-log.ts';
+import { StorageFailure } from '../storage/append-file.ts';
 import { replaceFile } from '../storage/atomic-file.ts';
 import { limitsOf, type TopicConfig, type TopicDefaults } from './topic-config.ts';
 
@@ -67,32 +68,39 @@ export class TopicStore {
 
   /** The topic is on disk when this returns. The name must be free and valid. */
   create(name: string, partitions: number, config: TopicConfig): Topic {
-    const topic = this.#open(name, partitions, config, true);
-    this.#save();
+    const topic = storable(() => this.#open(name, partitions, config, true));
+    this.#saveOr(() => this.#drop(topic));
     return topic;
   }
 
   addPartitions(name: string, count: number): void {
     const topic = this.#topics.get(name);
     if (!topic) return;
-    for (let i = topic.partitions.length; i < count; i++) topic.partitions.push(this.#openLog(topic, i, true));
-    this.#save();
+    const before = topic.partitions.length;
+    for (let i = before; i < count; i++) topic.partitions.push(storable(() => this.#openLog(topic, i, true)));
+    this.#saveOr(() => {
+      for (const log of topic.partitions.splice(before)) log.abandon();
+    });
   }
 
   setConfig(name: string, config: TopicConfig): void {
     const topic = this.#topics.get(name);
     if (!topic) return;
+    const before = topic.config;
     topic.config = config;
-    this.#save();
+    this.#saveOr(() => {
+      topic.config = before;
+    });
   }
 
   delete(name: string): void {
     const topic = this.#topics.get(name);
     if (!topic) return;
     this.#topics.delete(name);
-    this.#save();
-    for (const log of topic.partitions) log.abandon();
-    this.#discard(join(this.#folder, name));
+    this.#saveOr(() => {
+      this.#topics.set(name, topic);
+    });
+    this.#drop(topic);
   }
 
   applyRetention(now: number): void {
@@ -126,6 +134,22 @@ export class TopicStore {
     });
   }
 
+  #drop(topic: OpenTopic): void {
+    this.#topics.delete(topic.name);
+    for (const log of topic.partitions) log.abandon();
+    this.#discard(join(this.#folder, topic.name));
+  }
+
+  /** What cannot be written down does not happen: `undo` takes it back and the error goes on to the caller. */
+  #saveOr(undo: () => void): void {
+    try {
+      storable(() => this.#save());
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
   #save(): void {
     const list: SavedTopic[] = this.all().map(({ name, partitions, config }) => ({ name, partitions: partitions.length, config }));
     replaceFile(this.#listFile, `${JSON.stringify(list, undefined, 1)}\n`);
@@ -136,6 +160,14 @@ export class TopicStore {
     const aside = join(this.#folder, `${DELETED}${randomUUID()}`);
     renameSync(folder, aside);
     this.#removals = Promise.allSettled([this.#removals, rm(aside, { recursive: true, force: true })]);
+  }
+}
+
+function storable<T>(write: () => T): T {
+  try {
+    return write();
+  } catch (cause) {
+    throw new StorageFailure('the data folder cannot be written to', { cause });
   }
 }
 
