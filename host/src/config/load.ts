@@ -48,6 +48,8 @@ export interface LoadedConfig {
   readonly folder: string;
   /** By the path of each setting, e.g. `kafka.brokers`. */
   readonly origins: ReadonlyMap<string, Origin>;
+  /** Values of the secrets that are resolved here: whoever writes logs hides them. */
+  readonly secrets: readonly string[];
   /** For the user to read at start. */
   readonly warnings: readonly string[];
   /** What is set, or with `all` also what has its default. */
@@ -108,6 +110,9 @@ function assemble(request: ConfigRequest, file: ConfigFile | null, plugins: Plug
     file: file?.file ?? null,
     folder: file === null ? request.cwd : dirname(file.file),
     origins: assembly.origins,
+    secrets: [...settingsOf(config)].flatMap(({ path, value }) =>
+      typeof value === 'string' && isSecret(schemaAt(schema, path)) && !isForeign(assembly, path) ? [value] : [],
+    ),
     warnings: embedded ? ['single machine, not replicated: the embedded broker keeps all records in the data folder'] : [],
     explain: (options = {}) => explain(assembly, config, options.all ?? false),
     forPlugins: (added) => assemble(request, file, new Map([...plugins, ...added])),

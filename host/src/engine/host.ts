@@ -4,6 +4,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import type { KafkaCluster } from '../kafka/driver.ts';
 import { createLogger, type HostLog } from '../observability/logger.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { registerSecret } from '../observability/redact.ts';
 import { HOST_VERSION } from '../version.ts';
 import { connectClusters, type ClusterInfo, type Clusters, type OpenEmbedded } from './clusters.ts';
 import { createUnit, type UnitPlan } from './create-unit.ts';
@@ -44,6 +45,7 @@ export interface RunningHost {
  */
 export async function startHost(options: HostOptions): Promise<RunningHost> {
   const { config } = options.config;
+  for (const secret of options.config.secrets) registerSecret(secret);
   const log = options.log ?? createLogger({ level: config.log.level });
   const metrics = createMetrics();
   const startedAt = new Date().toISOString();

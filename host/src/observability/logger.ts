@@ -10,7 +10,7 @@ export interface LogContext {
   readonly worker?: string;
   readonly topic?: string;
   readonly partition?: number;
-  readonly offset?: bigint | string;
+  readonly offset?: bigint | number | string;
   readonly trace_id?: string;
 }
 
@@ -48,7 +48,7 @@ export function createLogger(options: LoggerOptions): HostLog {
     },
     stream,
   );
-  return logWith(logger, {});
+  return logWith(logger, () => ({}));
 }
 
 function fileSink(destination: 'stderr' | 'stdout'): {
@@ -66,11 +66,17 @@ function fileSink(destination: 'stderr' | 'stdout'): {
 /** Names that pino writes itself; a field of that name gets an underscore, since a JSON line with a name twice has no meaning. */
 const OWN_NAMES: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg']);
 
-function logWith(logger: Logger, context: PlainFields): HostLog {
+function logWith(logger: Logger, readContext: () => PlainFields): HostLog {
+  // Made when the first line is written: most records log nothing, and their context would cost more than they do.
+  let context: PlainFields | undefined;
+  const ownContext = (): PlainFields => {
+    context ??= readContext();
+    return context;
+  };
   const write = (level: Level, fields: LogFields, message: string): void => {
     if (!logger.isLevelEnabled(level)) return;
     try {
-      logger[level](merge(context, plainFields(fields), false), redactText(String(message)));
+      logger[level](merge(ownContext(), plainFields(fields), false), redactText(String(message)));
     } catch {
       // Nothing is left to report it to.
     }
@@ -80,7 +86,7 @@ function logWith(logger: Logger, context: PlainFields): HostLog {
     info: (fields, message) => write('info', fields, message),
     warn: (fields, message) => write('warn', fields, message),
     error: (fields, message) => write('error', fields, message),
-    child: (fields) => logWith(logger, merge(context, plainFields(fields), true)),
+    child: (fields) => logWith(logger, () => merge(ownContext(), plainFields(fields), true)),
     get isDebug() {
       return logger.isLevelEnabled('debug');
     },

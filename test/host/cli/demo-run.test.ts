@@ -9,13 +9,14 @@ import type { DemoSummary } from '../../../host/src/cli/demo-summary.ts';
 
 /** A plugin as a third party writes it: doubles numbers, rejects negative ones, retries odd ones once. Seed 13 brings a sum that cannot hold. */
 const PLUGIN = `
-import { column, dead, defineTable, defineTableWriter, defineTopic, defineWorker, definePlugin, done, Id, output, retry, TransientError, Type } from '@pipeline-host/sdk';
+import { column, dead, defineTable, defineTableWriter, defineTopic, defineWorker, definePlugin, done, Id, output, retry, Secret, TransientError, Type } from '@pipeline-host/sdk';
 const Num = Type.Object({ id: Id(), n: Type.Number() });
 const numbers = defineTopic('numbers', Num, { key: (m) => m.id });
 const doubles = defineTopic('doubles', Num, { key: (m) => m.id });
 const table = defineTable('doubles', Type.Object({ id: column.string(), n: column.double() }), { mode: 'merge', key: ['id'] });
 export default definePlugin({
   name: 'sums',
+  config: Type.Object({ token: Secret() }),
   topics: [numbers, doubles],
   tables: [table],
   workers: {
@@ -23,6 +24,7 @@ export default definePlugin({
       consumes: numbers,
       produces: [doubles],
       async handle(m, ctx) {
+        ctx.log.info({ note: 'sent with ' + ctx.config.token }, 'doubling');
         if (m.n < 0) return dead('SUMS_NEGATIVE', 'no negative numbers');
         if (m.n % 2 === 1 && ctx.attempt === 1) return retry(new TransientError('SUMS_ODD', 'later'));
         return done([output(doubles, { id: m.id, n: m.n * 2 })]);
@@ -40,7 +42,7 @@ export default defineSimulation({
       for (let n = 0; n < limit; n++) yield { topic: 'numbers', key: String(n), value: JSON.stringify({ id: String(n), n: n % 10 === 3 ? -n : n }) };
     }
     return {
-      config: { workers: { doubler: { retry: { delays: ['200ms'] } }, writer: { flush: { age: '200ms' } } } },
+      config: { config: { token: 'Zx81Qk77Lm' }, workers: { doubler: { retry: { delays: ['200ms'] } }, writer: { flush: { age: '200ms' } } } },
       messages: () => send(messages),
       stream: () => send(Infinity),
       async sums(results) {
@@ -126,6 +128,12 @@ describe('the demo of a plugin', () => {
     assert.deepEqual(plugin?.deadLetters, { topic: 'sums.dlq', count: 4, byCode: { SUMS_NEGATIVE: 4 } });
     assert.equal(stopped(), before + 1);
     assert.match(written(), /single machine, not replicated/);
+    const log = await readFile(join(summary.data, 'demo.log'), 'utf8');
+    assert.match(
+      log,
+      /"plugin":"sums","worker":"doubler","topic":"sums\.numbers","partition":\d,"offset":\d+,.*"note":"sent with <redacted>","msg":"doubling"/,
+    );
+    assert.doesNotMatch(log, /Zx81Qk77Lm/);
     const config = JSON.parse(await readFile(join(summary.data, 'pipeline-host.config.json'), 'utf8')) as { kafka: { brokers: string } };
     assert.equal(config.kafka.brokers, 'embedded');
   });

@@ -167,6 +167,7 @@ describe('secrets', () => {
     await write('level', 'warn');
     const loaded = await load({ env: { PASSWORD: 'hunter2', PORT: '8081' } });
     assert.equal(loaded.config.kafka.sasl?.password, 'hunter2');
+    assert.deepEqual(loaded.secrets, ['hunter2']);
     assert.equal(loaded.config.http.port, 8081);
     assert.equal(loaded.config.log.level, 'warn');
     const shown = JSON.stringify(loaded.explain({ all: true }));
