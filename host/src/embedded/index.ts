@@ -3,6 +3,5 @@
  * Not replicated. Clients are the ordinary ones (kafkajs, librdkafka, kcat); nothing of the host talks to it in any other way.
  */
 export { ErrorCode } from './error-code.ts';
-export type { Fault, FaultHooks } from './faults.ts';
 export { openEmbeddedBroker } from './open-broker.ts';
-export type { BrokerLog, EmbeddedBroker, EmbeddedBrokerOptions } from './options.ts';
+export type { EmbeddedBroker, EmbeddedBrokerOptions } from './options.ts';

@@ -13,7 +13,7 @@ export interface Fixture {
   readonly admin: Admin;
   readonly producer: Producer;
   /** A connected consumer that is disconnected when the test ends. */
-  consumer(groupId: string, config?: Partial<ConsumerConfig>): Promise<Consumer>;
+  readonly consumer: (groupId: string, config?: Partial<ConsumerConfig>) => Promise<Consumer>;
 }
 
 type Options = Partial<EmbeddedBrokerOptions> & { readonly client?: Partial<KafkaConfig> };

@@ -250,6 +250,49 @@ describe('live socket', () => {
     assert.deepEqual(order, [1, 2, 3, 4]);
   });
 
+  it('waits for the bytes that a fetch asks for, and no longer than it says', async (t) => {
+    const fixture = await startBroker(t);
+    await fixture.admin.createTopics({ topics: [{ topic: 'awaited', numPartitions: 1 }] });
+    await fixture.producer.send({ topic: 'awaited', messages: [{ value: 'small' }] });
+    const socket = await open(t, fixture);
+    const fetch = async (maxWaitMs: number): Promise<{ readonly took: number; readonly bytes: number }> => {
+      const body = new WireWriter()
+        .int32(-1)
+        .int32(maxWaitMs)
+        .int32(10_000)
+        .int32(1 << 20)
+        .int8(0)
+        .int32(1)
+        .string('awaited');
+      body
+        .int32(1)
+        .int32(0)
+        .int64(0)
+        .int32(1 << 20);
+      const started = performance.now();
+      socket.write(frame(1, 4, Buffer.concat(body.frame().slice(1))));
+      const frames = new FrameReader(1 << 20);
+      const answer = await new Promise<Buffer>((resolve) => {
+        const receive = (chunk: Buffer): void => {
+          const [whole] = frames.push(chunk);
+          if (!whole) return;
+          socket.off('data', receive);
+          resolve(whole);
+        };
+        socket.on('data', receive);
+      });
+      return { took: performance.now() - started, bytes: answer.length };
+    };
+    const late = await fetch(300);
+    assert.ok(late.took >= 280 && late.took < 2_000, `too little there: ${late.took} ms`);
+    assert.ok(late.bytes > 60, 'what there is comes with it');
+    const waiting = fetch(10_000);
+    await fixture.producer.send({ topic: 'awaited', messages: [{ value: 'a little more' }] });
+    await fixture.producer.send({ topic: 'awaited', messages: [{ value: 'x'.repeat(10_000) }] });
+    const early = await waiting;
+    assert.ok(early.took < 5_000 && early.bytes > 10_000);
+  });
+
   it('holds back answers for a client that does not read, instead of holding them in memory', async (t) => {
     const fixture = await startBroker(t);
     await fixture.admin.createTopics({ topics: [{ topic: 'big', numPartitions: 1 }] });
