@@ -35,7 +35,11 @@ export const ERROR_CODES = {
   PH_START_REQUIRED: entry('fatal', 2, 'state where to start: earliest, latest or an ISO time'),
   PH_CLUSTER_UNKNOWN: entry('fatal', 2, 'define the cluster under kafka.clusters'),
   PH_WORKER_UNSUPPORTED: entry('fatal', 2, 'this version of the host does not run pollers yet; run the other workers'),
-  PH_DELTA_SECOND_WRITER: entry('fatal', 2, 'let one consumer group write a table: stop the other host, or give it a table of its own (plugins.<p>.tables)'),
+  PH_DELTA_SECOND_WRITER: entry(
+    'fatal',
+    2,
+    'let one consumer group write a table: stop the other host, or give it a table of its own (plugins.<p>.tables)',
+  ),
   PH_ROW_INVALID: entry('permanent', 2, "the row does not fit the table's columns; mend the writer or the message"),
 
   // Messages
@@ -47,7 +51,11 @@ export const ERROR_CODES = {
 
   // HTTP and downloads
   PH_HTTP_URL_REFUSED: entry('permanent', 2, 'add the host (or host:port) to the allowed hosts, if it is meant to be asked'),
-  PH_HTTP_ADDRESS_REFUSED: entry('permanent', 2, 'the host has a private or special address; allow its range in privateRanges if that is meant'),
+  PH_HTTP_ADDRESS_REFUSED: entry(
+    'permanent',
+    2,
+    'the host has a private or special address; allow its range in privateRanges if that is meant',
+  ),
   PH_HTTP_REDIRECT_REFUSED: entry('permanent', 1, 'the server redirects too often, to plain http, or a request that is not a GET'),
   PH_HTTP_REQUEST_INVALID: entry('permanent', 2, 'the method, a header or the body of the request is not valid HTTP; mend the caller'),
   PH_HTTP_CLIENT_ERROR: entry('permanent', 1, 'the server refused the request for good (4xx); look at the status'),
@@ -75,7 +83,11 @@ export const ERROR_CODES = {
   PH_STAGING_LOST: entry('unavailable', 3, 'the staging folder is gone; restore or mount it and start again'),
   PH_STAGING_IO: entry('transient', 3, 'the disk of the staging folder failed; see the cause'),
   PH_STAGING_URI: entry('permanent', 2, 'the text is not the URI of a staged file'),
-  PH_STAGING_FOREIGN: entry('permanent', 2, 'give all workers of the plugin the same staging folder (setting staging), or run them on one machine'),
+  PH_STAGING_FOREIGN: entry(
+    'permanent',
+    2,
+    'give all workers of the plugin the same staging folder (setting staging), or run them on one machine',
+  ),
   PH_STAGING_MISSING: entry('transient', 1, 'the staged file is gone; ask has() first and fetch it again'),
   PH_STAGING_CHANGED: entry('permanent', 1, 'the staged file is not what was downloaded; fetch it again'),
   PH_OBJECT_PATH: entry('permanent', 2, 'an object path is relative, separated by /, without empty, . or .. segments; use sanitizeSegment'),
@@ -94,7 +106,11 @@ export const ERROR_CODES = {
   PH_KAFKA_UNREACHABLE: entry('unavailable', 3, 'check kafka.brokers and that the broker is running and reachable from here'),
   PH_KAFKA_UNAVAILABLE: entry('unavailable', 3, 'the cluster is not ready for this now; it is tried again'),
   PH_KAFKA_AUTH: entry('auth', 3, 'check kafka.sasl: mechanism, username and password'),
-  PH_KAFKA_TLS: entry('auth', 3, 'check kafka.tls: ca must hold the authority of the broker, servername its name; cert and key belong together'),
+  PH_KAFKA_TLS: entry(
+    'auth',
+    3,
+    'check kafka.tls: ca must hold the authority of the broker, servername its name; cert and key belong together',
+  ),
   PH_KAFKA_ACL: entry('auth', 3, 'grant the user the right on this topic or group'),
   PH_KAFKA_UNKNOWN_TOPIC: entry('unavailable', 3, 'create it (pipeline-host topics create) or mend its name in the config'),
   PH_KAFKA_REQUEST: entry('permanent', 1, 'the broker refuses this whatever is tried; see its message'),
@@ -149,7 +165,11 @@ export const ERROR_CODES = {
   PH_TOPOLOGY_EXTERNAL: entry('fatal', 2, "produce to a topic of the plugin's own"),
   PH_TOPOLOGY_TABLE: entry('fatal', 2, "add the table to the plugin's tables"),
   PH_TOPOLOGY_COLUMN: entry('fatal', 2, 'name a column of the row schema'),
-  PH_TOPOLOGY_COLUMN_TYPE: entry('fatal', 2, 'build columns with column.string() and its like, wrapped in Nullable() where null is allowed'),
+  PH_TOPOLOGY_COLUMN_TYPE: entry(
+    'fatal',
+    2,
+    'build columns with column.string() and its like, wrapped in Nullable() where null is allowed',
+  ),
   PH_TOPOLOGY_HANDLER: entry('fatal', 2, 'give the worker exactly one of handle and handleBatch'),
   PH_TOPOLOGY_FOREIGN: entry('fatal', 2, 'pass the same constant to definePlugin and to the worker'),
   PH_TOPOLOGY_DEDUPE: entry('fatal', 2, "give the table dedupe: { column, window }, or mode 'merge': a worker may send one output twice"),
@@ -180,9 +200,22 @@ export const ERROR_CODES = {
   // Delta tables
   PH_DELTA_ABSENT: entry('fatal', 2, 'check the path of the table; only a writer with a table definition creates one'),
   PH_DELTA_FOLDER_TAKEN: entry('fatal', 2, 'choose an empty folder; a folder that holds files but no Delta log is never written over'),
-  PH_DELTA_LOG_DAMAGED: entry('fatal', 1, 'restore the missing or damaged file of _delta_log; the host never writes over a log that it cannot read'),
+  PH_DELTA_LOG_DAMAGED: entry(
+    'fatal',
+    1,
+    'restore the missing or damaged file of _delta_log; the host never writes over a log that it cannot read',
+  ),
+  PH_DELTA_FILE_MISSING: entry(
+    'fatal',
+    1,
+    'restore the file, or the table from a version before it was deleted; a reader of an old version may just refresh',
+  ),
   PH_DELTA_PROTOCOL: entry('fatal', 2, 'switch the feature off for this table, or write it with the engine that made it'),
-  PH_DELTA_SCHEMA: entry('fatal', 2, 'make the live table and the table definition agree: add the missing columns, or change the definition'),
+  PH_DELTA_SCHEMA: entry(
+    'fatal',
+    2,
+    'make the live table and the table definition agree: add the missing columns, or change the definition',
+  ),
   PH_DELTA_APPEND_ONLY: entry('permanent', 2, 'delta.appendOnly is set on this table: use append mode, or unset the property'),
   PH_DELTA_ROW_CONVERSION: entry('permanent', 2, 'the row does not fit the column types of the table; mend the writer or the message'),
   PH_DELTA_NULL_KEY: entry('permanent', 2, 'a merge key is null; mend the writer or the message'),
@@ -275,7 +308,11 @@ export class FaultList extends PipelineError {
 
   constructor(faults: readonly [PipelineError, ...PipelineError[]]) {
     const [first] = faults;
-    super(first.code, faults.length === 1 ? first.message : `${faults.length} faults`, { ...(first.place !== undefined && { place: first.place }), hint: first.hint, kind: 'fatal' });
+    super(first.code, faults.length === 1 ? first.message : `${faults.length} faults`, {
+      ...(first.place !== undefined && { place: first.place }),
+      hint: first.hint,
+      kind: 'fatal',
+    });
     this.faults = faults;
   }
 }

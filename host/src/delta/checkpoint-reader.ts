@@ -3,7 +3,7 @@ import { type Action, parseAction } from './actions.ts';
 import { literal } from './column-type.ts';
 import type { TableFolder } from './data-files.ts';
 import { deltaError } from './delta-errors.ts';
-import type { DeltaEngine, SqlConnection } from './engine.ts';
+import { type DeltaEngine, type SqlConnection, sqlText } from './engine.ts';
 import { withLocalFiles } from './local-files.ts';
 
 const KINDS = ['protocol', 'metaData', 'txn', 'add', 'remove', 'domainMetadata'] as const;
@@ -29,7 +29,7 @@ async function readActions(connection: SqlConnection, files: readonly string[]):
   for (const kind of KINDS) {
     if (!present.has(kind)) continue;
     for (const [text] of await connection.rows(`SELECT to_json(${kind})::VARCHAR FROM ${source} WHERE ${kind} IS NOT NULL`)) {
-      actions.push(tidied(kind, parseAction(`{${JSON.stringify(kind)}:${text}}`)));
+      actions.push(tidied(kind, parseAction(`{${JSON.stringify(kind)}:${sqlText(text)}}`)));
     }
   }
   return actions;

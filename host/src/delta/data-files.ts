@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ObjectStore } from '../storage/index.ts';
 import { type AddFile, decodePath, encodePath } from './actions.ts';
 import { identifier, literal, type SchemaField } from './column-type.ts';
-import type { DeltaEngine, SqlConnection, SqlValue } from './engine.ts';
+import { type DeltaEngine, type SqlConnection, type SqlValue, sqlText } from './engine.ts';
 import { encodePartitionValue, partitionExpression } from './partition-value.ts';
 import { mapEntries, statisticsText } from './statistics.ts';
 
@@ -89,7 +89,7 @@ async function copyToFolder(
     const partitionValues: Record<string, string | null> = {};
     for (const [key, value] of mapEntries(keys ?? null)) partitionValues[key] = encodePartitionValue(types.get(key), textOrNull(value));
     adds.push({
-      path: encodePath(String(file).slice(folder.length + 1)),
+      path: encodePath(sqlText(file).slice(folder.length + 1)),
       partitionValues,
       size: Number(size),
       modificationTime: now,

@@ -55,6 +55,11 @@ export class CommitConflictError extends TransientError {
   }
 }
 
+/** Whether a failed commit is known to be in no version: only then may its files be deleted. */
+export function isKnownLost(error: unknown): boolean {
+  return error instanceof CommitConflictError || error instanceof TxnConflictError;
+}
+
 /** An error of the `PH_DELTA_*` codes about one table. */
 export function deltaError(
   code: `PH_DELTA_${string}`,

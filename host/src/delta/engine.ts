@@ -17,6 +17,12 @@ export interface DeltaEngineOptions {
 /** One value of a result row: text for 64-bit whole numbers and decimals, so that no digit is lost. */
 export type SqlValue = Json;
 
+/** A value that its SQL makes text. Throws a TypeError for any other. */
+export function sqlText(value: SqlValue | undefined): string {
+  if (typeof value === 'string') return value;
+  throw new TypeError(`DuckDB gave ${typeof value} where text was asked for`);
+}
+
 /** One connection of the pool. Temporary tables are its own. */
 export interface SqlConnection {
   run(sql: string): Promise<void>;

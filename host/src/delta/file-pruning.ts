@@ -1,6 +1,6 @@
 import type { AddFile } from './actions.ts';
 import { identifier, type SchemaField } from './column-type.ts';
-import type { SqlConnection } from './engine.ts';
+import { type SqlConnection, sqlText } from './engine.ts';
 
 /** Whole-number and text bounds are compared; others would need their reader's notion of order. */
 const PRUNED_TYPES: ReadonlySet<unknown> = new Set(['string', 'integer', 'long']);
@@ -23,7 +23,7 @@ export async function candidateFiles(
     const field = table.fields.find((one) => one.name === name);
     if (field === undefined || !PRUNED_TYPES.has(field.type) || table.partitionBy.includes(name) || files.length < 2) continue;
     const rows = await connection.rows(`SELECT DISTINCT CAST(${identifier(name)} AS VARCHAR) FROM ${changes}`);
-    const values = rows.map(([value]) => orderedValue(field, String(value))).sort(compare);
+    const values = rows.map(([value]) => orderedValue(field, sqlText(value))).sort(compare);
     files = files.filter((file) => mayHold(file, field, values));
   }
   return files;

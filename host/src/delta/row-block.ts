@@ -1,7 +1,7 @@
 import { identifier, literal, type SchemaField } from './column-type.ts';
 import { convertExpression } from './conversion.ts';
 import { deltaError } from './delta-errors.ts';
-import type { SqlConnection } from './engine.ts';
+import { type SqlConnection, sqlText } from './engine.ts';
 
 /** One row as JSON may be this long; Kafka's messages are far shorter. */
 export const LONGEST_ROW_BYTES = 64 * 1024 * 1024;
@@ -96,7 +96,7 @@ function maximumObjectSize(block: RowBlock): number {
 
 async function projectedColumns(connection: SqlConnection, select: string): Promise<readonly string[]> {
   const rows = await connection.rows(`SELECT column_name FROM (DESCRIBE SELECT ${select} FROM (SELECT NULL::JSON AS json))`);
-  return rows.map((row) => String(row[0]));
+  return rows.map((row) => sqlText(row[0]));
 }
 
 /** Throws if a block does not hold as many rows as it says: then rows would be lost, or written that nobody answers for. */

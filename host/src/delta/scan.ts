@@ -1,3 +1,4 @@
+import { errorMessage } from '@pipeline-host/sdk';
 import type { AddFile } from './actions.ts';
 import { duckType, identifier, literal, type SchemaField } from './column-type.ts';
 import { objectPath, type TableFolder } from './data-files.ts';
@@ -25,7 +26,13 @@ export async function withScan<T>(
       throw deltaError('PH_DELTA_PROTOCOL', table.path, `the table ${table.path} cannot be read: it uses absolute file paths`);
   }
   const paths = files.map((file) => objectPath(table, file));
-  return await withLocalFiles(engine, table.store, paths, (local) => use(scanSql(local, files, fields, partitionBy)));
+  try {
+    return await withLocalFiles(engine, table.store, paths, (local) => use(scanSql(local, files, fields, partitionBy)));
+  } catch (error) {
+    const missing = /No files found that match the pattern "([^"]*)"/.exec(errorMessage(error))?.[1];
+    if (missing === undefined) throw error;
+    throw deltaError('PH_DELTA_FILE_MISSING', table.path, `the data file ${missing} of table ${table.path} is gone`, { cause: error });
+  }
 }
 
 function scanSql(

@@ -29,7 +29,7 @@ export function statisticsText(fields: readonly SchemaField[], rows: number, col
     // Beyond year 9999 the rounded-up maximum is no ISO text, and a file without it is only never skipped.
     if (bounds.max !== null) maximums.push(`${key}:${bounds.max}`);
   }
-  return `{"numRecords":${rows},"minValues":{${minimums}},"maxValues":{${maximums}},"nullCount":{${nulls}}}`;
+  return `{"numRecords":${rows},"minValues":{${minimums.join()}},"maxValues":{${maximums.join()}},"nullCount":{${nulls.join()}}}`;
 }
 
 interface Bounds {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DeltaTable } from '../../../host/src/delta/index.ts';
 import type { ObjectStore } from '../../../host/src/storage/index.ts';
-import { block, coded, column, type Lake, openLake } from './delta-fixture.ts';
+import { block, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 
 let lake: Lake;
 before(async () => {
@@ -193,13 +193,10 @@ test('a schema change by another writer is seen: the append is tried again on th
   );
   await assert.rejects(table.append(block([{ id: 'b', added: '1.50' }])), coded('PH_DELTA_CONFLICT'));
   await table.append(block([{ id: 'b', added: '1.50' }]));
-  assert.deepEqual(
-    (await table.readRows()).toSorted((x, y) => (String(x['id']) < String(y['id']) ? -1 : 1)),
-    [
-      { id: 'a', n: '1', added: null },
-      { id: 'b', n: null, added: '1.50' },
-    ],
-  );
+  assert.deepEqual(sortedBy(await table.readRows(), 'id'), [
+    { id: 'a', n: '1', added: null },
+    { id: 'b', n: null, added: '1.50' },
+  ]);
 });
 
 test('a commit whose answer was lost is recognised as ours, not as a conflict', async () => {
@@ -279,3 +276,14 @@ async function handMade(name: string, protocol: object, configuration: Record<st
   await mkdir(join(lake.folder, 'tables', name, '_delta_log'), { recursive: true });
   await lake.write(`${name}/_delta_log/${version(0)}.json`, `${JSON.stringify({ protocol })}\n${JSON.stringify({ metaData })}\n`);
 }
+
+test('a data file that is gone is named', async () => {
+  const table = await lake.create('lost-file', COLUMNS);
+  await table.append(block([{ id: 'a' }]));
+  const [file] = (await lake.store.list('lost-file')).filter(({ path }) => path.endsWith('.parquet'));
+  await lake.store.delete(file?.path ?? '');
+  await assert.rejects(
+    table.count(),
+    (error: unknown) => coded('PH_DELTA_FILE_MISSING')(error) && String(error).includes(file?.path ?? '?'),
+  );
+});

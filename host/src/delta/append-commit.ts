@@ -1,0 +1,74 @@
+import { isPipelineError } from '@pipeline-host/sdk';
+import { identifier } from './column-type.ts';
+import { discardDataFiles, NO_FILES, type WrittenFiles, writeDataFiles } from './data-files.ts';
+import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
+import { checkRowCount, type RowBlock, typedRows } from './row-block.ts';
+import { blameRows } from './row-diagnosis.ts';
+import type { Appended, Skipped, WriteTxn } from './table-contract.ts';
+import type { TableShape, TableState } from './table-state.ts';
+import { areWritten, refuseWrittenTxns, txnActions } from './txns.ts';
+
+/** Data files of a block, in the shape that the table had when they were written. */
+export interface WrittenBlock extends WrittenFiles {
+  readonly shape: TableShape;
+}
+
+/** The first half of an append: the block as data files. Several may run at once. */
+export async function writeBlock(state: TableState, block: RowBlock): Promise<WrittenBlock> {
+  const { engine, folder } = state;
+  const shape = state.check('write');
+  const { fields, partitionBy } = shape;
+  if (block.rows === 0) return { ...NO_FILES, shape };
+  const written = await engine.withConnection((connection) =>
+    engine.scratch.withFile(block.ndjson, async (file) => {
+      try {
+        const rows = await typedRows(connection, file, block, fields, false);
+        const values = fields.map((field) => `${rows.value(field)} AS ${identifier(field.name)}`).join(', ');
+        return await writeDataFiles(engine, connection, folder, fields, partitionBy, `SELECT ${values} FROM ${rows.relation}`);
+      } catch (failure) {
+        const isDuckDb = isPipelineError(failure) && failure.code === 'PH_DELTA_ENGINE';
+        if (isDuckDb) return await blameRows(engine.scratch, connection, folder.path, block, fields, failure);
+        throw failure;
+      }
+    }),
+  );
+  if (written.rows !== block.rows) await discardDataFiles(folder, written.adds);
+  checkRowCount(folder.path, block, written.rows);
+  return { ...written, shape };
+}
+
+/** The second half: the commit, one at a time and in order. */
+export async function commitBlock(state: TableState, written: WrittenBlock, txns: readonly WriteTxn[]): Promise<Appended | Skipped> {
+  const { folder } = state;
+  try {
+    await state.followIfOld();
+    if (areWritten(state.snapshot, txns)) {
+      await discardDataFiles(folder, written.adds);
+      return { skipped: true, version: state.snapshot.version };
+    }
+    refuseWrittenTxns(folder.path, state.snapshot, txns);
+    // The files were written while another operation of this object may have met new metadata.
+    if (state.check('write') !== written.shape) throw new CommitConflictError(folder.path, 'MetadataChanged', state.snapshot.version);
+    const { version } = await state.commit({
+      actions: [...txnActions(txns), ...written.adds.map((add) => ({ add }))],
+      operation: 'WRITE',
+      operationParameters: { mode: 'Append', partitionBy: JSON.stringify(written.shape.partitionBy) },
+      operationMetrics: {
+        numFiles: String(written.adds.length),
+        numOutputRows: String(written.rows),
+        numOutputBytes: String(written.bytes),
+      },
+      reads: 'nothing',
+    });
+    return { skipped: false, version, rows: written.rows, files: written.adds.length, bytes: written.bytes };
+  } catch (error) {
+    if (isKnownLost(error)) await discardDataFiles(folder, written.adds);
+    throw error;
+  }
+}
+
+/** Instead of the second half where a predecessor with the same app ids failed: our offsets would cover rows that are not there. */
+export async function breakOrder(state: TableState, written: WrittenFiles): Promise<never> {
+  await discardDataFiles(state.folder, written.adds);
+  throw deltaError('PH_DELTA_ORDER', state.folder.path, `an earlier write to ${state.folder.path} failed, so this one cannot follow it`);
+}

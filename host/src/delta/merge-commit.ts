@@ -1,0 +1,67 @@
+import { discardDataFiles } from './data-files.ts';
+import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
+import { computeMerge, type MergeOutcome } from './merge.ts';
+import { isAppendOnly } from './protocol.ts';
+import type { RowBlock } from './row-block.ts';
+import type { Merged, MergeOptions, Skipped, WriteTxn } from './table-contract.ts';
+import type { TableState } from './table-state.ts';
+import { areWritten, refuseWrittenTxns, txnActions } from './txns.ts';
+
+const ATTEMPTS = 20;
+const NO_CHANGE: MergeOutcome = { actions: [], adds: [], inserted: 0, updated: 0 };
+
+/** Merges on the newest version, and again from the start when another writer was faster. */
+export async function mergeBlock(
+  state: TableState,
+  block: RowBlock,
+  options: MergeOptions,
+  txns: readonly WriteTxn[],
+): Promise<Merged | Skipped> {
+  for (let attempt = 1; ; attempt += 1) {
+    await state.advance();
+    if (areWritten(state.snapshot, txns)) return { skipped: true, version: state.snapshot.version };
+    refuseWrittenTxns(state.folder.path, state.snapshot, txns);
+    try {
+      return await mergeOnce(state, block, options, txns);
+    } catch (error) {
+      const again = error instanceof CommitConflictError && error.rule !== 'TooManyRetries' && attempt < ATTEMPTS;
+      if (!again) throw error;
+    }
+  }
+}
+
+async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
+  const { engine, folder } = state;
+  const { fields, partitionBy, metaData } = state.check('write');
+  if (isAppendOnly(metaData))
+    throw deltaError('PH_DELTA_APPEND_ONLY', folder.path, `the table ${folder.path} is append-only: it takes no merge`);
+  const plan = { key: options.key, policies: options.policies ?? {} };
+  const unknown = [...plan.key, ...Object.keys(plan.policies)].filter((name) => !fields.some((field) => field.name === name));
+  if (unknown.length > 0) throw deltaError('PH_DELTA_SCHEMA', folder.path, `the table ${folder.path} has no column ${unknown.join(', ')}`);
+  const target = { ...folder, fields, partitionBy, files: [...state.snapshot.files.values()] };
+  const outcome =
+    block.rows === 0 ? NO_CHANGE : await engine.withConnection((connection) => computeMerge(engine, connection, target, block, plan));
+  try {
+    const { version } = await state.commit({
+      actions: [...txnActions(txns), ...outcome.actions],
+      operation: 'MERGE',
+      operationParameters: { predicate: plan.key.map((name) => `t.${name} = s.${name}`).join(' AND ') },
+      operationMetrics: {
+        numSourceRows: String(block.rows),
+        numTargetRowsInserted: String(outcome.inserted),
+        numTargetRowsUpdated: String(outcome.updated),
+      },
+      reads: 'table',
+    });
+    return {
+      skipped: false,
+      version,
+      inserted: outcome.inserted,
+      updated: outcome.updated,
+      bytes: outcome.adds.reduce((sum, add) => sum + add.size, 0),
+    };
+  } catch (error) {
+    if (isKnownLost(error)) await discardDataFiles(folder, outcome.adds);
+    throw error;
+  }
+}

@@ -1,0 +1,117 @@
+import type { MetaData, Protocol } from './actions.ts';
+import { isCheckpointDue, type WrittenCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import type { SchemaField } from './column-type.ts';
+import { type CommitRequest, type Committed, commitActions } from './commit.ts';
+import type { TableFolder } from './data-files.ts';
+import { deltaError } from './delta-errors.ts';
+import type { DeltaEngine } from './engine.ts';
+import { advanceSnapshot, isOvertaken, loadSnapshot } from './log.ts';
+import { checkReadable, checkWritable } from './protocol.ts';
+import { checkLiveSchema, parseSchema, type TableSpec } from './schema.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** After so long without a look at the whole log, another process may have cleaned up versions that we have not seen. */
+const OVERTAKEN_AFTER_MS = 10 * 60 * 1000;
+
+/** What the rows of the table look like, by one protocol and metadata. The same object as long as both stay. */
+export interface TableShape {
+  readonly protocol: Protocol;
+  readonly metaData: MetaData;
+  readonly fields: readonly SchemaField[];
+  readonly partitionBy: readonly string[];
+}
+
+/** A table at the newest version that this process knows. Whoever changes it sees to it that nobody else does so at the time. */
+export class TableState {
+  readonly engine: DeltaEngine;
+  readonly folder: TableFolder;
+  readonly #spec: TableSpec | undefined;
+  #snapshot: Snapshot;
+  #shape: TableShape;
+  #listedAt = Date.now();
+  #checkpoint: Promise<unknown> = Promise.resolve();
+  #checkpointFailure: unknown = null;
+
+  constructor(engine: DeltaEngine, folder: TableFolder, snapshot: Snapshot, spec: TableSpec | undefined) {
+    this.engine = engine;
+    this.folder = folder;
+    this.#snapshot = snapshot;
+    this.#spec = spec;
+    this.#shape = shapeOf(folder.path, snapshot, spec);
+    if (spec !== undefined) this.check('write');
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+  get shape(): TableShape {
+    return this.#shape;
+  }
+  get checkpointFailure(): unknown {
+    return this.#checkpointFailure;
+  }
+
+  /** Holds the table against what we honour and against its definition, again whenever its metadata changed. */
+  check(purpose: 'read' | 'write'): TableShape {
+    const { protocol, metaData } = this.#snapshot;
+    if (this.#shape.protocol !== protocol || this.#shape.metaData !== metaData)
+      this.#shape = shapeOf(this.folder.path, this.#snapshot, this.#spec);
+    if (purpose === 'write') checkWritable(this.folder.path, this.#shape.protocol, this.#shape.metaData, this.#shape.fields);
+    return this.#shape;
+  }
+
+  /** Applies what others have committed. */
+  async advance(): Promise<void> {
+    await advanceSnapshot(this.folder, this.#snapshot);
+    await this.followIfOld();
+    this.check('read');
+  }
+
+  /** Makes sure, after a long rest, that the next version is really the next: the log may have been cleaned up behind us. */
+  async followIfOld(): Promise<void> {
+    if (Date.now() - this.#listedAt < OVERTAKEN_AFTER_MS) return;
+    if (await isOvertaken(this.folder, this.#snapshot)) {
+      const snapshot = await loadSnapshot(this.engine, this.folder);
+      if (snapshot === null) throw deltaError('PH_DELTA_ABSENT', this.folder.path, `the table ${this.folder.path} is gone`);
+      this.#snapshot = snapshot;
+    }
+    this.#listedAt = Date.now();
+  }
+
+  /** Commits on top of the newest version, and starts a checkpoint where one is due. */
+  async commit(request: CommitRequest): Promise<Committed> {
+    const committed = await commitActions(this.folder, this.#snapshot, request);
+    if (isCheckpointDue(this.#snapshot)) this.#checkpointInBackground();
+    return committed;
+  }
+
+  checkpoint(): Promise<WrittenCheckpoint> {
+    return writeCheckpoint(this.engine, this.folder, this.#snapshot);
+  }
+
+  /** Waits for the checkpoint in the background. */
+  async settle(): Promise<void> {
+    await this.#checkpoint;
+  }
+
+  #checkpointInBackground(): void {
+    this.#checkpoint = Promise.all([this.#checkpoint, this.checkpoint()]).then(
+      () => {
+        this.#checkpointFailure = null;
+      },
+      (error: unknown) => {
+        this.#checkpointFailure = error;
+      },
+    );
+  }
+}
+
+function shapeOf(table: string, snapshot: Snapshot, spec: TableSpec | undefined): TableShape {
+  const { protocol, metaData } = snapshot;
+  if (protocol === null || metaData === null)
+    throw deltaError('PH_DELTA_LOG_DAMAGED', table, `the log of ${table} holds no protocol or no metadata`);
+  checkReadable(table, protocol, metaData);
+  const fields = parseSchema(table, metaData.schemaString);
+  if (spec !== undefined) checkLiveSchema(table, fields, spec);
+  return { protocol, metaData, fields, partitionBy: metaData.partitionColumns };
+}

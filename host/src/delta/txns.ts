@@ -1,0 +1,29 @@
+import type { Action } from './actions.ts';
+import { TxnConflictError } from './delta-errors.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { WriteTxn } from './table-contract.ts';
+
+/** Whether all of a write is in the table already. */
+export function areWritten(snapshot: Snapshot, txns: readonly WriteTxn[]): boolean {
+  return txns.length > 0 && txns.every((txn) => isWritten(snapshot, txn));
+}
+
+/** Throws {@link TxnConflictError} naming the txns that are in the table already: their rows would be there twice. */
+export function refuseWrittenTxns(table: string, snapshot: Snapshot, txns: readonly WriteTxn[]): void {
+  const written = txns.filter((txn) => isWritten(snapshot, txn));
+  if (written.length > 0) throw new TxnConflictError(table, txnIds(written));
+}
+
+export function txnIds(txns: readonly WriteTxn[]): readonly string[] {
+  return txns.map((txn) => txn.appId);
+}
+
+export function txnActions(txns: readonly WriteTxn[]): readonly Action[] {
+  const lastUpdated = Date.now();
+  return txns.map(({ appId, version }) => ({ txn: { appId, version, lastUpdated } }));
+}
+
+function isWritten(snapshot: Snapshot, txn: WriteTxn): boolean {
+  const last = snapshot.txns.get(txn.appId)?.version;
+  return last !== undefined && last >= txn.version;
+}
