@@ -61,7 +61,6 @@ async function receive(answer: Answer, staging: StagingArea, request: DownloadRe
   if (fileTypes !== undefined) checkContentType(fileName, headers['content-type'], fileTypes);
   const expected = contentLength(headers['content-length']);
   if (expected !== undefined && expected > maxBytes) throw tooLarge(place, maxBytes);
-  if (expected === 0) throw empty(place);
 
   const file = await staging.createFile(fileName);
   try {
@@ -73,7 +72,6 @@ async function receive(answer: Answer, staging: StagingArea, request: DownloadRe
     using pace = new Pace(limits, place, (failure) => body.destroy(failure));
     const { bytes, sha256, start } = await store(body, file, pace, maxBytes, place);
     if (bytes === 0) throw empty(place);
-    if (expected !== undefined && bytes !== expected) throw cut(place, `${bytes} of ${expected} bytes came`);
     if (fileTypes !== undefined) await checkContent(fileName, start, (position, length) => file.read(position, length), fileTypes);
     const { uri } = await file.finish();
     return { uri, bytes, sha256, contentType: headers['content-type'] ?? null, httpStatus: status };
@@ -138,7 +136,7 @@ async function nextChunk(chunks: AsyncIterator<Uint8Array>, pace: Pace, place: s
   }
 }
 
-/** A body that breaks off is transient, whatever it broke on. */
+/** A body that breaks off is transient, whatever it broke on; one that is shorter than its Content-Length is broken for undici too. */
 function brokenBody(error: unknown, place: string): PipelineError {
   return isPipelineError(error) ? error : wireFailure(error, place, 'PH_DOWNLOAD_CUT');
 }
@@ -153,8 +151,4 @@ function tooLarge(place: string, maxBytes: number): PermanentError {
 
 function empty(place: string): TransientError {
   return new TransientError('PH_DOWNLOAD_EMPTY', `${place} sent no bytes`, { place });
-}
-
-function cut(place: string, what: string): TransientError {
-  return new TransientError('PH_DOWNLOAD_CUT', `${place}: ${what}`, { place });
 }

@@ -126,9 +126,10 @@ test('a text that begins with the two letters of a magic is a text', async () =>
 });
 
 test('a download is refused by its name before anything is asked, by its type before a file is made, by its content at the end', async () => {
-  await using server = await serve((request, response) =>
-    response.setHeader('content-type', request.url === '/html' ? 'text/html' : 'application/octet-stream').end(exe),
-  );
+  await using server = await serve((request, response) => {
+    if (request.url === '/html') response.setHeader('content-type', 'text/html').end('no magic');
+    else response.setHeader('content-type', 'application/octet-stream').end(exe);
+  });
   await using fixture = await openHttp();
   const fetchAs = (path: string, fileName: string) =>
     fixture.http.download({ url: server.url(path), fileName, policy: loopback(server.host), fileTypes: policy });
