@@ -72,9 +72,13 @@ async function startOwner(settings: BrokerSettings, lock: FolderLock): Promise<E
     });
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
-      removeEndpoint(dataDir);
-      await broker.close();
-      lock.release();
+      try {
+        removeEndpoint(dataDir);
+        await broker.close();
+      } finally {
+        // Whatever could not be written, the folder is free: the next owner repairs what there is to repair.
+        lock.release();
+      }
     };
     return {
       owner: true,
