@@ -4,11 +4,8 @@ import { rootCertificates } from 'node:tls';
 import { type HttpRequest, PermanentError, type UrlPolicy } from '@pipeline-host/sdk';
 import { Agent, type Dispatcher, request } from 'undici';
 import { type AddressCheck, addressCheck, guardedLookup } from './address-guard.ts';
-import { statusFailure, wireFailure } from './http-failure.ts';
+import { type Headers, statusFailure, wireFailure } from './http-failure.ts';
 import { checkUrl, displayUrl } from './url-guard.ts';
-
-/** Lower-case names; repeated headers joined by `, `. */
-export type Headers = Readonly<Record<string, string>>;
 
 export interface ClientOptions {
   readonly userAgent: string;

@@ -7,8 +7,10 @@ import {
   type PipelineError,
   TransientError,
 } from '@pipeline-host/sdk';
-import type { Headers } from './guarded-client.ts';
 import { parseRetryAfter } from './retry-after.ts';
+
+/** Of a request or an answer: lower-case names; repeated headers joined by `, `. */
+export type Headers = Readonly<Record<string, string>>;
 
 /** Whose 401 it is: our credentials' (`request`) or one link's (`link`). */
 export type Credential = 'ours' | 'link';

@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createServer as createRawServer, type Socket } from 'node:net';
 
-export type Answerer = (request: IncomingMessage, response: ServerResponse) => void;
+export type Answerer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 export interface TestServer extends AsyncDisposable {
   readonly port: number;
@@ -16,9 +16,9 @@ export interface TestServer extends AsyncDisposable {
 /** An HTTP server on loopback that answers as the test says. */
 export async function serve(answer: Answerer, tls?: { readonly key: string; readonly cert: string }): Promise<TestServer> {
   const requests: IncomingMessage[] = [];
-  const listener: Answerer = (request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
     requests.push(request);
-    answer(request, response);
+    void answer(request, response);
   };
   const server: Server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

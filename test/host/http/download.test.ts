@@ -41,7 +41,7 @@ test('a downloaded file is in the staging area in whole, with the hash of what t
 });
 
 test('a body without Content-Length is as good, and many small chunks give the same file', async () => {
-  await using server = await serve(async (_, response) => {
+  await using server = await serve((_, response) => {
     for (let i = 0; i < 2_000; i++) response.write(`${i},`);
     response.end();
   });
