@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createServer as createRawServer, type Socket } from 'node:net';
 
-export type Answerer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+export type Answerer = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 export interface TestServer extends AsyncDisposable {
   readonly port: number;
