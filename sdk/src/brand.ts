@@ -12,7 +12,10 @@ export interface Branded<Kind extends DefinitionKind> {
 }
 
 /** The same object with its brand; frozen, since a definition is data. */
-export function brand<Kind extends DefinitionKind, Definition extends object>(kind: Kind, definition: Definition): Definition & Branded<Kind> {
+export function brand<Kind extends DefinitionKind, Definition extends object>(
+  kind: Kind,
+  definition: Definition,
+): Definition & Branded<Kind> {
   return Object.freeze({ ...definition, [BRAND]: kind });
 }
 

@@ -1,4 +1,4 @@
-import { FormatRegistry, type Static, type TSchema, type TUnion, type TNull, type TUnsafe, Type } from '@sinclair/typebox';
+import { FormatRegistry, type Static, type TNull, type TSchema, type TUnion, type TUnsafe, Type } from '@sinclair/typebox';
 
 /**
  * Schemas of messages, rows and config. Plain TypeBox, plus a few builders whose annotation tells the host how to read
@@ -64,8 +64,12 @@ export function Secret(options: { readonly description?: string } = {}): TUnsafe
 export const SECRET = 'x-ph-secret';
 
 /** A time span in config: milliseconds or text such as `'30s'`. */
-export function DurationText(options: { readonly default?: number | string; readonly description?: string } = {}): TUnsafe<number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`> {
-  return Type.Unsafe<number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`>(Type.Union([Type.Number({ minimum: 0 }), Type.String({ pattern: '^\\d+(\\.\\d+)?(ms|s|m|h|d)$' })], options));
+export function DurationText(
+  options: { readonly default?: number | string; readonly description?: string } = {},
+): TUnsafe<number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`> {
+  return Type.Unsafe<number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`>(
+    Type.Union([Type.Number({ minimum: 0 }), Type.String({ pattern: '^\\d+(\\.\\d+)?(ms|s|m|h|d)$' })], options),
+  );
 }
 
 const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
@@ -74,7 +78,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** The string formats that a schema may name; any other is refused when the plugin is loaded. */
 export const FORMATS: Readonly<Record<string, (value: string) => boolean>> = {
   'ph-timestamp': (value) => TIMESTAMP.test(value) && !Number.isNaN(Date.parse(value)),
-  'date-time': (value) => /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i.test(value) && !Number.isNaN(Date.parse(value)),
+  'date-time': (value) =>
+    /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i.test(value) && !Number.isNaN(Date.parse(value)),
   date: (value) => /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value)),
   uuid: (value) => UUID.test(value),
   uri: (value) => URL.canParse(value),

@@ -51,9 +51,11 @@ export interface TableWriterDefinition extends Branded<'table-writer'> {
  * A worker that writes rows. The offsets of the records travel in the same Delta commit as their rows, so a record's
  * rows are in the table exactly once, whatever dies.
  */
-export function defineTableWriter<Topic extends TopicDefinition, const Tables extends readonly TableDefinition[], Config extends TSchema = TSchema>(
-  options: TableWriterOptions<Topic, Tables, Config>,
-): TableWriterDefinition {
+export function defineTableWriter<
+  Topic extends TopicDefinition,
+  const Tables extends readonly TableDefinition[],
+  Config extends TSchema = TSchema,
+>(options: TableWriterOptions<Topic, Tables, Config>): TableWriterDefinition {
   return brand('table-writer', {
     consumes: options.consumes,
     writes: options.writes,

@@ -3,7 +3,16 @@ import { type Branded, brand } from './brand.ts';
 import type { Duration } from './duration.ts';
 
 /** Column types of a Delta table. `long` is 64 bits, `integer` 32, `timestamp` microseconds in UTC. */
-export type DeltaType = 'string' | 'integer' | 'long' | 'double' | 'boolean' | 'date' | 'timestamp' | 'binary' | `decimal(${number},${number})`;
+export type DeltaType =
+  | 'string'
+  | 'integer'
+  | 'long'
+  | 'double'
+  | 'boolean'
+  | 'date'
+  | 'timestamp'
+  | 'binary'
+  | `decimal(${number},${number})`;
 
 /** The annotation that holds a column's Delta type. */
 export const DELTA_TYPE = 'x-ph-delta';
@@ -25,7 +34,8 @@ export const column = {
   /** Base64 text. */
   binary: () => column_<string>('binary', Type.String()),
   /** Exact text such as `12.50`; the scale is the digits after the point. */
-  decimal: (precision: number, scale: number) => column_<string>(`decimal(${precision},${scale})`, Type.String({ pattern: '^-?\\d+(\\.\\d+)?$' })),
+  decimal: (precision: number, scale: number) =>
+    column_<string>(`decimal(${precision},${scale})`, Type.String({ pattern: '^-?\\d+(\\.\\d+)?$' })),
 } as const;
 
 /**

@@ -26,9 +26,14 @@ export function eventJson(n: number): string {
       contact: {
         type: 'Insured',
         name: 'Rosa Ibarra',
-        contactMethods: { phone: { type: 'Mobile', number: '5125550182', extension: null }, email: { address: 'rosa.ibarra@example.test' } },
+        contactMethods: {
+          phone: { type: 'Mobile', number: '5125550182', extension: null },
+          email: { address: 'rosa.ibarra@example.test' },
+        },
       },
-      attachments: [`https://files.example.test/a1/${id}/loss_report.pdf?X-Amz-Date=20260105T142205Z&X-Amz-Expires=86400&X-Amz-Signature=${id}`],
+      attachments: [
+        `https://files.example.test/a1/${id}/loss_report.pdf?X-Amz-Date=20260105T142205Z&X-Amz-Expires=86400&X-Amz-Signature=${id}`,
+      ],
     },
   });
 }

@@ -1,4 +1,4 @@
-import { defineTopic, defineWorker, done, definePlugin } from '@pipeline-host/sdk';
+import { definePlugin, defineTopic, defineWorker, done } from '@pipeline-host/sdk';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { HandlerSink } from '../../host/src/engine/handler-sink.ts';
 import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
@@ -32,10 +32,16 @@ export async function benchKafka(brokers: readonly string[], messages: number, r
   try {
     await admin.createTopics([{ name: topic, partitions: PARTITIONS }]);
     await produceRaw(kafka, topic, events);
-    const [rawConsume, engine] = await inTurns(repetitions, [() => consumeRaw(kafka, topic, messages), () => consumeWithEngine(cluster, topic, messages)]);
+    const [rawConsume, engine] = await inTurns(repetitions, [
+      () => consumeRaw(kafka, topic, messages),
+      () => consumeWithEngine(cluster, topic, messages),
+    ]);
     const sink = `${topic}.out`;
     await admin.createTopics([{ name: sink, partitions: PARTITIONS }]);
-    const [rawProduce, producer] = await inTurns(repetitions, [() => produceRaw(kafka, sink, events), () => produceOneByOne(cluster, sink, events)]);
+    const [rawProduce, producer] = await inTurns(repetitions, [
+      () => produceRaw(kafka, sink, events),
+      () => produceOneByOne(cluster, sink, events),
+    ]);
     await admin.deleteTopics([topic, sink]);
     return {
       rawConsume: figure('(a) raw kafkajs eachBatch + JSON.parse', 'msg', rawConsume ?? []),
@@ -51,7 +57,12 @@ export async function benchKafka(brokers: readonly string[], messages: number, r
 type Event = { readonly key: string; readonly value: string };
 
 async function consumeRaw(kafka: Kafka, topic: string, messages: number): Promise<Run> {
-  const consumer = kafka.consumer({ groupId: `raw-${process.pid}-${serial++}`, maxWaitTimeInMs: 250, maxBytesPerPartition: 262_144, maxBytes: 2_097_152 });
+  const consumer = kafka.consumer({
+    groupId: `raw-${process.pid}-${serial++}`,
+    maxWaitTimeInMs: 250,
+    maxBytesPerPartition: 262_144,
+    maxBytes: 2_097_152,
+  });
   await consumer.connect();
   await consumer.subscribe({ topics: [topic], fromBeginning: true });
   const { promise: first, resolve: sawFirst } = Promise.withResolvers<void>();
@@ -88,7 +99,16 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
   const consumes: ResolvedTopic = { definition, topic, cluster: 'bench', partitions: PARTITIONS };
   const worker: ResolvedWorker = {
     id: 'bench.worker',
-    plugin: { name: 'bench', definition: definePlugin({ name: 'bench', workers: {} }), manifest: { plugin: 'bench', sdk: '*' }, packageName: 'bench', version: '0', root: '.', prefix: 'bench', config: {} },
+    plugin: {
+      name: 'bench',
+      definition: definePlugin({ name: 'bench', workers: {} }),
+      manifest: { plugin: 'bench', sdk: '*' },
+      packageName: 'bench',
+      version: '0',
+      root: '.',
+      prefix: 'bench',
+      config: {},
+    },
     name: 'worker',
     definition: defineWorker({
       consumes: definition,
@@ -105,7 +125,15 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
     cluster: 'other',
     retryTopic: 'unused',
     deadLetterTopic: 'unused',
-    settings: { concurrency: 10, order: 'key', timeout: 60_000, retryDelays: [], batchSize: 100, flush: { rows: 1, bytes: 1, age: 1 }, start: undefined },
+    settings: {
+      concurrency: 10,
+      order: 'key',
+      timeout: 60_000,
+      retryDelays: [],
+      batchSize: 100,
+      flush: { rows: 1, bytes: 1, age: 1 },
+      start: undefined,
+    },
   };
   const log = createLogger({ level: 'error' });
   const producer = await cluster.producer();
@@ -121,6 +149,7 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
     byteBudget: 64 * 1024 * 1024,
     log,
     releaseFile: async () => {},
+    onCommit: () => {},
     createSink: ({ intake, onPause, onFatal }) =>
       new HandlerSink({
         intake,
@@ -129,7 +158,14 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
         concurrency: 10,
         batchSize: 100,
         codec: createMessageCodec(definition),
-        writer: new RecordWriter({ worker, sourceCluster: 'bench', sourceClusterId: 'bench', lanes: 1, deadLetterPartitions: PARTITIONS, producerOf: () => producer }),
+        writer: new RecordWriter({
+          worker,
+          sourceCluster: 'bench',
+          sourceClusterId: 'bench',
+          lanes: 1,
+          deadLetterPartitions: PARTITIONS,
+          producerOf: () => producer,
+        }),
         services: {
           config: {},
           services: {},
@@ -140,6 +176,7 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
           stagingFor: unreachable,
           timeout: 60_000,
         },
+        onHandled: () => {},
         onPause,
         onFatal,
       }),

@@ -48,7 +48,9 @@ if (values.json) {
   const line = (text: string): void => void process.stdout.write(`${text}\n`);
   line(`node ${process.version}, medians of ${repetitions} runs`);
   for (const { name, unit, perSecond, cpuMicros } of figures) {
-    line(`${name.padEnd(44)} ${Math.round(perSecond).toLocaleString('en').padStart(10)} ${unit}/s  ${cpuMicros.toFixed(2).padStart(7)} µs CPU/${unit}`);
+    line(
+      `${name.padEnd(44)} ${Math.round(perSecond).toLocaleString('en').padStart(10)} ${unit}/s  ${cpuMicros.toFixed(2).padStart(7)} µs CPU/${unit}`,
+    );
   }
   for (const { name, value, goal } of ratios) line(`${name.padEnd(44)} ${value.toFixed(2).padStart(10)}  (goal ${goal})`);
 }

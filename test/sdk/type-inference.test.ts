@@ -112,7 +112,12 @@ describe('the types of the SDK flow without annotations', () => {
     const writer = defineTableWriter({
       consumes: orders,
       writes: [table],
-      rows: (order, ctx) => ({ orders: [{ id: order.id, count: order.count, note: ctx.writtenAt }, { id: order.id, count: 2n }] }),
+      rows: (order, ctx) => ({
+        orders: [
+          { id: order.id, count: order.count, note: ctx.writtenAt },
+          { id: order.id, count: 2n },
+        ],
+      }),
     });
     assert.equal(definitionKind(writer), 'table-writer');
     defineTableWriter({

@@ -1,4 +1,17 @@
-import { column, definePlugin, defineTable, defineTableWriter, defineTopic, defineWorker, done, Id, output, skip, Timestamp, Type } from '@pipeline-host/sdk';
+import {
+  column,
+  definePlugin,
+  defineTable,
+  defineTableWriter,
+  defineTopic,
+  defineWorker,
+  done,
+  Id,
+  output,
+  skip,
+  Timestamp,
+  Type,
+} from '@pipeline-host/sdk';
 
 const Config = Type.Object({ limit: Type.Number({ default: 28, description: 'degrees Celsius above which a room is too hot' }) });
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { openEmbeddedBroker } from '../embedded/index.ts';
-import { type RunningHost, startHost } from '../engine/host.ts';
+import { type RunningHost, startHost } from '../supervisor/host.ts';
 import { storageUris } from '../engine/host-services.ts';
 import type { HostStatus } from '../engine/status.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';

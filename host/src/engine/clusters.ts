@@ -7,7 +7,11 @@ import { connectCluster, type KafkaCluster, type KafkaLog, type KafkaProducer, t
 export const DEFAULT_CLUSTER = 'default';
 
 /** Starts or finds the embedded broker of a data folder. Given by the CLI and by tests: the engine does not know the broker. */
-export type OpenEmbedded = (settings: { readonly dataDir: string; readonly port: number; readonly fsync: 'interval' | 'always' }) => Promise<{
+export type OpenEmbedded = (settings: {
+  readonly dataDir: string;
+  readonly port: number;
+  readonly fsync: 'interval' | 'always';
+}) => Promise<{
   readonly address: string;
   readonly clusterId: string;
   readonly owner: boolean;
@@ -27,6 +31,8 @@ export interface Clusters {
   /** The one producer of the process on that cluster. */
   producer(name: string): Promise<KafkaProducer>;
   clusterId(name: string): Promise<string>;
+  /** Bytes that wait in all producers. */
+  bufferedBytes(): number;
   /** Those that were asked for. */
   list(): readonly ClusterInfo[];
   /** Producers, consumers, then embedded brokers. */
@@ -88,7 +94,12 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
         kafkaLog(log, name),
       );
       const id = await (await cluster.admin()).clusterId();
-      return { cluster, producer: cluster.producer(), info: { name, id, brokers: brokers.join(','), embedded }, closeBroker: broker === null ? null : () => broker.close() };
+      return {
+        cluster,
+        producer: cluster.producer(),
+        info: { name, id, brokers: brokers.join(','), embedded },
+        closeBroker: broker === null ? null : () => broker.close(),
+      };
     } catch (error) {
       await broker?.close();
       throw error;
@@ -104,6 +115,7 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
     return cluster;
   };
   let infos: ClusterInfo[] = [];
+  const producers: KafkaProducer[] = [];
 
   return {
     get: async (name) => {
@@ -111,11 +123,18 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
       if (!infos.includes(info)) infos = [...infos, info];
       return cluster;
     },
-    producer: async (name) => (await get(name)).producer,
+    producer: async (name) => {
+      const producer = await (await get(name)).producer;
+      if (!producers.includes(producer)) producers.push(producer);
+      return producer;
+    },
+    bufferedBytes: () => producers.reduce((sum, producer) => sum + producer.bufferedBytes, 0),
     clusterId: async (name) => (await get(name)).info.id,
     list: () => infos,
     close: async () => {
-      const open = (await Promise.allSettled(connected.values())).flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      const open = (await Promise.allSettled(connected.values())).flatMap((result) =>
+        result.status === 'fulfilled' ? [result.value] : [],
+      );
       await Promise.all(open.map(({ cluster }) => cluster.close()));
       await Promise.all(open.map(({ closeBroker }) => closeBroker?.()));
     },
@@ -129,7 +148,8 @@ function tlsConfig({ tls }: ClusterSettings): TlsConfig | true | undefined {
 function saslConfig(name: string, { sasl }: ClusterSettings): SaslConfig | undefined {
   if (sasl === undefined) return undefined;
   const place = `${name === DEFAULT_CLUSTER ? 'kafka' : `kafka.clusters.${name}`}.sasl`;
-  const missing = (key: string): PipelineError => new PipelineError('PH_CONFIG_INVALID', `${key} is missing for mechanism ${sasl.mechanism}`, { place: `${place}.${key}` });
+  const missing = (key: string): PipelineError =>
+    new PipelineError('PH_CONFIG_INVALID', `${key} is missing for mechanism ${sasl.mechanism}`, { place: `${place}.${key}` });
   if (sasl.mechanism === 'oauthbearer') {
     const { token } = sasl;
     if (token === undefined) throw missing('token');

@@ -108,7 +108,8 @@ export class Conclusion {
       (error: unknown) => {
         this.#unacknowledged--;
         if (item.state.closed) this.#options.onAcknowledged();
-        else if (as !== 'dead' && isPipelineError(error) && error.kind === 'permanent') void this.bury(item, classifyFailure(error), 'handle', []);
+        else if (as !== 'dead' && isPipelineError(error) && error.kind === 'permanent')
+          void this.bury(item, classifyFailure(error), 'handle', []);
         else this.#options.onFatal(error);
       },
     );

@@ -34,7 +34,7 @@ export interface UnitEnvironment {
 
 /** Everything that one unit needs, opened: its producers, its plugin's services, its tables. Nothing is consumed yet. */
 export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): Promise<Unit> {
-  const { clusters, services } = environment;
+  const { clusters, services, metrics } = environment;
   const { worker, topics } = plan;
   const source = worker.consumes;
   if (source === null) throw new TypeError(`${worker.id} consumes nothing`);
@@ -53,7 +53,9 @@ export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): 
       return producer;
     },
   });
-  const sink = isTableWriter(worker) ? await tableSink(worker, source, environment, writer, log) : await handlerSink(plan, environment, writer, log);
+  const sink = isTableWriter(worker)
+    ? await tableSink(worker, source, environment, writer, log)
+    : await handlerSink(plan, environment, writer, log);
   return new Unit({
     id: plan.id,
     worker,
@@ -62,6 +64,7 @@ export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): 
     reads: plan.reads,
     byteBudget: plan.byteBudget,
     log,
+    onCommit: metrics.forWorker(worker.plugin.name, worker.name).committed,
     releaseFile: (uri) => services.staging.delete(uri),
     createSink: sink,
   });
@@ -78,11 +81,17 @@ async function openProducers(worker: ResolvedWorker, clusters: Clusters): Promis
 
 type CreateSink = (unit: UnitHooks) => HandlerSink | TableSink;
 
-async function handlerSink(plan: UnitPlan, { services, metrics }: UnitEnvironment, writer: RecordWriter, log: HostLog): Promise<CreateSink> {
+async function handlerSink(
+  plan: UnitPlan,
+  { services, metrics }: UnitEnvironment,
+  writer: RecordWriter,
+  log: HostLog,
+): Promise<CreateSink> {
   const { worker } = plan;
   const definition = worker.definition as WorkerDefinition;
   const plugin = await services.forPlugin(worker.plugin);
   const { settings } = worker;
+  const instruments = metrics.forWorker(worker.plugin.name, worker.name);
   return ({ intake, onPause, onFatal }) =>
     new HandlerSink({
       intake,
@@ -97,11 +106,12 @@ async function handlerSink(plan: UnitPlan, { services, metrics }: UnitEnvironmen
         services: plugin.services,
         log,
         metrics: metrics.forPlugin(worker.plugin.name),
-        http: services.http,
+        http: plugin.http,
         objects: plugin.objects,
         stagingFor: (release) => services.staging.forRecord(release),
         timeout: settings.timeout,
       },
+      onHandled: instruments.handled,
       onPause,
       onFatal,
     });
@@ -136,7 +146,8 @@ async function tableSink(
       writer,
       log,
       appId: (table, topic, partition) => appId(clusterId, worker, table, topic, partition),
-      endOffsets: async () => new Map((await admin.offsets(source.topic)).map(({ partition, high }) => [`${source.topic}/${partition}`, high])),
+      endOffsets: async () =>
+        new Map((await admin.offsets(source.topic)).map(({ partition, high }) => [`${source.topic}/${partition}`, high])),
       onPause,
       onFatal,
       onCommit: (table, rows, seconds) => metrics.deltaCommitted({ plugin: worker.plugin.name, table, operation: 'write', rows, seconds }),

@@ -25,5 +25,12 @@ export function classifyFailure(error: unknown): ClassifiedFailure {
   if (!isPipelineError(error)) return { class: 'transient', code: 'PH_HANDLER_FAILED', reason, name, error, retryAfter: undefined };
   const retryAfter = 'retryAfter' in error && typeof error.retryAfter === 'number' ? error.retryAfter : undefined;
   const held = error.kind === 'auth' || error.kind === 'unavailable';
-  return { class: held ? 'hold' : error.kind === 'transient' ? 'transient' : 'permanent', code: error.code, reason, name, error, retryAfter };
+  return {
+    class: held ? 'hold' : error.kind === 'transient' ? 'transient' : 'permanent',
+    code: error.code,
+    reason,
+    name,
+    error,
+    retryAfter,
+  };
 }

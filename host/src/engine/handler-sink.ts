@@ -2,11 +2,11 @@ import { type Order, type Outcome, PermanentError, TransientError, type WorkerDe
 import { Conclusion } from './conclusion.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';
-import { type BatchMark, Lanes } from './lanes.ts';
+import { Lanes } from './lanes.ts';
 import type { MessageCodec } from './message-codec.ts';
 import { RecordContext, type WorkerServices } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
-import { WorkItem } from './work-item.ts';
+import { type BatchMark, WorkItem } from './work-item.ts';
 
 /** After so long in one turn of the event loop the rest waits for the next: heartbeats and HTTP must get their time. */
 const TURN_MILLISECONDS = 8;
@@ -26,6 +26,8 @@ export interface HandlerSinkOptions {
   readonly codec: MessageCodec;
   readonly writer: RecordWriter;
   readonly services: WorkerServices;
+  /** Told the seconds of each call of the handler. */
+  readonly onHandled: (seconds: number) => void;
   /** The unit pauses with this failure, or goes on with null. */
   readonly onPause: (failure: ClassifiedFailure | null) => void;
   /** Something that no retry mends: the unit fails. */
@@ -92,7 +94,12 @@ export class HandlerSink implements Sink {
   }
 
   #mayStart(): boolean {
-    return this.#held.length === 0 && this.#probing === null && this.#running < this.#limit && this.#conclusion.unacknowledged < MAX_UNACKNOWLEDGED;
+    return (
+      this.#held.length === 0 &&
+      this.#probing === null &&
+      this.#running < this.#limit &&
+      this.#conclusion.unacknowledged < MAX_UNACKNOWLEDGED
+    );
   }
 
   #startNext(): boolean {
@@ -143,13 +150,19 @@ export class HandlerSink implements Sink {
   #start(item: WorkItem): void {
     if (!this.#begin(item)) return;
     let outcome: Outcome | Promise<Outcome>;
+    const began = performance.now();
+    const handled = (): void => this.#options.onHandled((performance.now() - began) / 1000);
     try {
       outcome = this.#options.definition.handle?.(item.message, item.context as RecordContext) as Outcome | Promise<Outcome>;
     } catch (error) {
       outcome = failed(error);
     }
     if (!isPromise(outcome)) {
-      if (outcome?.kind === 'done' && outcome.outputs.length === 0) return this.#passThrough(item);
+      handled();
+      if (outcome?.kind === 'done' && outcome.outputs.length === 0) {
+        this.#passThrough(item);
+        return;
+      }
       this.#occupy(item);
       void this.#conclude(item, outcome).finally(() => this.#finish(item));
       return;
@@ -157,6 +170,7 @@ export class HandlerSink implements Sink {
     this.#occupy(item);
     this.#inWork.add(item);
     void outcome
+      .finally(handled)
       .catch(failed)
       .then((result) => this.#conclude(item, result))
       .finally(() => this.#finish(item));
@@ -197,9 +211,14 @@ export class HandlerSink implements Sink {
         batch.map((item) => ({ message: item.message, context: item.context as RecordContext })),
       );
       if (outcomes?.length === batch.length) return outcomes;
-      throw new PermanentError('PH_HANDLER_OUTCOME', `handleBatch returned ${outcomes?.length ?? 'no'} outcomes for ${batch.length} messages`);
+      throw new PermanentError(
+        'PH_HANDLER_OUTCOME',
+        `handleBatch returned ${outcomes?.length ?? 'no'} outcomes for ${batch.length} messages`,
+      );
     };
+    const began = performance.now();
     void run()
+      .finally(() => this.#options.onHandled((performance.now() - began) / 1000))
       .catch((error: unknown): readonly Outcome[] => batch.map(() => failed(error)))
       .then((outcomes) =>
         Promise.all(batch.map((item, index) => this.#conclude(item, outcomes[index] as Outcome).finally(() => this.#finish(item)))),
@@ -247,7 +266,12 @@ export class HandlerSink implements Sink {
         return this.#conclusion.retry(item, known, outcome.after);
       }
       default:
-        return this.#conclusion.bury(item, classifyFailure(new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome')), 'handle', []);
+        return this.#conclusion.bury(
+          item,
+          classifyFailure(new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome')),
+          'handle',
+          [],
+        );
     }
   }
 
@@ -267,7 +291,10 @@ export class HandlerSink implements Sink {
     this.#probeTimer = null;
     this.#held = this.#held.filter((item) => !item.state.closed);
     const item = this.#held.shift();
-    if (item === undefined) return this.#resume();
+    if (item === undefined) {
+      this.#resume();
+      return;
+    }
     this.#probing = item;
     this.#lanes.release(item);
     if (this.#options.definition.handleBatch === undefined) this.#start(item);

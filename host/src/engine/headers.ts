@@ -70,7 +70,10 @@ export interface Origin {
 }
 
 /** The origin that the headers of a retried record name, or the record's own place. */
-export function originOf(record: KafkaRecord, place: { readonly cluster: string; readonly topic: string; readonly partition: number }): Origin {
+export function originOf(
+  record: KafkaRecord,
+  place: { readonly cluster: string; readonly topic: string; readonly partition: number },
+): Origin {
   const topic = headerText(record.headers, HEADER.originTopic);
   if (topic === undefined) return { ...place, offset: String(record.offset), timestamp: record.timestamp };
   return {

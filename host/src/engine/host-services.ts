@@ -10,19 +10,20 @@ import { type ObjectStore, openStore } from '../storage/index.ts';
 import { createObjects } from '../storage/plugin-objects.ts';
 import { openStaging, type StagingArea } from '../storage/staging.ts';
 import { HOST_VERSION } from '../version.ts';
+import { meteredHttp } from './metered-http.ts';
 
 /** Leftovers of downloads that were cut off are swept when they are so old. */
 const STALE_PART = 24 * 3_600_000;
 
 /** What a plugin's handlers share in this process. */
 export interface PluginServices {
+  readonly http: Http;
   readonly services: Readonly<Record<string, unknown>>;
   readonly objects: Objects;
 }
 
 /** Files, tables and HTTP of one process, opened once. */
 export interface HostServices {
-  readonly http: Http;
   readonly staging: StagingArea;
   /** Where the Delta tables are. */
   readonly tables: ObjectStore;
@@ -52,17 +53,23 @@ export async function openHostServices(config: HostConfig, log: HostLog, metrics
 
   const startPlugin = async (plugin: LoadedPlugin): Promise<PluginServices> => {
     const services: Record<string, unknown> = {};
-    const context = { config: plugin.config, log: log.child({ plugin: plugin.name }), metrics: metrics.forPlugin(plugin.name), http };
+    const ownHttp = meteredHttp(http, plugin.name, metrics);
+    const context = {
+      config: plugin.config,
+      log: log.child({ plugin: plugin.name }),
+      metrics: metrics.forPlugin(plugin.name),
+      http: ownHttp,
+    };
     for (const [name, create] of Object.entries(plugin.definition.services as ServiceFactories)) {
       const service: unknown = await create(context);
       services[name] = service;
-      if (typeof service === 'object' && service !== null && 'close' in service && typeof service.close === 'function') closers.push(() => (service as { close(): unknown }).close());
+      if (typeof service === 'object' && service !== null && 'close' in service && typeof service.close === 'function')
+        closers.push(() => (service as { close(): unknown }).close());
     }
-    return { services, objects: createObjects(files, plugin.name, staging) };
+    return { services, http: ownHttp, objects: createObjects(files, plugin.name, staging) };
   };
 
   return {
-    http,
     staging,
     tables: openStore(uris.tables),
     delta: () => {

@@ -1,19 +1,18 @@
-import type { ResolvedWorker, Topology } from '../plugins/topology.ts';
-import { startAdminServer } from '../admin/server.ts';
+import { PipelineError } from '@pipeline-host/sdk';
 import type { LoadedConfig } from '../config/load.ts';
 import type { KafkaCluster } from '../kafka/driver.ts';
 import { createLogger, type HostLog } from '../observability/logger.ts';
-import { createMetrics } from '../observability/metrics.ts';
+import { createMetrics, type HostMetrics } from '../observability/metrics.ts';
 import { registerSecret } from '../observability/redact.ts';
+import type { ResolvedWorker, Topology } from '../plugins/topology.ts';
 import { HOST_VERSION } from '../version.ts';
-import { connectClusters, type ClusterInfo, type Clusters, type OpenEmbedded } from './clusters.ts';
+import { type ClusterInfo, type Clusters, connectClusters, type OpenEmbedded } from './clusters.ts';
 import { createUnit, type UnitPlan } from './create-unit.ts';
 import { type HostServices, openHostServices } from './host-services.ts';
 import { settleStartPosition } from './start-position.ts';
 import type { HostStatus } from './status.ts';
 import { ensureTopics, hasRetryTopic } from './topics.ts';
 import type { Unit } from './unit.ts';
-import { PipelineError } from '@pipeline-host/sdk';
 
 export interface HostOptions {
   readonly config: LoadedConfig;
@@ -23,8 +22,19 @@ export interface HostOptions {
   /** Members of each worker's group in this process; they share its concurrency and bytes. */
   readonly count: number;
   readonly openEmbedded: OpenEmbedded;
+  /** Shows status and metrics to the outside, from before the first check to after the last commit. Given from above: the engine knows no HTTP server. */
+  readonly serve: (served: ServedState) => Promise<{ readonly url: string; close(): Promise<void> }>;
   /** JSON lines on stderr by default. */
   readonly log?: HostLog;
+}
+
+/** What a host shows of itself. */
+export interface ServedState {
+  readonly host: string;
+  readonly port: number;
+  readonly status: () => HostStatus;
+  readonly metrics: HostMetrics;
+  readonly log: HostLog;
 }
 
 export interface RunningHost {
@@ -43,7 +53,7 @@ export interface RunningHost {
  *
  * @throws FaultList or PipelineError before anything is consumed: topics, start positions, tables and addresses are checked first
  */
-export async function startHost(options: HostOptions): Promise<RunningHost> {
+export async function startEngine(options: HostOptions): Promise<RunningHost> {
   const { config } = options.config;
   for (const secret of options.config.secrets) registerSecret(secret);
   const log = options.log ?? createLogger({ level: config.log.level });
@@ -52,7 +62,12 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const clusters = connectClusters(config, options.openEmbedded, log);
   const units: Unit[] = [];
   let services: HostServices | null = null;
-  const status = (): HostStatus => ({ startedAt, version: HOST_VERSION, clusters: clusters.list(), units: units.map((unit) => unit.status()) });
+  const status = (): HostStatus => ({
+    startedAt,
+    version: HOST_VERSION,
+    clusters: clusters.list(),
+    units: units.map((unit) => unit.status()),
+  });
 
   const closeAll = async (): Promise<void> => {
     await Promise.all(units.map((unit) => unit.stop()));
@@ -61,8 +76,9 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   };
 
   try {
-    const admin = await startAdminServer({ host: config.http.host, port: config.http.port, status, metrics, log });
+    const served = await options.serve({ host: config.http.host, port: config.http.port, status, metrics, log });
     metrics.bindStatus(status);
+    metrics.bindProducerBuffer(() => clusters.bufferedBytes());
     try {
       const topics = await ensureTopics(options.workers, clusters, config.kafka.createTopics);
       for (const worker of options.workers) await settlePosition(worker, options.topology, clusters, log);
@@ -70,23 +86,23 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       for (const plan of planUnits(options, topics)) units.push(await createUnit(plan, { clusters, services, metrics, log }));
       await Promise.all(units.map((unit) => unit.start()));
     } catch (error) {
-      await admin.close();
+      await served.close();
       throw error;
     }
 
     const { promise: stopped, resolve: resolveStopped } = Promise.withResolvers<void>();
-    const finished = Promise.race([stopped, Promise.all(units.map((unit) => unit.failed.catch((error: unknown) => error))).then((errors) => Promise.reject(errors[0]))]);
+    const finished = Promise.race([stopped, allFailed(units)]);
     finished.catch(() => {});
     let stopping: Promise<void> | null = null;
     return {
-      url: admin.url,
+      url: served.url,
       clusters,
       status,
       finished,
       stop: () => {
         stopping ??= (async () => {
           await closeAll();
-          await admin.close();
+          await served.close();
           metrics.close();
           resolveStopped();
         })();
@@ -100,12 +116,25 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   }
 }
 
-async function settlePosition(worker: ResolvedWorker, topology: Topology, clusters: Clusters, log: Parameters<typeof settleStartPosition>[3]): Promise<void> {
+/** Rejects when no unit is left that could go on. */
+async function allFailed(units: readonly Unit[]): Promise<never> {
+  const errors = await Promise.all(units.map((unit) => unit.failed.catch((error: unknown) => error)));
+  throw errors[0];
+}
+
+async function settlePosition(
+  worker: ResolvedWorker,
+  topology: Topology,
+  clusters: Clusters,
+  log: Parameters<typeof settleStartPosition>[3],
+): Promise<void> {
   if (worker.consumes === null) {
     throw new PipelineError('PH_WORKER_UNSUPPORTED', `${worker.id} is a poller`, { place: `worker ${worker.id}` });
   }
   const { topic, cluster } = worker.consumes;
-  const isOwn = topology.workers.some((other) => [...other.produces.values()].some((produced) => produced.topic === topic && produced.cluster === cluster));
+  const isOwn = topology.workers.some((other) =>
+    [...other.produces.values()].some((produced) => produced.topic === topic && produced.cluster === cluster),
+  );
   await settleStartPosition(await (await clusters.get(cluster)).admin(), worker, isOwn, log);
 }
 

@@ -37,6 +37,8 @@ export interface IntakeOptions {
   readonly log: Log;
   /** Deletes a staged file. */
   readonly releaseFile: (uri: string) => Promise<void>;
+  /** Told the seconds of each offset commit. */
+  readonly onCommit: (seconds: number) => void;
 }
 
 /**
@@ -207,8 +209,10 @@ export class Intake {
     const moved = this.#partitions.filter((state) => !state.closed && state.ledger.watermark > state.committed);
     if (consumer === null || moved.length === 0) return;
     const offsets = moved.map((state) => ({ topic: state.topic, partition: state.partition, offset: state.ledger.watermark }));
+    const began = performance.now();
     try {
       if ((await consumer.commit(this.#epoch, offsets)) === 'stale') return;
+      this.#options.onCommit((performance.now() - began) / 1000);
     } catch (error) {
       this.#options.log.warn({ error }, `commit failed, it is tried again: ${errorMessage(error)}`);
       return;

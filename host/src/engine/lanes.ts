@@ -1,16 +1,5 @@
 import type { Order } from '@pipeline-host/sdk';
-import type { WorkItem } from './work-item.ts';
-
-/** A batch in the making or in work; only its identity counts. */
-export type BatchMark = readonly WorkItem[];
-
-/** A key's records in order. It exists while one of them is in work or waiting. */
-export interface Lane {
-  readonly waiting: WorkItem[];
-  inWork: number;
-  /** The batch that its records are in. */
-  batch: BatchMark | null;
-}
+import type { BatchMark, Lane, WorkItem } from './work-item.ts';
 
 /**
  * Which record may start: one of a key at a time, a key's records in order. A retried record's key counts with its source

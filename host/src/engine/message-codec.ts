@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
-import type { TSchema } from '@sinclair/typebox';
 import { errorMessage, PermanentError, type TopicDefinition } from '@pipeline-host/sdk';
+import type { TSchema } from '@sinclair/typebox';
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import { compileReader, DigitsNeeded, parseKeepingDigits, type Reader, releaseDigits } from './reading.ts';
 
 /** Bytes to checked messages and back, for one topic. Compiled once, without state. */
@@ -25,7 +25,10 @@ const compileShape = (schema: TSchema): Shape => ({ read: compileReader(schema),
 /** The codec of a topic: JSON, bytes, or the author's own; validated both ways, older shapes upgraded. */
 export function createMessageCodec(topic: TopicDefinition): MessageCodec {
   const present = compileShape(topic.schema);
-  const accepted = topic.accepts.map((old) => ({ shape: compileShape(old.schema), upgrade: (message: unknown) => old.upgrade(message as never) }));
+  const accepted = topic.accepts.map((old) => ({
+    shape: compileShape(old.schema),
+    upgrade: (message: unknown) => old.upgrade(message as never),
+  }));
   const codec = topic.codec;
 
   const parse = (bytes: Buffer): unknown => {
@@ -34,7 +37,10 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
     try {
       return codec.decode(bytes);
     } catch (error) {
-      throw new PermanentError('PH_MESSAGE_UNREADABLE', `codec ${codec.name}: ${errorMessage(error)}`, { place: `topic ${topic.name}`, cause: error });
+      throw new PermanentError('PH_MESSAGE_UNREADABLE', `codec ${codec.name}: ${errorMessage(error)}`, {
+        place: `topic ${topic.name}`,
+        cause: error,
+      });
     }
   };
 

@@ -1,5 +1,5 @@
-import { Kind, type TSchema } from '@sinclair/typebox';
 import { READING, type Reading } from '@pipeline-host/sdk';
+import { Kind, type TSchema } from '@sinclair/typebox';
 
 /**
  * Reads what real senders write, before the check: absent fields get their default, texts that came as numbers keep their
@@ -114,7 +114,13 @@ export function readTimestamp(value: unknown): unknown {
   if (match === null) return value;
   const [, date, time = '00:00:00', fraction = '', zone = 'Z'] = match;
   const seconds = time.length === 5 ? `${time}:00` : time;
-  const offset = /^z$/i.test(zone) ? 'Z' : zone.length === 3 ? `${zone}:00` : zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone;
+  const offset = /^z$/i.test(zone)
+    ? 'Z'
+    : zone.length === 3
+      ? `${zone}:00`
+      : zone.length === 5
+        ? `${zone.slice(0, 3)}:${zone.slice(3)}`
+        : zone;
   const instant = Date.parse(`${date}T${seconds}${offset}`);
   if (Number.isNaN(instant)) return value;
   const digits = fraction.slice(0, 6).replace(/0+$/, '');

@@ -2,9 +2,9 @@ import { hash } from 'node:crypto';
 import { milliseconds, type Output, PermanentError, type Retry } from '@pipeline-host/sdk';
 import type { KafkaProducer, KafkaRecord, OutgoingRecord } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import { chooseLane } from '../retry/lane-choice.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
 import { failedAttempts, HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from './headers.ts';
-import { chooseLane } from '../retry/lane-choice.ts';
 import { createMessageCodec, type MessageCodec } from './message-codec.ts';
 
 /** Work may be sent again so many times along one chain of outputs. */
@@ -68,15 +68,21 @@ export class RecordWriter {
     const redone = headerNumber(from.record.headers, HEADER.redo, 0);
     return outputs.map((output, index) => {
       const produced = this.#codecs.get(output.topic);
-      if (produced === undefined) throw new PermanentError('PH_OUTPUT_UNDECLARED', `output to "${output.topic}", which the worker does not declare`);
+      if (produced === undefined)
+        throw new PermanentError('PH_OUTPUT_UNDECLARED', `output to "${output.topic}", which the worker does not declare`);
       const redo = redone + (output.redo ? 1 : 0);
       if (redo > MAX_REDO) throw new PermanentError('PH_REDO_EXHAUSTED', `work was sent again ${MAX_REDO} times and is not done`);
       const headers: Headers = { ...output.headers };
-      for (const name of Object.keys(headers)) if (name.startsWith(HOST_PREFIX)) throw new PermanentError('PH_OUTPUT_INVALID', `header ${name}: names that begin with ph. are the host's`);
+      for (const name of Object.keys(headers))
+        if (name.startsWith(HOST_PREFIX))
+          throw new PermanentError('PH_OUTPUT_INVALID', `header ${name}: names that begin with ph. are the host's`);
       headers[HEADER.id] = outputId(origin, this.#options.worker.id, index);
       if (redo > 0) headers[HEADER.redo] = String(redo);
       const { topic, codec } = produced;
-      return { cluster: topic.cluster, record: { topic: topic.topic, key: topic.definition.key(output.message), value: codec.encode(output.message), headers } };
+      return {
+        cluster: topic.cluster,
+        record: { topic: topic.topic, key: topic.definition.key(output.message), value: codec.encode(output.message), headers },
+      };
     });
   }
 

@@ -1,4 +1,4 @@
-import { type Log, PipelineError, errorMessage } from '@pipeline-host/sdk';
+import { errorMessage, type Log, PipelineError } from '@pipeline-host/sdk';
 import type { KafkaAdmin } from '../kafka/driver.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 
@@ -36,6 +36,7 @@ export async function settleStartPosition(admin: KafkaAdmin, worker: ResolvedWor
     await admin.setOffsets(worker.group, topic, offsets);
   } catch (error) {
     // Another member was faster and is reading already: its position counts.
-    if ((await admin.committed(worker.group, [topic])).every(({ offset }) => offset === null)) log.warn({ error }, `start position of ${worker.group} could not be stored: ${errorMessage(error)}`);
+    if ((await admin.committed(worker.group, [topic])).every(({ offset }) => offset === null))
+      log.warn({ error }, `start position of ${worker.group} could not be stored: ${errorMessage(error)}`);
   }
 }

@@ -1,6 +1,6 @@
+import { DELTA_TYPE, type DeltaType, PermanentError, type TableDefinition } from '@pipeline-host/sdk';
 import { type TObject, Type } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
-import { DELTA_TYPE, type DeltaType, PermanentError, type TableDefinition } from '@pipeline-host/sdk';
 import type { DeltaColumn } from '../delta/index.ts';
 
 /** Turns rows into lines of JSON for one table, checked before anything is written. */
@@ -29,9 +29,13 @@ export function createRowEncoder(table: TableDefinition): RowEncoder {
       const plain = withoutBigints(row, wide);
       if (!check.Check(plain)) {
         const fault = check.Errors(plain).First();
-        throw new PermanentError('PH_ROW_INVALID', `row of ${table.name}: ${fault === undefined ? 'does not fit' : `column ${fault.path.slice(1)}: ${fault.message}`}`, {
-          place: `table ${table.name}`,
-        });
+        throw new PermanentError(
+          'PH_ROW_INVALID',
+          `row of ${table.name}: ${fault === undefined ? 'does not fit' : `column ${fault.path.slice(1)}: ${fault.message}`}`,
+          {
+            place: `table ${table.name}`,
+          },
+        );
       }
       return `${JSON.stringify(plain)}\n`;
     },
@@ -40,7 +44,9 @@ export function createRowEncoder(table: TableDefinition): RowEncoder {
 
 /** The row schema as writers give it: nullable columns may be absent, unknown columns may not be there. */
 function compileRowCheck(row: TObject, nullable: ReadonlySet<string>): TypeCheck<TObject> {
-  const properties = Object.fromEntries(Object.entries(row.properties).map(([name, schema]) => [name, nullable.has(name) ? Type.Optional(schema) : schema]));
+  const properties = Object.fromEntries(
+    Object.entries(row.properties).map(([name, schema]) => [name, nullable.has(name) ? Type.Optional(schema) : schema]),
+  );
   return TypeCompiler.Compile(Type.Object(properties, { additionalProperties: false }));
 }
 

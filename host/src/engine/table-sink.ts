@@ -74,7 +74,9 @@ export class TableSink implements Sink {
 
   constructor(options: TableSinkOptions) {
     this.#options = options;
-    this.#encoders = new Map(options.tables.map((table) => [table.resolved.definition.name, { table, encoder: createRowEncoder(table.resolved.definition) }]));
+    this.#encoders = new Map(
+      options.tables.map((table) => [table.resolved.definition.name, { table, encoder: createRowEncoder(table.resolved.definition) }]),
+    );
   }
 
   /** Milliseconds since the batch in work was opened; 0 where nothing waits. */
@@ -93,9 +95,13 @@ export class TableSink implements Sink {
         const last = table.delta.lastTxn(this.#options.appId(table.resolved, topic, partition));
         const end = ends.get(`${topic}/${partition}`);
         if (last !== null && end !== undefined && Number(last) >= end) {
-          throw new PermanentError('PH_DELTA_OFFSETS_FOREIGN', `table ${table.resolved.name} holds offset ${last} of ${topic}/${partition}, which ends at ${end}`, {
-            place: `table ${table.resolved.name}`,
-          });
+          throw new PermanentError(
+            'PH_DELTA_OFFSETS_FOREIGN',
+            `table ${table.resolved.name} holds offset ${last} of ${topic}/${partition}, which ends at ${end}`,
+            {
+              place: `table ${table.resolved.name}`,
+            },
+          );
         }
       }
     }
@@ -196,7 +202,10 @@ export class TableSink implements Sink {
         } else {
           const failure = classifyFailure(error);
           this.#options.onPause(failure);
-          this.#options.log.warn({ error }, `table ${table.resolved.name} did not take the batch, it is tried again: ${errorMessage(error)}`);
+          this.#options.log.warn(
+            { error },
+            `table ${table.resolved.name} did not take the batch, it is tried again: ${errorMessage(error)}`,
+          );
           await new Promise((resolve) => setTimeout(resolve, failure.retryAfter ?? wait));
           wait = Math.min(wait * 2, LAST_WAIT);
         }
@@ -226,7 +235,10 @@ export class TableSink implements Sink {
       for (const line of entry.lines.get(table) ?? []) lines.push(line);
       highest.set(entry.state, Math.max(highest.get(entry.state) ?? -1, entry.record.offset));
     }
-    const txns = [...highest].map(([state, offset]) => ({ appId: this.#options.appId(table.resolved, state.topic, state.partition), version: BigInt(offset) }));
+    const txns = [...highest].map(([state, offset]) => ({
+      appId: this.#options.appId(table.resolved, state.topic, state.partition),
+      version: BigInt(offset),
+    }));
     const block = { ndjson: Buffer.from(lines.join(''), 'utf8'), rows: lines.length };
     const { options } = table.resolved.definition;
     if (options.mode === 'append') await table.delta.append(block, { txns });
@@ -242,7 +254,11 @@ export class TableSink implements Sink {
       const entry = owners[index];
       if (entry === undefined || refused.has(entry)) continue;
       refused.add(entry);
-      this.#bury(entry, classifyFailure(new PermanentError('PH_ROW_INVALID', `row of ${table.resolved.name}: column ${column}: ${reason}`)), 'write');
+      this.#bury(
+        entry,
+        classifyFailure(new PermanentError('PH_ROW_INVALID', `row of ${table.resolved.name}: column ${column}: ${reason}`)),
+        'write',
+      );
     }
     return refused;
   }
@@ -251,7 +267,10 @@ export class TableSink implements Sink {
     const { state, record } = entry;
     this.#buried++;
     this.#options.writer
-      .deadLetter({ topic: state.topic, partition: state.partition, source: state.source, record }, { failure, stage, attempts: failedAttempts(record.headers) + 1 })
+      .deadLetter(
+        { topic: state.topic, partition: state.partition, source: state.source, record },
+        { failure, stage, attempts: failedAttempts(record.headers) + 1 },
+      )
       .then(
         () => this.#options.intake.settle(state, record, 'dead'),
         (error: unknown) => this.#options.onFatal(error),
@@ -289,7 +308,10 @@ export class TableSink implements Sink {
 }
 
 function secondWriter(table: WritableTable, cause: unknown): PermanentError {
-  return new PermanentError('PH_DELTA_SECOND_WRITER', `another host writes the same records into table ${table.resolved.name}`, { place: `table ${table.resolved.name}`, cause });
+  return new PermanentError('PH_DELTA_SECOND_WRITER', `another host writes the same records into table ${table.resolved.name}`, {
+    place: `table ${table.resolved.name}`,
+    cause,
+  });
 }
 
 function definedPolicies<Policy>(columns: Readonly<Partial<Record<string, Policy>>> | undefined): Record<string, Policy> {

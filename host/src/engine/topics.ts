@@ -28,10 +28,16 @@ export function hasRetryTopic(worker: ResolvedWorker): boolean {
  *
  * @throws PipelineError `PH_TOPIC_MISSING` (external, or `kafka.createTopics` is off), `PH_RETRY_TOPIC_SHAPE`
  */
-export async function ensureTopics(workers: readonly ResolvedWorker[], clusters: Clusters, create: boolean): Promise<ReadonlyMap<string, WorkerTopics>> {
+export async function ensureTopics(
+  workers: readonly ResolvedWorker[],
+  clusters: Clusters,
+  create: boolean,
+): Promise<ReadonlyMap<string, WorkerTopics>> {
   const known = new Map<string, number>();
   const streams = new Map<string, ResolvedTopic>();
-  for (const worker of workers) for (const topic of [worker.consumes, ...worker.produces.values()]) if (topic !== null) streams.set(`${topic.cluster}/${topic.topic}`, topic);
+  for (const worker of workers)
+    for (const topic of [worker.consumes, ...worker.produces.values()])
+      if (topic !== null) streams.set(`${topic.cluster}/${topic.topic}`, topic);
   await Promise.all(
     [...Map.groupBy(streams.values(), (topic) => topic.cluster)].map(async ([cluster, topics]) => {
       const admin = await (await clusters.get(cluster)).admin();
@@ -40,7 +46,10 @@ export async function ensureTopics(workers: readonly ResolvedWorker[], clusters:
       for (const { topic, definition } of missing) {
         if (definition.external || !create) throw missingTopic(topic, cluster, definition.external);
       }
-      await createAll(admin, missing.map(({ topic, partitions }) => ({ name: topic, partitions, config: { 'retention.ms': RETENTION.topic } })));
+      await createAll(
+        admin,
+        missing.map(({ topic, partitions }) => ({ name: topic, partitions, config: { 'retention.ms': RETENTION.topic } })),
+      );
       for (const { topic, partitions } of topics) known.set(`${cluster}/${topic}`, found.get(topic)?.partitions ?? partitions);
     }),
   );
@@ -60,7 +69,11 @@ export async function ensureTopics(workers: readonly ResolvedWorker[], clusters:
     for (const name of names) {
       if ((found.get(name) ?? null) !== null) continue;
       if (!create) throw missingTopic(name, worker.cluster, false);
-      missing.push({ name, partitions: name === worker.deadLetterTopic ? deadLetterPartitions(worker, workers, known) : sourcePartitions * wanted, config });
+      missing.push({
+        name,
+        partitions: name === worker.deadLetterTopic ? deadLetterPartitions(worker, workers, known) : sourcePartitions * wanted,
+        config,
+      });
     }
     await createAll(admin, missing);
     const retryPartitions = found.get(worker.retryTopic)?.partitions ?? sourcePartitions * wanted;

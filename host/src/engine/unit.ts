@@ -29,6 +29,8 @@ export interface UnitOptions {
   readonly byteBudget: number;
   readonly log: HostLog;
   readonly releaseFile: (uri: string) => Promise<void>;
+  /** Told the seconds of each offset commit. */
+  readonly onCommit: (seconds: number) => void;
   readonly createSink: (unit: UnitHooks) => OwnedSink;
 }
 
@@ -75,19 +77,18 @@ export class Unit {
       byteBudget: options.byteBudget,
       log: options.log,
       releaseFile: options.releaseFile,
+      onCommit: options.onCommit,
     });
     this.#sink = options.createSink({
       intake: this.#intake,
-      onPause: (failure) => {
-        this.#pause = failure;
-      },
+      onPause: (failure) => this.#setPause(failure),
       onFatal: this.#fail,
     });
   }
 
   /** Joins the group. Resolves when the member is connected; the first assignment follows. */
   async start(): Promise<void> {
-    const { worker, cluster, topics, reads } = this.#options;
+    const { worker, cluster, topics, reads, log } = this.#options;
     const source = worker.consumes?.topic ?? '';
     const laned = reads === 'source' && hasRetryTopic(worker) && worker.consumes?.cluster === worker.cluster;
     this.#consumer = await cluster.consume(
@@ -101,14 +102,21 @@ export class Unit {
         onAssigned: async (epoch, partitions) => {
           try {
             await this.#intake.assign(epoch, partitions);
+            log.info({ epoch, partitions: partitions.length }, 'partitions assigned');
             this.#pause = null;
             this.#life = this.#life === 'starting' ? 'running' : this.#life;
           } catch (error) {
             this.#fail(error);
           }
         },
-        onRevoking: () => this.#intake.revoke(),
-        onLost: () => this.#intake.lose(),
+        onRevoking: async (epoch) => {
+          await this.#intake.revoke();
+          log.info({ epoch }, 'partitions handed over, everything settled is committed');
+        },
+        onLost: (epoch) => {
+          log.warn({ epoch }, 'partitions lost; what was open is handled again by the next owner');
+          this.#intake.lose();
+        },
         onError: (error) => this.#onConsumerError(error),
       },
     );
@@ -116,6 +124,15 @@ export class Unit {
     const admin = await cluster.admin();
     this.#probe = setInterval(() => void this.#measure(admin), PROBE_INTERVAL);
     this.#probe.unref();
+  }
+
+  /** Says once when it begins and once when it ends. */
+  #setPause(failure: ClassifiedFailure | null): void {
+    const { log } = this.#options;
+    if (failure !== null && this.#pause === null)
+      log.warn({ code: failure.code, reason: failure.reason }, 'paused: no attempt is burned, it is probed until it passes');
+    if (failure === null && this.#pause !== null) log.info({ code: this.#pause.code }, 'goes on');
+    this.#pause = failure;
   }
 
   #onConsumerError(error: Error): void {
@@ -155,7 +172,10 @@ export class Unit {
     const open = this.#intake.open;
     const limit = this.worker.settings.timeout + STALL_MARGIN;
     if (open > 0 && Date.now() - this.#intake.lastSettled > limit && this.#sink.longestRunning > limit) {
-      return { kind: 'stalled', reason: `${open} records are open and none was settled for ${Math.round((Date.now() - this.#intake.lastSettled) / 1000)} s` };
+      return {
+        kind: 'stalled',
+        reason: `${open} records are open and none was settled for ${Math.round((Date.now() - this.#intake.lastSettled) / 1000)} s`,
+      };
     }
     return { kind: open > 0 ? 'working' : 'idle' };
   }

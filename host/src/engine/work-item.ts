@@ -1,8 +1,18 @@
 import type { KafkaRecord } from '../kafka/driver.ts';
-import type { Lane } from './lanes.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RecordContext } from './record-context.ts';
 import type { SourceRecord } from './record-writer.ts';
+
+/** A batch in the making or in work; only its identity counts. */
+export type BatchMark = readonly WorkItem[];
+
+/** A key's records in order. It exists while one of them is in work or waiting. */
+export interface Lane {
+  readonly waiting: WorkItem[];
+  inWork: number;
+  /** The batch that its records are in. */
+  batch: BatchMark | null;
+}
 
 /** One record on its way through the handler. */
 export class WorkItem implements SourceRecord {

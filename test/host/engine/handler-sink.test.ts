@@ -9,40 +9,50 @@ const text = (value: unknown): string | undefined => (value === undefined ? unde
 describe('handlers in lanes', () => {
   it('handles the records of a key one at a time and in order, many keys at once, and never more than the concurrency', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 3 })), { maxLength: 80 }), fc.integer({ min: 1, max: 6 }), async (work, concurrency) => {
-        const running = new Set<string>();
-        const order = new Map<string, number[]>();
-        let most = 0;
-        const unit = new MemoryUnit({
-          concurrency,
-          definition: defineWorker({
-            consumes: jobs,
-            handle: async (job) => {
-              assert.equal(running.has(job.id), false, `two records of ${job.id} at once`);
-              running.add(job.id);
-              most = Math.max(most, running.size);
-              for (let turn = 0; turn < (work[job.n]?.[1] ?? 0); turn++) await new Promise((resolve) => setImmediate(resolve));
-              running.delete(job.id);
-              order.set(job.id, [...(order.get(job.id) ?? []), job.n]);
-              return done();
-            },
-          }),
-        });
-        await unit.assign();
-        unit.deliverJobs(work.map(([key], n) => ({ id: `k${key}`, n })));
-        await until(() => unit.intake.open === 0, 'all settled');
-        for (const [key, seen] of order) assert.deepEqual(seen, work.flatMap(([k], n) => (`k${k}` === key ? [n] : [])));
-        assert.ok(most <= concurrency);
-        assert.equal(await unit.committedOffset(), work.length);
-        unit.close();
-      }),
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 3 })), { maxLength: 80 }),
+        fc.integer({ min: 1, max: 6 }),
+        async (work, concurrency) => {
+          const running = new Set<string>();
+          const order = new Map<string, number[]>();
+          let most = 0;
+          const unit = new MemoryUnit({
+            concurrency,
+            definition: defineWorker({
+              consumes: jobs,
+              handle: async (job) => {
+                assert.equal(running.has(job.id), false, `two records of ${job.id} at once`);
+                running.add(job.id);
+                most = Math.max(most, running.size);
+                for (let turn = 0; turn < (work[job.n]?.[1] ?? 0); turn++) await new Promise((resolve) => setImmediate(resolve));
+                running.delete(job.id);
+                order.set(job.id, [...(order.get(job.id) ?? []), job.n]);
+                return done();
+              },
+            }),
+          });
+          await unit.assign();
+          unit.deliverJobs(work.map(([key], n) => ({ id: `k${key}`, n })));
+          await until(() => unit.intake.open === 0, 'all settled');
+          for (const [key, seen] of order)
+            assert.deepEqual(
+              seen,
+              work.flatMap(([k], n) => (`k${k}` === key ? [n] : [])),
+            );
+          assert.ok(most <= concurrency);
+          assert.equal(await unit.committedOffset(), work.length);
+          unit.close();
+        },
+      ),
       { numRuns: 60 },
     );
   });
 
   it('runs records without a key as they come', async () => {
     const open: (() => void)[] = [];
-    const unit = new MemoryUnit({ definition: defineWorker({ consumes: jobs, handle: () => new Promise((resolve) => open.push(() => resolve(done()))) }) });
+    const unit = new MemoryUnit({
+      definition: defineWorker({ consumes: jobs, handle: () => new Promise((resolve) => open.push(() => resolve(done()))) }),
+    });
     await unit.assign();
     unit.deliver([1, 2, 3].map((n) => ({ value: Buffer.from(JSON.stringify({ id: 'same', n })) })));
     await until(() => open.length === 3, 'three at once');
@@ -69,7 +79,10 @@ describe('handlers in lanes', () => {
       }),
     });
     await unit.assign();
-    unit.deliverJobs([...Array.from({ length: 50 }, (_, n) => ({ id: 'hot', n })), ...Array.from({ length: 5 }, (_, n) => ({ id: `cold${n}`, n }))]);
+    unit.deliverJobs([
+      ...Array.from({ length: 50 }, (_, n) => ({ id: 'hot', n })),
+      ...Array.from({ length: 5 }, (_, n) => ({ id: `cold${n}`, n })),
+    ]);
     await until(() => seen.length === 5, 'the cold keys are through');
     assert.ok(seen.every((id) => id.startsWith('cold')));
     release();
@@ -78,7 +91,9 @@ describe('handlers in lanes', () => {
   });
 
   it('settles a record only when its outputs are acknowledged', async () => {
-    const unit = new MemoryUnit({ definition: defineWorker({ consumes: jobs, produces: [results], handle: (job) => done([output(results, job)]) }) });
+    const unit = new MemoryUnit({
+      definition: defineWorker({ consumes: jobs, produces: [results], handle: (job) => done([output(results, job)]) }),
+    });
     unit.producer.holding = true;
     await unit.assign();
     unit.deliverJobs([
@@ -100,7 +115,13 @@ describe('handlers in lanes', () => {
   it('gives an output the same identity when its source is handled again', async () => {
     const ids: (string | undefined)[] = [];
     for (let run = 0; run < 2; run++) {
-      const unit = new MemoryUnit({ definition: defineWorker({ consumes: jobs, produces: [results], handle: (job) => done([output(results, job), output(results, job)]) }) });
+      const unit = new MemoryUnit({
+        definition: defineWorker({
+          consumes: jobs,
+          produces: [results],
+          handle: (job) => done([output(results, job), output(results, job)]),
+        }),
+      });
       await unit.assign();
       unit.deliverJobs([{ id: 'a', n: 1 }]);
       await until(() => unit.producer.sent.length === 2, 'sent');
@@ -149,10 +170,19 @@ describe('handlers in lanes', () => {
       }),
     });
     await unit.assign([{ topic: 'p.w.retry', partition: 2 }]);
-    unit.deliver([{ key: Buffer.from('a'), value: Buffer.from('{"id":"a","n":1}'), headers: { 'ph.attempts': '2', 'ph.due-at': '1', 'ph.origin.topic': 'p.jobs', 'ph.origin.offset': '77' } }], {
-      topic: 'p.w.retry',
-      partition: 2,
-    });
+    unit.deliver(
+      [
+        {
+          key: Buffer.from('a'),
+          value: Buffer.from('{"id":"a","n":1}'),
+          headers: { 'ph.attempts': '2', 'ph.due-at': '1', 'ph.origin.topic': 'p.jobs', 'ph.origin.offset': '77' },
+        },
+      ],
+      {
+        topic: 'p.w.retry',
+        partition: 2,
+      },
+    );
     await until(() => unit.intake.open === 0, 'settled');
     assert.deepEqual(
       unit.producer.sent.map((sent) => [sent.topic, text(sent.value)]),
@@ -183,7 +213,11 @@ describe('handlers in lanes', () => {
     });
     await unit.assign();
     const garbage = Buffer.from([0xff, 0x00]);
-    unit.deliver([{ value: garbage }, { value: null }, ...[1, 2, 3].map((n) => ({ key: Buffer.from('k'), value: Buffer.from(JSON.stringify({ id: 'k', n })) }))]);
+    unit.deliver([
+      { value: garbage },
+      { value: null },
+      ...[1, 2, 3].map((n) => ({ key: Buffer.from('k'), value: Buffer.from(JSON.stringify({ id: 'k', n })) })),
+    ]);
     await until(() => unit.intake.open === 0, 'settled');
     assert.deepEqual(
       unit.producer.sent.map((sent) => [sent.headers?.['ph.error.code'], sent.headers?.['ph.stage']]),
@@ -202,7 +236,11 @@ describe('handlers in lanes', () => {
 
   it('turns an outcome that is none, and an output that does not fit, into a dead letter', async () => {
     const unit = new MemoryUnit({
-      definition: defineWorker({ consumes: jobs, produces: [results], handle: (job) => (job.n === 1 ? (undefined as never) : done([output(results, { id: '', n: 1 })])) }),
+      definition: defineWorker({
+        consumes: jobs,
+        produces: [results],
+        handle: (job) => (job.n === 1 ? (undefined as never) : done([output(results, { id: '', n: 1 })])),
+      }),
     });
     await unit.assign();
     unit.deliverJobs([
@@ -294,7 +332,10 @@ describe('handlers in lanes', () => {
     await until(() => unit.intake.open === 0, 'settled');
     for (const key of [0, 1]) {
       const seen = batches.flat().filter((n) => n % 2 === key);
-      assert.deepEqual(seen, seen.toSorted((a, b) => a - b));
+      assert.deepEqual(
+        seen,
+        seen.toSorted((a, b) => a - b),
+      );
     }
     assert.equal(batches.flat().length, 25);
     assert.ok(batches.length < 10, `${batches.length} batches`);
@@ -340,7 +381,9 @@ describe('intake', () => {
 
   it('changes nothing for a partition that was lost', async () => {
     let finish = (): void => {};
-    const unit = new MemoryUnit({ definition: defineWorker({ consumes: jobs, handle: () => new Promise((resolve) => (finish = () => resolve(done()))) }) });
+    const unit = new MemoryUnit({
+      definition: defineWorker({ consumes: jobs, handle: () => new Promise((resolve) => (finish = () => resolve(done()))) }),
+    });
     await unit.assign();
     unit.deliverJobs([{ id: 'a', n: 0 }]);
     unit.intake.lose();
@@ -354,7 +397,11 @@ describe('intake', () => {
 
   it('pauses every partition above the byte budget and resumes when half is free', async () => {
     const open: (() => void)[] = [];
-    const unit = new MemoryUnit({ byteBudget: 2_000, concurrency: 100, definition: defineWorker({ consumes: jobs, handle: () => new Promise((resolve) => open.push(() => resolve(done()))) }) });
+    const unit = new MemoryUnit({
+      byteBudget: 2_000,
+      concurrency: 100,
+      definition: defineWorker({ consumes: jobs, handle: () => new Promise((resolve) => open.push(() => resolve(done()))) }),
+    });
     await unit.assign();
     unit.deliverJobs(Array.from({ length: 20 }, (_, n) => ({ id: `k${n}`, n })));
     assert.deepEqual([...unit.paused], ['p.jobs/0']);
@@ -413,7 +460,14 @@ describe('intake', () => {
     await unit.assign();
     const record = { key: Buffer.from('a'), value: Buffer.from('{"id":"a","n":1}') };
     unit.deliver([record]);
-    unit.intake.receive({ topic: 'p.jobs', partition: 0, epoch: 1, highWatermark: 1, lastOffset: 0, records: [{ offset: 0, timestamp: 0, headers: {}, ...record }] });
+    unit.intake.receive({
+      topic: 'p.jobs',
+      partition: 0,
+      epoch: 1,
+      highWatermark: 1,
+      lastOffset: 0,
+      records: [{ offset: 0, timestamp: 0, headers: {}, ...record }],
+    });
     assert.equal(calls, 1);
     unit.close();
   });

@@ -1,9 +1,9 @@
 import { definePlugin, defineTopic, Id, type Log, type Outcome, Type, type WorkerDefinition } from '@pipeline-host/sdk';
+import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
 import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
 import { Intake } from '../../../host/src/engine/intake.ts';
 import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
 import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
-import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
 import type { KafkaProducer, KafkaRecord, OutgoingRecord, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 
@@ -65,7 +65,12 @@ export class MemoryUnit {
   #next = new Map<string, number>();
 
   constructor(options: MemoryUnitOptions) {
-    const topic = (definition: typeof jobs | typeof results): ResolvedTopic => ({ definition, topic: `p.${definition.name}`, cluster: 'default', partitions: 2 });
+    const topic = (definition: typeof jobs | typeof results): ResolvedTopic => ({
+      definition,
+      topic: `p.${definition.name}`,
+      cluster: 'default',
+      partitions: 2,
+    });
     const plugin: LoadedPlugin = {
       name: 'p',
       definition: definePlugin({ name: 'p', workers: {} }),
@@ -89,9 +94,24 @@ export class MemoryUnit {
       cluster: 'default',
       retryTopic: 'p.w.retry',
       deadLetterTopic: 'p.dlq',
-      settings: { concurrency: options.concurrency ?? 4, order: options.order ?? 'key', timeout: options.timeout ?? 60_000, retryDelays: delays, batchSize: 10, flush: { rows: 1, bytes: 1, age: 1 }, start: undefined },
+      settings: {
+        concurrency: options.concurrency ?? 4,
+        order: options.order ?? 'key',
+        timeout: options.timeout ?? 60_000,
+        retryDelays: delays,
+        batchSize: 10,
+        flush: { rows: 1, bytes: 1, age: 1 },
+        start: undefined,
+      },
     };
-    this.intake = new Intake({ sourceTopic: 'p.jobs', lanes: delays.length + 1, byteBudget: options.byteBudget ?? 1e9, log: silent, releaseFile: async (uri) => void this.released.push(uri) });
+    this.intake = new Intake({
+      sourceTopic: 'p.jobs',
+      lanes: delays.length + 1,
+      byteBudget: options.byteBudget ?? 1e9,
+      log: silent,
+      releaseFile: async (uri) => void this.released.push(uri),
+      onCommit: () => {},
+    });
     const unreachable = (): never => {
       throw new Error('not part of this test');
     };
@@ -102,7 +122,14 @@ export class MemoryUnit {
       concurrency: worker.settings.concurrency,
       batchSize: worker.settings.batchSize,
       codec: createMessageCodec(jobs),
-      writer: new RecordWriter({ worker, sourceCluster: 'default', sourceClusterId: 'c1', lanes: delays.length + 1, deadLetterPartitions: 2, producerOf: () => this.producer }),
+      writer: new RecordWriter({
+        worker,
+        sourceCluster: 'default',
+        sourceClusterId: 'c1',
+        lanes: delays.length + 1,
+        deadLetterPartitions: 2,
+        producerOf: () => this.producer,
+      }),
       services: {
         config: {},
         services: {},
@@ -113,6 +140,7 @@ export class MemoryUnit {
         stagingFor: (release) => ({ has: unreachable, open: unreachable, release }),
         timeout: worker.settings.timeout,
       },
+      onHandled: () => {},
       onPause: (failure) => {
         this.pause = failure;
       },
@@ -157,7 +185,14 @@ export class MemoryUnit {
       epoch: this.#epoch,
       highWatermark: start + records.length,
       lastOffset: start + records.length - 1,
-      records: records.map((record, index) => ({ offset: start + index, timestamp: 1_700_000_000_000, key: null, value: null, headers: {}, ...record })),
+      records: records.map((record, index) => ({
+        offset: start + index,
+        timestamp: 1_700_000_000_000,
+        key: null,
+        value: null,
+        headers: {},
+        ...record,
+      })),
     });
   }
 

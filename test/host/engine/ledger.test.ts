@@ -6,29 +6,25 @@ import { Ledger } from '../../../host/src/engine/ledger.ts';
 describe('the ledger of a partition', () => {
   it('never lets the watermark pass an open record, and reaches the end when all are settled', () => {
     fc.assert(
-      fc.property(
-        fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 60 }),
-        fc.infiniteStream(fc.nat()),
-        (gaps, picks) => {
-          const ledger = new Ledger(10);
-          const open = new Set<number>();
-          let offset = 9;
-          for (const gap of gaps) {
-            offset += gap;
-            ledger.deliver(offset);
-            open.add(offset);
-          }
-          while (open.size > 0) {
-            assert.equal(ledger.watermark, Math.min(...open));
-            assert.equal(ledger.open, open.size);
-            const list = [...open];
-            const settled = list[(picks.next().value ?? 0) % list.length] as number;
-            ledger.settle(settled);
-            open.delete(settled);
-          }
-          assert.equal(ledger.watermark, offset + 1);
-        },
-      ),
+      fc.property(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 60 }), fc.infiniteStream(fc.nat()), (gaps, picks) => {
+        const ledger = new Ledger(10);
+        const open = new Set<number>();
+        let offset = 9;
+        for (const gap of gaps) {
+          offset += gap;
+          ledger.deliver(offset);
+          open.add(offset);
+        }
+        while (open.size > 0) {
+          assert.equal(ledger.watermark, Math.min(...open));
+          assert.equal(ledger.open, open.size);
+          const list = [...open];
+          const settled = list[(picks.next().value ?? 0) % list.length] as number;
+          ledger.settle(settled);
+          open.delete(settled);
+        }
+        assert.equal(ledger.watermark, offset + 1);
+      }),
       { numRuns: 300 },
     );
   });

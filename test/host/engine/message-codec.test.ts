@@ -18,7 +18,14 @@ const claims = defineTopic('claims', Claim, {
       schema: Type.Object({ claim_id: Id(), text: Type.Optional(Text()), loose: Type.Optional(Type.Unknown()) }),
       upgrade: (old) => {
         if (old.claim_id === 'refuse') throw new PermanentError('SHOP_OLD', 'no');
-        return { id: old.claim_id, note: (old.loose as string | undefined) ?? old.text ?? null, at: null, count: 1, data: { ref: null }, extra: null };
+        return {
+          id: old.claim_id,
+          note: (old.loose as string | undefined) ?? old.text ?? null,
+          at: null,
+          count: 1,
+          data: { ref: null },
+          extra: null,
+        };
       },
     },
   ],
@@ -57,7 +64,9 @@ describe('reading messages', () => {
   });
 
   it('keeps the digits of a number in a text field, beyond 2^53 and with fractions', () => {
-    const message = decode('{"id":9007199254740993,"note":1.10,"data":{"ref":12345678901234567890,"n":0.5},"extra":{"big":9007199254740993}}');
+    const message = decode(
+      '{"id":9007199254740993,"note":1.10,"data":{"ref":12345678901234567890,"n":0.5},"extra":{"big":9007199254740993}}',
+    );
     assert.deepEqual(message, {
       id: '9007199254740993',
       note: '1.10',
@@ -83,7 +92,10 @@ describe('reading messages', () => {
   });
 
   it('tells the field and never the value of what does not fit', () => {
-    assert.throws(() => decode('{"id":"a","count":"hunter2"}'), (error: unknown) => isPipelineError(error) && error.message.includes('/count') && !error.message.includes('hunter2'));
+    assert.throws(
+      () => decode('{"id":"a","count":"hunter2"}'),
+      (error: unknown) => isPipelineError(error) && error.message.includes('/count') && !error.message.includes('hunter2'),
+    );
   });
 
   it('refuses what is not a message at all', () => {
@@ -110,7 +122,10 @@ describe('writing messages', () => {
   });
 
   it('refuses an output that does not fit', () => {
-    assert.throws(() => codec.encode({ id: 'a' }), (error: unknown) => isPipelineError(error) && error.code === 'PH_OUTPUT_INVALID');
+    assert.throws(
+      () => codec.encode({ id: 'a' }),
+      (error: unknown) => isPipelineError(error) && error.code === 'PH_OUTPUT_INVALID',
+    );
   });
 
   it('hands bytes through, and asks the author where the topic has a codec', () => {
