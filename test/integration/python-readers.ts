@@ -34,9 +34,9 @@ export interface ForeignReadOptions {
 /** Readers of Delta tables that share no code with ours. */
 export interface PythonReaders {
   /** delta-rs, by its SQL (DataFusion). */
-  readWithDeltaRs(tablePath: string, options?: ForeignReadOptions): Promise<ForeignRead>;
+  readonly readWithDeltaRs: (tablePath: string, options?: ForeignReadOptions) => Promise<ForeignRead>;
   /** DuckDB's delta extension (delta-kernel-rs). */
-  readWithDuckDb(tablePath: string, options?: ForeignReadOptions): Promise<ForeignRead>;
+  readonly readWithDuckDb: (tablePath: string, options?: ForeignReadOptions) => Promise<ForeignRead>;
 }
 
 /**

@@ -76,14 +76,6 @@ export function duckType(type: SchemaType): string {
   }
 }
 
-/** Whether a value of this type may be written into a column: only the types of {@link DeltaType} are. */
-export function isWritable(type: SchemaType): type is DeltaType {
-  return (
-    typeof type === 'string' &&
-    (decimalOf(type) !== null || ['string', 'integer', 'long', 'double', 'boolean', 'date', 'timestamp', 'binary'].includes(type))
-  );
-}
-
 /** A type in words, for messages. */
 export function typeText(type: SchemaType): string {
   return typeof type === 'string' ? type : duckType(type).toLowerCase();

@@ -6,7 +6,7 @@ import { advanceSnapshot, commitPath, readCommit } from './log.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const MOST_LOST_RACES = 1000;
-export const ENGINE_INFO = 'pipeline-host/0.1.0';
+const ENGINE_INFO = 'pipeline-host/0.1.0';
 
 /** What a commit wants to add to the log, and what it has seen of the table. */
 export interface CommitRequest {

@@ -4,7 +4,7 @@ import { decimalOf, duckType, literal, type SchemaField, typeText } from './colu
 export type ValueForm = 'text' | 'typed';
 
 /** What DuckDB's error holds where {@link convertExpression} refused a value. */
-export const CONVERSION_MARK = 'ph-row-refused';
+const CONVERSION_MARK = 'ph-row-refused';
 
 /**
  * SQL that turns a value into the column's exact type, or fails with {@link CONVERSION_MARK}. DuckDB's own casts round
