@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { loadConfig } from '../../host/src/config/load.ts';
+import { loadPlugins } from '../../host/src/plugins/load-plugins.ts';
+import { resolveTopology } from '../../host/src/plugins/resolve-topology.ts';
+import { fileBlocks, ROOT, readReadme, updatesReadme, writeFileBlock } from './readme.ts';
+
+/** Files of README that stand in the repository, where CI runs them. */
+const SOURCES = {
+  'thermostat/index.ts': 'examples/thermostat/src/index.ts',
+  'thermostat/readings.ndjson': 'examples/thermostat/readings.ndjson',
+} as const;
+
+describe('README', () => {
+  it('shows the files that CI runs', () => {
+    for (const [path, source] of Object.entries(SOURCES)) {
+      const content = readFileSync(join(ROOT, source), 'utf8');
+      if (updatesReadme) writeFileBlock(path, content);
+      assert.equal(fileBlocks().find((block) => block.path === path)?.content, content, `${path}: run UPDATE_README=1 npm test`);
+    }
+  });
+
+  it('shows a config that is accepted with the plugin that it names', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'readme-config-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const block = fileBlocks().find(({ path }) => path === 'pipeline-host.config.yaml');
+    writeFileSync(join(folder, 'pipeline-host.config.yaml'), block?.content ?? '');
+    const loaded = await loadConfig({ cwd: folder, env: { KAFKA_PASSWORD: 'x' } });
+    const { plugins, config } = await loadPlugins([join(ROOT, 'plugins/xact')], loaded, ROOT);
+    const { workers } = resolveTopology(config.config, plugins);
+    assert.equal(workers.find(({ name }) => name === 'ingester')?.consumes?.topic, 'xactanalysis');
+    assert.equal(workers.find(({ name }) => name === 'downloader')?.settings.concurrency, 20);
+  });
+
+  it('names only npm scripts that exist', () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+    for (const [, script = ''] of readReadme().matchAll(/npm run ([a-z:]+)/g)) assert.ok(script in scripts, `npm run ${script}`);
+  });
+});
