@@ -6,7 +6,8 @@ import { describe, it } from 'node:test';
 import { loadConfig } from '../../host/src/config/load.ts';
 import { loadPlugins } from '../../host/src/plugins/load-plugins.ts';
 import { resolveTopology } from '../../host/src/plugins/resolve-topology.ts';
-import { fileBlocks, ROOT, readReadme, updatesReadme, writeFileBlock } from './readme.ts';
+import { filesOf } from './fenced-blocks.ts';
+import { ROOT, readReadme, updatesReadme, writeFileBlock } from './readme.ts';
 
 /** Files of README that stand in the repository, where CI runs them. */
 const SOURCES = {
@@ -19,15 +20,15 @@ describe('README', () => {
     for (const [path, source] of Object.entries(SOURCES)) {
       const content = readFileSync(join(ROOT, source), 'utf8');
       if (updatesReadme) writeFileBlock(path, content);
-      assert.equal(fileBlocks().find((block) => block.path === path)?.content, content, `${path}: run UPDATE_README=1 npm test`);
+      assert.equal(filesOf(readReadme()).find((file) => file.path === path)?.text, content, `${path}: run UPDATE_README=1 npm test`);
     }
   });
 
   it('shows a config that is accepted with the plugin that it names', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'readme-config-'));
     t.after(() => rmSync(folder, { recursive: true }));
-    const block = fileBlocks().find(({ path }) => path === 'pipeline-host.config.yaml');
-    writeFileSync(join(folder, 'pipeline-host.config.yaml'), block?.content ?? '');
+    const block = filesOf(readReadme()).find(({ path }) => path === 'pipeline-host.config.yaml');
+    writeFileSync(join(folder, 'pipeline-host.config.yaml'), block?.text ?? '');
     const loaded = await loadConfig({ cwd: folder, env: { KAFKA_PASSWORD: 'x' } });
     const { plugins, config } = await loadPlugins([join(ROOT, 'plugins/xact')], loaded, ROOT);
     const { workers } = resolveTopology(config.config, plugins);

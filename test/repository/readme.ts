@@ -4,24 +4,8 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const README = `${ROOT}/README.md`;
 
-/** A fenced block that holds a whole file: its info string says `file=<path>`. */
-export interface FileBlock {
-  readonly path: string;
-  readonly language: string;
-  readonly content: string;
-}
-
 export function readReadme(): string {
   return readFileSync(README, 'utf8');
-}
-
-/** Every fenced block with a `file=` in its info string. */
-export function fileBlocks(readme = readReadme()): readonly FileBlock[] {
-  return [...readme.matchAll(/^```(\w+) file=(\S+)\n([\s\S]*?)^```$/gm)].map(([, language = '', path = '', content = '']) => ({
-    path,
-    language,
-    content,
-  }));
 }
 
 /** The text between `<!-- name:begin -->` and `<!-- name:end -->`. */
