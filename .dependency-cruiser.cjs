@@ -10,7 +10,7 @@ const ground = ['azure', 'config', 'observability', 'version.ts'];
 const services = ['plugins', 'retry', 'dlq', 'kafka', 'delta', 'storage', 'eventhouse', 'http'];
 const layers = {
   cli: ['embedded', 'supervisor', 'admin', 'engine', ...services, ...ground],
-  supervisor: ['engine', ...services, ...ground],
+  supervisor: ['admin', 'engine', ...services, ...ground],
   admin: ['engine', ...services, ...ground],
   engine: [...services, ...ground],
   plugins: [...ground],
