@@ -183,6 +183,8 @@ export const ERROR_CODES = {
   PH_TABLE_UNKNOWN: entry('fatal', 2, '"pipeline-host tables" lists the tables'),
   PH_PUBLISH_FILE: entry('fatal', 2, 'give a file of one JSON message a line, or - for standard input'),
   PH_PUBLISH_INVALID: entry('fatal', 2, 'mend the lines, or send the others with --skip-invalid; nothing was sent'),
+  PH_STOP_TIMEOUT: entry('fatal', 1, 'the process ends anyway; what was open is done again after the start'),
+  PH_SYSTEM: entry('fatal', 3, 'mend rights, room or limits of this machine for the file that is named'),
   PH_UNEXPECTED: entry('fatal', 1, 'this is a bug: run again with PIPELINE_HOST_DEBUG=1 and report the stack'),
 
   // Environment

@@ -196,3 +196,7 @@ export type HostConfig = Static<typeof HostConfigSchema>;
 export type ClusterSettings = Static<typeof Cluster>;
 export type PluginSettings = Static<typeof Plugin>;
 export type WorkerSettings = Static<typeof Worker>;
+
+type Input<T> = T extends readonly unknown[] ? T : T extends object ? { readonly [Key in keyof T]?: Input<T[Key]> } : T;
+/** What a config file may hold: every key may be left out that has a default. */
+export type HostConfigInput = Input<HostConfig>;

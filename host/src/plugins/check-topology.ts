@@ -102,7 +102,8 @@ function checkTableNames({ workers }: Topology): PipelineError[] {
 function checkOutputIdentity({ workers }: Topology): PipelineError[] {
   const producers = new Map<string, ResolvedWorker>();
   // A poller remembers what it sent: its messages are a source, not an output.
-  for (const worker of workers) if (worker.consumes !== null) for (const topic of worker.produces.values()) producers.set(key(topic), worker);
+  for (const worker of workers)
+    if (worker.consumes !== null) for (const topic of worker.produces.values()) producers.set(key(topic), worker);
   return workers.flatMap((worker) => {
     const producer = worker.consumes === null ? undefined : producers.get(key(worker.consumes));
     if (producer === undefined) return [];

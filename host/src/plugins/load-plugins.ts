@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import { definitionKind, errorMessage, isPipelineError, PipelineError, type PluginDefinition } from '@pipeline-host/sdk';
+import { definitionKind, errorMessage, FaultList, isPipelineError, PipelineError, type PluginDefinition } from '@pipeline-host/sdk';
 import semver from 'semver';
 import type { LoadedConfig } from '../config/load.ts';
 import { checkSchemas } from './check-schemas.ts';
@@ -58,6 +58,16 @@ export function pluginSearch({ config, folder }: LoadedConfig, cwd: string): Plu
     section.package === undefined ? [] : [[name, section.package] as const],
   );
   return { cwd, folder, packages: new Map(packages) };
+}
+
+/** The definition of a package, checked by itself and without any config; or what is wrong with it. */
+export async function inspectPlugin(plugin: PluginPackage): Promise<PluginDefinition | PipelineError> {
+  const [range] = checkRange(plugin);
+  if (range !== undefined) return range;
+  const outcome = await importPlugin(plugin);
+  if (isPipelineError(outcome)) return outcome;
+  const [first, ...others] = checkSchemas(outcome);
+  return first === undefined ? outcome : new FaultList([first, ...others]);
 }
 
 function checkRange({ manifest, packageName, version, root }: PluginPackage): PipelineError[] {

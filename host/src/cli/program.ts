@@ -1,0 +1,89 @@
+import { PipelineError } from '@pipeline-host/sdk';
+import { type Command, CommanderError } from 'commander';
+import { didYouMean } from '../config/did-you-mean.ts';
+import { HOST_VERSION } from '../version.ts';
+import { brokerCommand } from './broker-command.ts';
+import { configCommand } from './config-command.ts';
+import { demoCommand } from './demo.ts';
+import { pluginsCommand } from './plugins-command.ts';
+import { printFailure } from './print-failure.ts';
+import { publishCommand } from './publish-command.ts';
+import { rootCommand } from './run-command.ts';
+import { tablesCommand } from './tables-command.ts';
+import { topicsCommand } from './topics-command.ts';
+
+/** How long a command's own closing may go on after it failed. */
+const LINGER = 2_000;
+
+/** Runs one command line; sets the exit code. Never rejects: what fails is printed. */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  // A reader that went away, as in `pipeline-host plugins | head -1`, is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  try {
+    await createProgram().parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    process.exitCode = printFailure(error instanceof CommanderError ? argumentError(error) : error);
+    setTimeout(() => process.exit(), LINGER).unref();
+  }
+}
+
+/** The whole command line. */
+export function createProgram(): Command {
+  const program = rootCommand().version(HOST_VERSION, '-V, --version', 'print the version');
+  for (const command of [
+    demoCommand(),
+    pluginsCommand(),
+    topicsCommand(),
+    publishCommand(),
+    tablesCommand(),
+    configCommand(),
+    brokerCommand(),
+  ]) {
+    program.addCommand(command);
+  }
+  program.helpCommand('help [command]', 'show the help of a command');
+  program.hook('preSubcommand', (root, command) => refuseMisplaced(root, command));
+  harden(program);
+  return program;
+}
+
+/** Options before the command would belong to nobody. */
+function refuseMisplaced(root: Command, command: Command): void {
+  const option = root.options.find((candidate) => root.getOptionValueSource(candidate.attributeName()) === 'cli');
+  if (option === undefined) return;
+  throw new PipelineError('PH_CLI_ARGUMENT', `${option.long} stands before the command`, {
+    place: `pipeline-host ${command.name()}`,
+    hint: `write it after: pipeline-host ${command.name()} … ${option.flags}`,
+  });
+}
+
+/** Commander throws instead of printing and exiting, in every command. */
+function harden(command: Command): void {
+  command.exitOverride().enablePositionalOptions().showSuggestionAfterError(true);
+  command.configureOutput({ writeErr: () => {}, outputError: () => {} });
+  for (const below of command.commands) harden(below);
+  // A group of commands without one: its help, and not an error without words.
+  if (command.commands.length > 0 && command.parent !== null && command.name() !== 'tables')
+    command.allowExcessArguments(true).action(() => withoutCommand(command));
+}
+
+function withoutCommand(command: Command): never {
+  const known = command.commands.map((below) => below.name());
+  const [given] = command.args;
+  throw new PipelineError(
+    'PH_CLI_ARGUMENT',
+    given === undefined ? `${command.name()} wants a command` : `unknown command "${command.name()} ${given}"`,
+    {
+      place: 'command line',
+      hint: didYouMean(given ?? '', known, `one of ${known.map((name) => `"${command.name()} ${name}"`).join(', ')}`),
+    },
+  );
+}
+
+/** Commander's words in our form: `error: unknown option '--plugn'\n(Did you mean --plugin?)`. */
+function argumentError({ message }: CommanderError): PipelineError {
+  const [first = '', suggestion] = message.split('\n');
+  const hint = suggestion === undefined ? 'see --help' : suggestion.replace(/^\(Did you mean (.*)\?\)$/, 'did you mean $1?');
+  return new PipelineError('PH_CLI_ARGUMENT', first.replace(/^error: /, ''), { place: 'command line', hint });
+}

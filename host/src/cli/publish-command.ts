@@ -1,0 +1,132 @@
+import { type FaultList, PipelineError } from '@pipeline-host/sdk';
+import { Command } from 'commander';
+import { didYouMean } from '../config/did-you-mean.ts';
+import { list } from '../config/schema-faults.ts';
+import { createTopic } from '../engine/topics.ts';
+import type { KafkaCluster } from '../kafka/driver.ts';
+import { resolveTopics } from '../plugins/resolve-topology.ts';
+import type { ResolvedTopic } from '../plugins/topology.ts';
+import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
+import { type LineFault, lineReader, openLines, type PublishedLine } from './publish-lines.ts';
+import { openSession, type Session, withClusters } from './session.ts';
+import { print } from './text-table.ts';
+
+interface PublishFlags extends CommandFlags {
+  readonly skipInvalid: boolean;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+}
+
+/** Messages in one hand-over to the producer. */
+const BATCH = 1_000;
+/** Faults that are listed beside a refusal, and beside a run that skips them. */
+const LISTED = { refused: 3, skipped: 20 } as const;
+
+/** `pipeline-host publish` */
+export function publishCommand(): Command {
+  return addCommonOptions(
+    new Command('publish')
+      .summary('check messages and send them to a topic')
+      .description(
+        'Sends a file of one JSON message a line to a topic of a plugin: checked against the schema of the topic, older shapes that it\naccepts included, keyed as the plugin says, bytes as they are. A file with faults sends nothing, unless --skip-invalid.',
+      )
+      .argument('<topic>', 'full name, or the name without prefix where one plugin is given')
+      .argument('<file>', 'file of one JSON message a line, - for standard input'),
+  )
+    .option('--skip-invalid', 'send the good lines of a file with faults', false)
+    .option('--dry-run', 'check the lines and send nothing', false)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ pipeline-host publish weather.readings readings.ndjson\n  $ zcat old.gz | pipeline-host publish readings - --plugin weather --dry-run',
+    )
+    .action((topic: string, file: string, flags: PublishFlags) => publish(topic, file, flags));
+}
+
+async function publish(name: string, file: string, flags: PublishFlags): Promise<void> {
+  const session = await openSession(flags);
+  const topic = findTopic(session, name);
+  const read = lineReader(topic.definition);
+  const lines = await openLines(file);
+  const faults: LineFault[] = [];
+  let good = 0;
+  for await (const line of read(lines())) {
+    if ('fault' in line) faults.push(line.fault);
+    else good++;
+  }
+  const source = file === '-' ? 'standard input' : file;
+  if (faults.length > 0 && !flags.skipInvalid && !(flags.dryRun && flags.json)) throw refused(topic, source, faults, good);
+  if (!flags.json) listFaults(source, faults, LISTED.skipped);
+  const sent = flags.dryRun
+    ? 0
+    : await withClusters(session.config, async (clusters) =>
+        send(await clusters.get(topic.cluster), topic, read(lines()), session.config.config.kafka.createTopics),
+      );
+  if (flags.json) print(JSON.stringify({ topic: topic.topic, valid: good, sent, skipped: faults.length, faults }));
+  else
+    print(
+      `${flags.dryRun ? `${good} messages fit ${topic.topic}; nothing was sent` : `${sent} messages sent to ${topic.topic}`}${faults.length > 0 ? `, ${faults.length} lines left out` : ''}`,
+    );
+}
+
+async function send(
+  cluster: KafkaCluster,
+  topic: ResolvedTopic,
+  lines: AsyncIterable<{ readonly fault: LineFault } | PublishedLine>,
+  createTopics: boolean,
+): Promise<number> {
+  await createTopic(await cluster.admin(), topic, createTopics);
+  const producer = await cluster.producer({ deliveryTimeout: 30_000 });
+  let sent = 0;
+  let batch: PublishedLine[] = [];
+  const flush = async (): Promise<void> => {
+    await producer.sendAll(batch.map(({ key, value }) => ({ topic: topic.topic, key, value })));
+    sent += batch.length;
+    batch = [];
+  };
+  for await (const line of lines) {
+    if ('fault' in line) continue;
+    batch.push(line);
+    if (batch.length === BATCH) await flush();
+  }
+  await flush();
+  return sent;
+}
+
+function findTopic({ config, topology }: Session, name: string): ResolvedTopic {
+  const topics = topology.plugins.flatMap((plugin) => resolveTopics(plugin, config.config));
+  const isOnlyOne = topology.plugins.length === 1;
+  const found =
+    topics.find(({ topic }) => topic === name) ?? (isOnlyOne ? topics.find(({ definition }) => definition.name === name) : undefined);
+  if (found?.definition.external === true) {
+    throw new PipelineError('PH_TOPIC_EXTERNAL', `${found.topic} is an external topic of the plugin: it is only read`, {
+      place: `publish ${name}`,
+    });
+  }
+  if (found !== undefined) return found;
+  const known = topics
+    .filter(({ definition }) => !definition.external)
+    .flatMap(({ topic, definition }) => (isOnlyOne ? [topic, definition.name] : [topic]));
+  const fallback =
+    known.length === 0 ? 'name a plugin that has topics: --plugin <plugin>' : `the topics are ${list(topics.map(({ topic }) => topic))}`;
+  throw new PipelineError('PH_TOPIC_UNKNOWN', `no plugin has a topic "${name}"`, {
+    place: `publish ${name}`,
+    hint: didYouMean(name, known, fallback),
+  });
+}
+
+function refused(topic: ResolvedTopic, source: string, faults: readonly LineFault[], good: number): FaultList | PipelineError {
+  listFaults(source, faults, LISTED.refused);
+  const numbers = faults.slice(0, 10).map(({ line }) => line);
+  return new PipelineError(
+    'PH_PUBLISH_INVALID',
+    `${faults.length} of ${faults.length + good} lines are no messages of ${topic.topic}; nothing was sent`,
+    {
+      place: `${source}, line${faults.length === 1 ? '' : 's'} ${numbers.join(', ')}${faults.length > numbers.length ? ' …' : ''}`,
+    },
+  );
+}
+
+function listFaults(source: string, faults: readonly LineFault[], limit: number): void {
+  for (const { line, code, message } of faults.slice(0, limit)) process.stderr.write(`${source}:${line}: ${code}: ${message}\n`);
+}
