@@ -13,7 +13,7 @@ export type { DeltaColumn, DeltaType, SchemaField, SchemaType } from './column-t
 export { CommitConflictError, type ConflictRule, RowConversionError, type RowFault, TxnConflictError } from './delta-errors.ts';
 export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
 export type { MergePolicy } from './merge.ts';
-export type { RowBlock } from './row-block.ts';
+export type { RowBlock, RowProjection } from './row-block.ts';
 export type { TableRow } from './scan.ts';
 export type { TableSpec } from './schema.ts';
 export { DeltaTable } from './table.ts';

@@ -6,6 +6,14 @@ import { type SqlConnection, sqlText } from './engine.ts';
 /** One row as JSON may be this long; Kafka's messages are far shorter. */
 export const LONGEST_ROW_BYTES = 64 * 1024 * 1024;
 
+/** How lines that are messages, not rows, become rows: by SQL over their bytes, parsed once by DuckDB's own threads. */
+export interface RowProjection {
+  /** The fields to read, as DuckDB's JSON structure: `{ id: 'VARCHAR', data: { name: 'VARCHAR', tags: ['VARCHAR'] } }`. */
+  readonly message: object;
+  /** A select list over `message` (a struct of those fields) and `line` (the message's text); cast to the table's types. */
+  readonly columns: string;
+}
+
 /** Rows on their way into a table. */
 export interface RowBlock {
   /**
@@ -17,11 +25,8 @@ export interface RowBlock {
   readonly ndjson: Uint8Array;
   /** How many lines there are. Checked before the commit. */
   readonly rows: number;
-  /**
-   * A SQL projection by which the lines become rows: `json->>'$.data.id' AS id, …` over one column `json`. Its columns are
-   * cast to the table's types. Without it the fields of a line are the columns.
-   */
-  readonly select?: string;
+  /** Without it the fields of a line are the columns. */
+  readonly projection?: RowProjection;
 }
 
 /** SQL of a block's rows in the table's types, with the columns that the block has at all. */
@@ -43,13 +48,13 @@ export async function typedRows(
   presence: boolean,
 ): Promise<TypedRows> {
   const options = `format = 'newline_delimited', maximum_object_size = ${maximumObjectSize(block)}`;
-  if (block.select !== undefined) {
-    const columns = new Set(await projectedColumns(connection, block.select));
+  if (block.projection !== undefined) {
+    const columns = new Set(await projectedColumns(connection, block.projection));
     return {
       columns,
       value: (field) => (columns.has(field.name) ? convertExpression(field, identifier(field.name), 'typed') : 'NULL'),
       presence: (field) => (columns.has(field.name) ? 'true' : 'false'),
-      relation: `(SELECT ${block.select} FROM read_json_objects(${literal(file)}, ${options}))`,
+      relation: projected(block.projection, readLines(file, block)),
     };
   }
   const columns = new Set(fields.map((field) => field.name));
@@ -94,8 +99,19 @@ function maximumObjectSize(block: RowBlock): number {
   return Math.max(1024 * 1024, Math.min(block.ndjson.byteLength + 1, LONGEST_ROW_BYTES));
 }
 
-async function projectedColumns(connection: SqlConnection, select: string): Promise<readonly string[]> {
-  const rows = await connection.rows(`SELECT column_name FROM (DESCRIBE SELECT ${select} FROM (SELECT NULL::JSON AS json))`);
+function projected({ message, columns }: RowProjection, lines: string): string {
+  return `(SELECT ${columns} FROM (SELECT line, from_json(line, ${literal(JSON.stringify(message))}) AS message FROM ${lines}))`;
+}
+
+/** The lines as text. Valid JSON holds no raw control character, so U+0001 parts nothing. */
+function readLines(file: string, block: RowBlock): string {
+  const format =
+    "header = false, auto_detect = false, delim = chr(1), quote = '', escape = '', new_line = '\\n', columns = {'line': 'VARCHAR'}";
+  return `read_csv(${literal(file)}, ${format}, max_line_size = ${maximumObjectSize(block)})`;
+}
+
+async function projectedColumns(connection: SqlConnection, projection: RowProjection): Promise<readonly string[]> {
+  const rows = await connection.rows(`SELECT column_name FROM (DESCRIBE SELECT * FROM ${projected(projection, "(SELECT '{}' AS line)")})`);
   return rows.map((row) => sqlText(row[0]));
 }
 

@@ -3,7 +3,7 @@ import { identifier, literal, type SchemaField } from './column-type.ts';
 import { refusalCondition, refusalReason } from './conversion.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
 import type { SqlConnection } from './engine.ts';
-import { blockLines, LONGEST_ROW_BYTES, type RowBlock, textStructure, typedRows } from './row-block.ts';
+import { blockLines, LONGEST_ROW_BYTES, type RowBlock, type RowProjection, textStructure, typedRows } from './row-block.ts';
 import type { Scratch } from './scratch.ts';
 
 const SHOWN_CHARACTERS = 60;
@@ -26,11 +26,11 @@ export async function diagnoseRows(
     if (reason === null) readable.push({ index, bytes });
     else faults.push({ index, column: null, reason });
   }
-  const found = block.select === undefined ? await columnFaults(scratch, connection, readable, fields) : [];
+  const found = block.projection === undefined ? await columnFaults(scratch, connection, readable, fields) : [];
   const refused = new Set(found.map((fault) => fault.index));
   const unexplained = readable.filter((line) => !refused.has(line.index));
   // Whatever the checks above do not know (duplicate fields, half characters, a projection's own failures) is found by trying.
-  faults.push(...found, ...(await bisect(scratch, connection, unexplained, block.select, fields)));
+  faults.push(...found, ...(await bisect(scratch, connection, unexplained, block.projection, fields)));
   return faults.sort((a, b) => a.index - b.index);
 }
 
@@ -96,17 +96,17 @@ async function bisect(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  select: string | undefined,
+  projection: RowProjection | undefined,
   fields: readonly SchemaField[],
 ): Promise<readonly RowFault[]> {
   if (lines.length === 0) return [];
-  const failure = await tryLines(scratch, connection, lines, select, fields);
+  const failure = await tryLines(scratch, connection, lines, projection, fields);
   if (failure === null) return [];
   const [only, ...others] = lines;
   if (only !== undefined && others.length === 0) return [{ index: only.index, column: null, reason: failure }];
   const middle = lines.length >> 1;
-  const left = await bisect(scratch, connection, lines.slice(0, middle), select, fields);
-  return [...left, ...(await bisect(scratch, connection, lines.slice(middle), select, fields))];
+  const left = await bisect(scratch, connection, lines.slice(0, middle), projection, fields);
+  return [...left, ...(await bisect(scratch, connection, lines.slice(middle), projection, fields))];
 }
 
 /** Null where the lines convert, else the first line of DuckDB's reason. */
@@ -114,12 +114,12 @@ async function tryLines(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  select: string | undefined,
+  projection: RowProjection | undefined,
   fields: readonly SchemaField[],
 ): Promise<string | null> {
   const newline = Buffer.from('\n');
   const ndjson = Buffer.concat(lines.flatMap(({ bytes }) => [bytes, newline]));
-  const block: RowBlock = { ndjson, rows: lines.length, ...(select !== undefined && { select }) };
+  const block: RowBlock = { ndjson, rows: lines.length, ...(projection !== undefined && { projection }) };
   return await scratch.withFile(ndjson, async (file) => {
     const source = await typedRows(connection, file, block, fields, false);
     try {

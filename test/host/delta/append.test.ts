@@ -233,13 +233,13 @@ test('an empty block moves the txn only', async () => {
 
 test('a projection makes rows of foreign JSON, and a row that it cannot convert is named', async () => {
   const table = await lake.create('projected', [column('id'), column('amount', 'decimal(9,2)'), column('unused')]);
-  const select = "json->>'$.data.id' AS id, json->>'$.data.sum' AS amount";
+  const projection = { message: { data: { id: 'VARCHAR', sum: 'VARCHAR' } }, columns: 'message.data.id AS id, message.data.sum AS amount' };
   const lines = [{ data: { id: 'a', sum: '1.25' } }, { data: { id: 'b', sum: 'much' } }, { data: { id: 'c' } }];
   await assert.rejects(
-    table.append({ ...block(lines), select }),
+    table.append({ ...block(lines), projection }),
     (error: unknown) => error instanceof RowConversionError && error.rows.map((row) => row.index).join() === '1',
   );
-  await table.append({ ...block(lines.toSpliced(1, 1)), select });
+  await table.append({ ...block(lines.toSpliced(1, 1)), projection });
   assert.deepEqual(sortedBy(await table.readRows(), 'id'), [
     { id: 'a', amount: '1.25', unused: null },
     { id: 'c', amount: null, unused: null },
