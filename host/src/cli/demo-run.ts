@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { openEmbeddedBroker } from '../embedded/index.ts';
-import { type RunningHost, startHost } from '../supervisor/host.ts';
 import { storageUris } from '../engine/host-services.ts';
 import type { HostStatus } from '../engine/status.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import { openStore } from '../storage/index.ts';
+import { type RunningHost, startHost } from '../supervisor/host.ts';
 import { HOST_VERSION } from '../version.ts';
 import { type DisplayStream, startDisplay } from './demo-display.ts';
 import { prepareDemoFolder } from './demo-folder.ts';

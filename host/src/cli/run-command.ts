@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { didYouMean } from '../config/did-you-mean.ts';
 import type { FlagSetting } from '../config/load.ts';
 import { list } from '../config/schema-faults.ts';
-import type { RunningHost } from '../engine/host.ts';
+import type { RunningHost } from '../supervisor/host.ts';
 import { createLogger } from '../observability/logger.ts';
 import { discoverPlugins } from '../plugins/discover-plugins.ts';
 import { selectWorkers } from '../plugins/select-workers.ts';
