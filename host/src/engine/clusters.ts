@@ -41,7 +41,8 @@ export interface Clusters {
 
 interface Connected {
   readonly cluster: KafkaCluster;
-  readonly producer: Promise<KafkaProducer>;
+  /** Made when first asked for. */
+  readonly producer: () => Promise<KafkaProducer>;
   readonly info: ClusterInfo;
   readonly closeBroker: (() => Promise<void>) | null;
 }
@@ -96,7 +97,7 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
       const id = await (await cluster.admin()).clusterId();
       return {
         cluster,
-        producer: cluster.producer(),
+        producer: once(() => cluster.producer()),
         info: { name, id, brokers: brokers.join(','), embedded },
         closeBroker: broker === null ? null : () => broker.close(),
       };
@@ -124,7 +125,7 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
       return cluster;
     },
     producer: async (name) => {
-      const producer = await (await get(name)).producer;
+      const producer = await (await get(name)).producer();
       if (!producers.includes(producer)) producers.push(producer);
       return producer;
     },
@@ -166,5 +167,13 @@ function kafkaLog(log: Log, cluster: string): KafkaLog {
     info: (message, details) => log.info({ cluster, ...details }, message),
     warn: (message, details) => log.warn({ cluster, ...details }, message),
     error: (message, details) => log.error({ cluster, ...details }, message),
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
   };
 }
