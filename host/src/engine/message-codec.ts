@@ -106,8 +106,9 @@ function parseJson(bytes: Buffer, topic: string): unknown {
 
 /** V8's message without the excerpt of the text, which may hold secrets. */
 function positionOf(error: unknown): string {
-  const position = /at position \d+/.exec(errorMessage(error));
-  return position?.[0] ?? 'the text ends too early';
+  const message = errorMessage(error);
+  if (message.includes('end of JSON')) return 'the text ends too early';
+  return /at position \d+/.exec(message)?.[0] ?? 'an unexpected character';
 }
 
 const QUOTE = 0x22;
