@@ -19,11 +19,19 @@ export function filesOf(markdown: string): readonly FencedFile[] {
   });
 }
 
-/** The shell scripts that a document wants to be run as they stand, in blocks that open with ```` ```sh run ````. */
-export function scriptsOf(markdown: string): readonly string[] {
+/** The commands of its shell blocks, one a line, without the comments behind them. */
+export function commandsOf(markdown: string): readonly string[] {
   return blocksOf(markdown)
-    .filter(({ info }) => /^(?:sh|bash|console)\s+run\b/.test(info))
-    .map(({ text }) => text);
+    .filter(({ info }) => /^(?:sh|bash|console)\b/.test(info))
+    .flatMap(({ text }) => text.split('\n').map((line) => line.replace(/(?:^|\s+)#.*$/, '').trim()))
+    .filter((line) => line !== '');
+}
+
+/** The part of a document under `## title`, up to the next of that level. */
+export function chapterOf(markdown: string, title: string): string {
+  const chapter = markdown.split(/^## /m).find((part) => part.startsWith(`${title}\n`));
+  if (chapter === undefined) throw new Error(`no chapter "${title}"`);
+  return chapter;
 }
 
 function blocksOf(markdown: string): readonly FencedBlock[] {

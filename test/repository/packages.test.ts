@@ -6,7 +6,7 @@ import { delimiter, dirname, join, normalize } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { filesOf, scriptsOf } from './fenced-blocks.ts';
+import { chapterOf, commandsOf, filesOf } from './fenced-blocks.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 const workspaces = ['sdk', 'host', 'plugins/xact'] as const;
@@ -88,9 +88,7 @@ describe('installed into an empty folder outside the repository', () => {
   });
 
   test('npx pipeline-host plugins lists the plugin', async () => {
-    const { code, out } = await run('npx', ['--no-install', 'pipeline-host', 'plugins']);
-    assert.equal(code, 0, out);
-    assert.match(out, /\bxact\b/);
+    assert.match(await succeeds(['npx', '--no-install', 'pipeline-host', 'plugins']), /\bxact\b/);
   });
 
   test('an older Node is told so, and exits with 3', async (t) => {
@@ -105,39 +103,38 @@ describe('installed into an empty folder outside the repository', () => {
   });
 
   test('a worker of the installed plugin starts, becomes ready, and stops cleanly on SIGTERM', async () => {
-    await startsAndStops(['--plugin', '@pipeline-host/plugin-xact', '--worker', 'ingester']);
+    await stopHost(await startHost(['--plugin', '@pipeline-host/plugin-xact', '--worker', 'ingester']));
   });
 
-  test("a plugin written from README's text alone type-checks, runs and stops", async () => {
-    const readme = await readFile(join(repository, 'README.md'), 'utf8');
-    const files = filesOf(readme);
-    assert.ok(files.length > 0, 'README holds no block with file=…');
+  test("a plugin written from README's text alone type-checks, and README's commands end in its table", async () => {
+    const chapter = chapterOf(await readFile(join(repository, 'README.md'), 'utf8'), 'Write a plugin');
+    const files = filesOf(chapter);
     for (const { path, text } of files) {
       await mkdir(dirname(join(folder, path)), { recursive: true });
       await writeFile(join(folder, path), text);
     }
-    const manifest = files.find(({ path, text }) => path.endsWith('package.json') && text.includes('"pipelineHost"'));
-    assert.ok(manifest, 'README gives the package.json of the plugin');
     const sources = files.map(({ path }) => path).filter((path) => path.endsWith('.ts'));
-    const options = [
-      '--noEmit',
-      '--strict',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2024',
-      '--allowImportingTsExtensions',
-      '--ignoreConfig',
-    ];
-    const checked = await run(process.execPath, [join(repository, 'node_modules/ts7/bin/tsc'), ...options, ...sources]);
+    assert.ok(sources.length > 0, 'README gives no source file');
+    const checked = await run(process.execPath, [join(repository, 'node_modules/ts7/bin/tsc'), ...compilerOptions, ...sources]);
     assert.equal(checked.code, 0, checked.out);
-    for (const script of scriptsOf(readme)) {
-      const { code, out } = await run('bash', ['-euo', 'pipefail', '-c', script], { path: localPath() });
-      assert.equal(code, 0, `${script}\n${out}`);
+
+    const [start, publish, show, ...more] = commandsOf(chapter).map((command) => command.split(/\s+/));
+    assert.ok(start && publish && show && more.length === 0, 'README gives three commands: run, publish, show');
+    const host = await startHost(start.slice(2));
+    await succeeds(publish);
+    const deadline = Date.now() + 60_000;
+    for (let table = ''; !/\brows\s+2\b/.test(table); table = await succeeds(show)) {
+      assert.ok(Date.now() < deadline, `two rooms were too hot, so the table has two rows:\n${table}\n${host.said()}`);
     }
-    await startsAndStops(['--plugin', `./${dirname(manifest.path)}`]);
+    await stopHost(host);
   });
 });
+
+/** A stranger's compiler options: strict, and with the declarations of our packages checked too. */
+const compilerOptions = [
+  ...['--noEmit', '--strict', '--ignoreConfig', '--module', 'nodenext', '--target', 'es2024'],
+  ...['--types', 'node', '--typeRoots', join(repository, 'node_modules/@types')],
+];
 
 function filesIn(index: number): ReadonlySet<string> {
   return new Set(packed[index]?.files.map(({ path }) => normalize(path)));
@@ -160,8 +157,21 @@ async function pack(workspace: string): Promise<Packed> {
   return only;
 }
 
-/** Until it answers that it is ready; then SIGTERM, and it must end with 0 by itself. */
-async function startsAndStops(args: readonly string[]): Promise<void> {
+/** What a command says; it must end with 0. */
+async function succeeds([command = '', ...args]: readonly string[]): Promise<string> {
+  const { code, out } = await run(command, args);
+  assert.equal(code, 0, out);
+  return out;
+}
+
+interface Host {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+  readonly said: () => string;
+}
+
+/** `pipeline-host` with these arguments, once it answers that it is ready. */
+async function startHost(args: readonly string[]): Promise<Host> {
   const child = spawn('pipeline-host', [...args], { cwd: folder, env: environment(localPath()), stdio: ['ignore', 'pipe', 'pipe'] });
   started.push(child);
   let out = '';
@@ -173,9 +183,13 @@ async function startsAndStops(args: readonly string[]): Promise<void> {
     assert.ok(Date.now() < deadline, `not ready within a minute:\n${out}`);
     await pause(100);
   }
+  return { child, ended, said: () => out };
+}
+
+/** SIGTERM; it must end with 0 by itself. */
+async function stopHost({ child, ended, said }: Host): Promise<void> {
   child.kill('SIGTERM');
-  const code = await Promise.race([ended, pause(35_000, 'still running' as const, { ref: false })]);
-  assert.equal(code, 0, out);
+  assert.equal(await Promise.race([ended, pause(35_000, 'still running' as const, { ref: false })]), 0, said());
 }
 
 /** The host prints the address that it listens on. */
