@@ -1,6 +1,5 @@
 import { DurationText, type Static, Type } from '@pipeline-host/sdk';
 import { FILE_TYPES } from './file-types.ts';
-import type { MEDIA_NAMESPACES } from './ids.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -25,7 +24,7 @@ export const XactConfig = Type.Object(
       description: 'bytes a second below which a download is given up and tried again',
     }),
     mediaNamespace: Type.Union([Type.Literal('nsmkdvPipe'), Type.Literal('xactPipeline')], {
-      default: 'nsmkdvPipe' satisfies keyof typeof MEDIA_NAMESPACES,
+      default: 'nsmkdvPipe',
       description: 'which of the two systems before us the media ids must agree with',
     }),
     mediaIdIgnoresQuery: Type.Boolean({

@@ -4,7 +4,7 @@ import { dead, defineWorker, done, output, PermanentError, retry, skip, Transien
 import fc from 'fast-check';
 import { jobs, MemoryUnit, results, until } from './in-memory-unit.ts';
 
-const text = (value: unknown): string | undefined => (value === undefined ? undefined : String(value));
+const text = (value: Buffer | string | readonly (Buffer | string)[] | null | undefined): string | undefined => value?.toString();
 
 describe('handlers in lanes', () => {
   it('handles the records of a key one at a time and in order, many keys at once, and never more than the concurrency', async () => {
