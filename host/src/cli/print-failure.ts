@@ -24,10 +24,10 @@ export function failureText(error: unknown): string {
 }
 
 function faultText({ code, message, place, hint }: PipelineError): string {
-  const lines = [`${code}: ${oneLine(message)}`];
-  if (place !== undefined) lines.push(`  at ${oneLine(place)}`);
+  const lines = [`${code}: ${redactText(oneLine(message))}`];
+  if (place !== undefined) lines.push(`  at ${redactText(oneLine(place))}`);
   if (hint !== '') lines.push(`  fix: ${oneLine(hint)}`);
-  return redactText(lines.join('\n'));
+  return lines.join('\n');
 }
 
 function oneLine(text: string): string {

@@ -77,11 +77,11 @@ export function classify(error: unknown, where: Where): PipelineError {
   const at = `cluster '${where.cluster}' (${where.brokers.join(', ')})`;
   const details = {
     cause: error,
-    ...(where.place === undefined ? {} : { place: where.place }),
+    place: where.place ?? `cluster '${where.cluster}'`,
   };
 
   if (errors.some(({ name }) => name === 'KafkaJSSASLAuthenticationError') || type === 'SASL_AUTHENTICATION_FAILED') {
-    return new AuthError('PH_KAFKA_AUTH', `${at} refused the credentials: ${text}`, details);
+    return new AuthError('PH_KAFKA_AUTH', `${at} refused the credentials (${text})`, details);
   }
   if (type === 'UNSUPPORTED_SASL_MECHANISM' || /SASL .* mechanism is not supported/i.test(text)) {
     return new AuthError('PH_KAFKA_AUTH', `${at} does not offer this SASL mechanism: ${text}`, {
@@ -116,7 +116,9 @@ export function classify(error: unknown, where: Where): PipelineError {
     return new UnavailableError(
       'PH_KAFKA_UNREACHABLE',
       `${at} cannot be reached${connection === undefined ? '' : ` at ${connection.broker}`}: ${connection?.message ?? text}`,
-      details,
+      /before secure TLS connection|wrong version number|EPROTO/.test(connection?.message ?? text)
+        ? { ...details, hint: 'check kafka.tls: the broker seems not to speak TLS on this port' }
+        : details,
     );
   }
   if (errors.some(({ retriable }) => retriable === true))

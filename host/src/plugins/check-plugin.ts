@@ -158,7 +158,7 @@ function checkClusters(plugin: string, section: PluginSettings, config: HostConf
             'PH_CLUSTER_UNKNOWN',
             `no cluster is called "${cluster}"`,
             place,
-            didYouMean(cluster, known, `define it under kafka.clusters; there are ${list(known)}`),
+            didYouMean(cluster, known, `define it under kafka.clusters, or use one of ${list(known)}`),
           ),
         ],
   );

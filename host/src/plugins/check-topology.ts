@@ -17,7 +17,7 @@ function checkGroups({ workers }: Topology): PipelineError[] {
     .map((same) =>
       fault(
         'PH_TOPOLOGY_GROUP',
-        `${same.map(({ id }) => id).join(' and ')} have the same consumer group "${same[0]?.group}", so each would get half of the records`,
+        `${same.map(({ id }) => id).join(' and ')} have the same consumer group "${same[0]?.group}", so they would take each other's records`,
         same.map(placeOf).join(', '),
       ),
     );
