@@ -429,7 +429,8 @@ function assertSaysWhatIsWrong({ code: exit, stdout, stderr }: Outcome, code: st
 
 function readmeTable(fixes: ReadonlyMap<string, string>): string {
   const rows = MISTAKES.map(
-    ({ title, code, exit }) => `| ${title} | \`${code}\` | ${exit} | ${(fixes.get(title) ?? '').replaceAll('|', '\\|').replaceAll('<', '\\<')} |\n`,
+    ({ title, code, exit }) =>
+      `| ${title} | \`${code}\` | ${exit} | ${(fixes.get(title) ?? '').replaceAll('|', '\\|').replaceAll('<', '\\<')} |\n`,
   );
   return `\n| Mistake | Code | Exit | What it says to do |\n|---|---|---|---|\n${rows.join('')}\n`;
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { configJsonSchema } from '../config/json-schema.ts';
 import type { ExplainedSetting } from '../config/load.ts';
+import { explainWorkers } from '../plugins/explain-workers.ts';
 import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
 import { openConfig, openSession } from './session.ts';
 import { print, printList } from './text-table.ts';
@@ -48,13 +49,20 @@ export function configCommand(): Command {
 }
 
 async function explain(flags: ExplainFlags): Promise<void> {
-  const { config } = flags.plugin === undefined ? { config: await openConfig(flags) } : await openSession(flags);
-  printList<ExplainedSetting>(config.explain({ all: flags.all }), {
+  printList<ExplainedSetting>(await explained(flags), {
     json: flags.json,
     empty: 'nothing is set; --all shows the defaults',
     header: ['SETTING', 'VALUE', 'ORIGIN'],
     row: ({ path, value, origin }) => [path, typeof value === 'string' ? value : JSON.stringify(value), origin],
   });
+}
+
+async function explained(flags: ExplainFlags): Promise<readonly ExplainedSetting[]> {
+  if (flags.plugin === undefined) return (await openConfig(flags)).explain({ all: flags.all });
+  const { config, topology } = await openSession(flags);
+  const settings = config.explain({ all: flags.all });
+  if (!flags.all) return settings;
+  return [...settings, ...explainWorkers(topology, settings)].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 async function schema(flags: CommandFlags): Promise<void> {

@@ -8,7 +8,7 @@ import {
   type TopicDefinition,
   type WorkerDefinition,
 } from '@pipeline-host/sdk';
-import type { HostConfig, PluginSettings } from '../config/host-config.ts';
+import type { HostConfig, PluginSettings, WorkerSettings } from '../config/host-config.ts';
 import { checkPlugin } from './check-plugin.ts';
 import { checkTopology } from './check-topology.ts';
 import { throwFaults } from './fault.ts';
@@ -100,11 +100,7 @@ function resolveWorker(plugin: LoadedPlugin, section: PluginSettings, name: stri
   };
 }
 
-function resolveSettings(
-  definition: ResolvedWorker['definition'],
-  settings: NonNullable<PluginSettings['workers']>[string],
-  place: string,
-): ResolvedSettings {
+function resolveSettings(definition: ResolvedWorker['definition'], settings: WorkerSettings, place: string): ResolvedSettings {
   const worker: Partial<WorkerDefinition> = 'rows' in definition || 'query' in definition ? {} : definition;
   const writer: Partial<TableWriterDefinition> = 'rows' in definition ? definition : {};
   const faults: PipelineError[] = [];
