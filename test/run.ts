@@ -21,7 +21,7 @@ const repository = fileURLToPath(new URL('..', import.meta.url));
 const slow = /\.(kafka|delta)\.test\.ts$|^test\/repository\/packages\.test\.ts$|^test\/bench\//;
 const tests = (folder: string): readonly string[] => globSync(`${folder}/**/*.test.ts`, { cwd: repository }).sort();
 const quick = (folder: string): readonly string[] => tests(folder).filter((file) => !slow.test(file));
-const startsBroker = (file: string): boolean => readFileSync(`${repository}/${file}`, 'utf8').includes('integration/brokers.ts');
+const startsBroker = (file: string): boolean => /\/brokers\.ts'/.test(readFileSync(`${repository}/${file}`, 'utf8'));
 
 const suites: Readonly<Record<string, Suite>> = {
   fast: { files: () => quick('test') },
