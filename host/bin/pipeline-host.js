@@ -19,4 +19,4 @@ if (!existsSync(main)) {
   console.error('  fix: npm run build');
   process.exit(3);
 }
-import(main.href);
+void import(main.href);

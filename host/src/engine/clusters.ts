@@ -137,7 +137,7 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
         result.status === 'fulfilled' ? [result.value] : [],
       );
       await Promise.all(open.map(({ cluster }) => cluster.close()));
-      await Promise.all(open.map(({ closeBroker }) => closeBroker?.()));
+      for (const { closeBroker } of open) await closeBroker?.();
     },
   };
 }

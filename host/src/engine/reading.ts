@@ -6,8 +6,8 @@ import { Kind, type TSchema } from '@sinclair/typebox';
  * digits, instants become one form. Compiled once from a schema; only the fields that have something to read are visited.
  */
 
-/** Raised where a text field holds a number whose digits JSON.parse may have changed: parse again with source text. */
-export class DigitsNeeded {}
+/** Raised where a text field holds a number whose digits JSON.parse may have changed: parse again with source text. Made once: it is no fault. */
+export class DigitsNeeded extends Error {}
 const DIGITS_NEEDED = new DigitsNeeded();
 
 /** The value as it is to be checked. Objects are changed in place. */

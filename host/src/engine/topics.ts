@@ -104,7 +104,11 @@ function deadLetterPartitions(worker: ResolvedWorker, workers: readonly Resolved
 }
 
 /** Makes sure that one topic is there. @throws PipelineError `PH_TOPIC_MISSING` where it may not be created */
-export async function createTopic(admin: KafkaAdmin, { topic, cluster, partitions, definition }: ResolvedTopic, create: boolean): Promise<void> {
+export async function createTopic(
+  admin: KafkaAdmin,
+  { topic, cluster, partitions, definition }: ResolvedTopic,
+  create: boolean,
+): Promise<void> {
   if (((await admin.describeTopics([topic])).get(topic) ?? null) !== null) return;
   if (definition.external || !create) throw missingTopic(topic, cluster, definition.external);
   await createAll(admin, [{ name: topic, partitions, config: { 'retention.ms': RETENTION.topic } }]);

@@ -13,7 +13,7 @@
  *   `onRevoking`). If the member is thrown out while `onRevoking` runs, commits inside it answer `stale`.
  * - Batches of one partition come in offset order without gaps, but for `seek`.
  */
-export type { ClusterConfig, SaslConfig, TlsConfig } from './cluster-config.ts';
+export type { SaslConfig, TlsConfig } from './cluster-config.ts';
 
 export type RecordHeaders = Readonly<Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>>;
 

@@ -38,14 +38,6 @@ export function plainFields(fields: Readonly<Record<string, unknown>>): PlainFie
   return plain;
 }
 
-/** An error as a log or a problem body may show it. */
-export function plainError(error: unknown): PlainValue {
-  return toPlain(error instanceof Error ? error : new Error(String(error)), 0, {
-    nodes: 0,
-    path: new Set(),
-  });
-}
-
 function isHidden(name: string, value: unknown): boolean {
   return value !== null && typeof value !== 'boolean' && isSecretName(name);
 }

@@ -1,4 +1,4 @@
-import { definePlugin, defineTopic, Id, type Log, type Outcome, Type, type WorkerDefinition } from '@pipeline-host/sdk';
+import { definePlugin, defineTopic, Id, type Log, Type, type WorkerDefinition } from '@pipeline-host/sdk';
 import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
 import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
 import { Intake } from '../../../host/src/engine/intake.ts';
@@ -222,5 +222,3 @@ export async function until(condition: () => boolean, what: string, deadline = 5
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
-
-export type { Outcome };

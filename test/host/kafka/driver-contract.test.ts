@@ -185,10 +185,14 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
 
     const second = await join(cluster, { group, topics: [name] });
     await until('the rest', () => second.records.length === 6 + 3);
-    assert.deepEqual(second.assigned.map(({ partition, committed, metadata: text }) => [partition, committed, text]).sort(), [
-      [0, 4, metadata],
-      [1, 7, null],
-    ]);
+    const assigned = second.assigned.toSorted((a, b) => a.partition - b.partition);
+    assert.deepEqual(
+      assigned.map(({ partition, committed, metadata: text }) => [partition, committed, text]),
+      [
+        [0, 4, metadata],
+        [1, 7, null],
+      ],
+    );
     assert.deepEqual(await admin.committed(group, [name]), [
       { topic: name, partition: 0, offset: 4, metadata },
       { topic: name, partition: 1, offset: 7, metadata: null },

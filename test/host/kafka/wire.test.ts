@@ -7,6 +7,8 @@ import { decodeFetchResponse } from '../../../host/src/kafka/fetch-decoder.ts';
 import { encodeProduceRequest, WireMessage } from '../../../host/src/kafka/produce-encoder.ts';
 import { Cursor, sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from '../../../host/src/kafka/varint.ts';
 
+/** kafkajs itself is wrong for names that every object has. */
+const headerName = fc.string({ maxLength: 20 }).filter((name) => !(name in {}));
 const kafkajsInside = createRequire(import.meta.url);
 interface Encoder {
   readonly buffer: Buffer;
@@ -40,7 +42,7 @@ const bytesOrText = fc.oneof(
 const anyRecord = fc.record({
   key: fc.option(bytesOrText),
   value: fc.option(bytesOrText),
-  headers: fc.dictionary(fc.string({ maxLength: 20 }), fc.oneof(bytesOrText, fc.array(bytesOrText, { minLength: 1, maxLength: 3 })), {
+  headers: fc.dictionary(headerName, fc.oneof(bytesOrText, fc.array(bytesOrText, { minLength: 1, maxLength: 3 })), {
     maxKeys: 4,
   }),
   timestamp: fc.integer({ min: 1, max: 2 ** 42 }),
