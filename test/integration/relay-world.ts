@@ -1,0 +1,92 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { OutgoingRecord } from '../../host/src/kafka/driver.ts';
+import { unique } from '../host/kafka/contract-kit.ts';
+import type { Step, Work } from './fixtures/relay/index.ts';
+import { openPipeline, type Pipeline } from './pipeline.ts';
+
+const RELAY = fileURLToPath(new URL('./fixtures/relay', import.meta.url));
+
+export interface RelayWorldOptions {
+  readonly brokers: readonly string[];
+  /** Partitions of its topics. 4 by default. */
+  readonly partitions?: number;
+  /** `plugins.relay.workers`. */
+  readonly workers?: Readonly<Record<string, object>>;
+  /** Further settings of the plugin. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly token?: string;
+  readonly config?: Readonly<Record<string, unknown>> & { readonly kafka?: object };
+}
+
+/** The plugin of fixtures/relay: `work` → relay → `relayed`, with a table behind each. */
+export interface RelayWorld extends Pipeline {
+  /** Physical name of the source topic. */
+  readonly source: string;
+  /** What the handlers of all processes did, in one order. */
+  journal(): readonly Step[];
+  openGate(name: string): void;
+  /** Sends messages to the source topic; `record` is laid over each. */
+  send(messages: readonly (Partial<Work> & Pick<Work, 'key' | 'n'>)[], record?: Partial<OutgoingRecord>): Promise<void>;
+  /** The numbers that were relayed, sorted, each as often as it is there. */
+  relayed(): Promise<readonly number[]>;
+  /** The numbers in a table, sorted, each as often as it is there. */
+  numbersIn(table: 'relay_log' | 'relay_latest'): Promise<readonly number[]>;
+}
+
+export async function openRelayWorld(options: RelayWorldOptions): Promise<RelayWorld> {
+  const { brokers, partitions = 4, workers, settings, token, config } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'relay-'));
+  const journal = join(folder, 'journal');
+  const gates = join(folder, 'gates');
+  mkdirSync(gates);
+  writeFileSync(journal, '');
+  const pipeline = await openPipeline({
+    brokers,
+    plugin: 'relay',
+    root: RELAY,
+    settings: {
+      prefix: unique('relay'),
+      config: { journal, gates, ...(token !== undefined && { token }) },
+      ...(workers !== undefined && { workers }),
+      ...settings,
+    },
+    config: { ...config, kafka: { partitions, ...config?.kafka } },
+  });
+  const consumed = pipeline.worker('relay').consumes;
+  const output = pipeline.worker('keeper').consumes;
+  if (consumed === null || output === null) throw new Error('the workers of relay consume topics');
+  const sorted = (values: readonly unknown[]): readonly number[] => values.map(Number).sort((left, right) => left - right);
+  return {
+    ...pipeline,
+    source: consumed.topic,
+    journal: () =>
+      readFileSync(journal, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Step),
+    openGate: (name) => writeFileSync(join(gates, name), ''),
+    async send(messages, record = {}) {
+      const producer = await pipeline.producer(consumed.cluster);
+      await producer.sendAll(
+        messages.map((message) => ({ topic: consumed.topic, key: message.key, value: JSON.stringify(message), ...record })),
+      );
+    },
+    async relayed() {
+      const records = await (await pipeline.cluster(output.cluster)).read({ topic: output.topic });
+      return sorted(records.map(({ value }) => (JSON.parse(String(value)) as Work).n));
+    },
+    async numbersIn(table) {
+      return sorted((await pipeline.results().rows(table, ['n'])).map(({ n }) => n));
+    },
+    async [Symbol.asyncDispose]() {
+      await pipeline[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Numbers from 0 up. */
+export const numbers = (count: number): readonly number[] => Array.from({ length: count }, (_, n) => n);
