@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ERROR_CODES } from '@pipeline-host/sdk';
 import { openEmbeddedBroker } from '../../host/src/embedded/index.ts';
-import { makeWorkplace, type Outcome, runCommand, type Workplace, weatherPlugin } from '../host/cli/command-line.ts';
+import { connectCluster } from '../../host/src/kafka/index.ts';
+import { makeWorkplace, type Outcome, runCommand, startCommand, type Workplace, weatherPlugin } from '../host/cli/command-line.ts';
 import { section, updatesReadme, writeSection } from '../repository/readme.ts';
 
 /** What the folder of a mistake is made with; `open` is closed after the mistake. */
@@ -70,6 +75,51 @@ async function openBroker(setting: Setting, options: Partial<Parameters<typeof o
   const broker = await openEmbeddedBroker({ dataDir: join(setting.folder, 'other-broker'), ...options });
   setting.open(() => broker.close());
   return broker.address;
+}
+
+/** Sends a reading again and again until the mistake is over. */
+async function publishSteadily(setting: Setting, address: string, topic: string): Promise<void> {
+  const cluster = connectCluster(
+    { name: 'mistake', brokers: [address], clientId: 'mistake' },
+    { debug() {}, info() {}, warn() {}, error() {} },
+  );
+  const producer = await cluster.producer();
+  const timer = setInterval(
+    () => void producer.send({ topic, key: 'roof', value: '{"sensor":"roof","celsius":25}' }).catch(() => {}),
+    1_200,
+  );
+  setting.open(async () => {
+    clearInterval(timer);
+    await cluster.close();
+  });
+}
+
+async function endOf(child: ChildProcess): Promise<void> {
+  child.kill('SIGTERM');
+  if (child.exitCode === null) await once(child, 'exit');
+}
+
+/** A file system of a few pages without a free one. Only root may mount it. */
+function mountFullDisk(setting: Setting, folder: string): void {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder]);
+  setting.open(() => execFileSync('umount', [folder]));
+  writeFileSync(join(folder, 'fill'), Buffer.alloc(64 * 1024));
+}
+
+/** Why a mistake cannot be made on this machine, or false. */
+function cannotBeMade(title: string): string | false {
+  if (title !== 'a full disk') return false;
+  const folder = mkdtempSync(join(tmpdir(), 'mount-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder], { stdio: 'ignore' });
+    execFileSync('umount', [folder]);
+    return false;
+  } catch {
+    console.log('*** SKIPPED: a full disk cannot be made here: no right to mount ***');
+    return 'no right to mount';
+  } finally {
+    rmdirSync(folder);
+  }
 }
 
 const externalTopic = {
@@ -383,6 +433,32 @@ const MISTAKES: readonly Mistake[] = [
       args: ['publish', 'weather.readings', setting.write('bad.ndjson', '{"sensor":"a","celsius":1}\n{"sensor":"b"}\n{\n[]\n{}\n{}\n')],
     }),
   },
+  {
+    title: 'two hosts that write one table',
+    code: 'PH_DELTA_SECOND_WRITER',
+    exit: 2,
+    arrange: async (setting) => {
+      const address = await openBroker(setting, { dataDir: join(setting.folder, '.pipeline-host/broker') });
+      const writer = ['--plugin', 'weather', '--worker', 'writer'];
+      const first = startCommand(writer, { cwd: setting.folder });
+      setting.open(() => endOf(first));
+      await once(first.stdout as NodeJS.EventEmitter, 'data');
+      await publishSteadily(setting, address, 'weather.warm');
+      // The second host flushes later, so it is the one that finds each reading written.
+      const section = 'PIPELINE_HOST__PLUGINS__WEATHER__WORKERS__WRITER__';
+      return { args: writer, env: { [`${section}GROUP`]: 'another-group', [`${section}FLUSH__AGE`]: '400ms' } };
+    },
+  },
+  {
+    title: 'a full disk',
+    code: 'PH_BROKER_DATA_DIR',
+    exit: 3,
+    arrange: (setting) => {
+      const folder = dirname(setting.write('full/fill', ''));
+      mountFullDisk(setting, folder);
+      return { args: ['--plugin', 'weather', '--data', folder] };
+    },
+  },
   { title: 'a table that no plugin has', code: 'PH_TABLE_UNKNOWN', exit: 2, arrange: () => ({ args: ['tables', 'show', 'weather_worm'] }) },
 ];
 
@@ -390,7 +466,7 @@ describe('a mistake prints code, place and fix, and nothing more', { concurrency
   const fixes = new Map<string, string>();
 
   for (const { title, code, exit, arrange } of MISTAKES) {
-    it(title, async () => {
+    it(title, { skip: cannotBeMade(title) }, async () => {
       const closings: (() => unknown)[] = [];
       const place = makeWorkplace();
       try {

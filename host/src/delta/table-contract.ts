@@ -9,7 +9,13 @@ export interface OpenOptions {
 }
 
 /** The last offset of one writer, to be committed with the rows up to it. */
-export type WriteTxn = Pick<Txn, 'appId' | 'version'>;
+export interface WriteTxn extends Pick<Txn, 'appId' | 'version'> {
+  /**
+   * The last version that the caller knew when it chose the rows, null for none. Where the table has moved on since, the
+   * write is refused with `PH_DELTA_TXN_CONFLICT`: some of the rows may be there. Not looked at where absent.
+   */
+  readonly after?: bigint | null;
+}
 
 export interface WriteOptions {
   readonly txns?: readonly WriteTxn[];

@@ -8,9 +8,9 @@ export function areWritten(snapshot: Snapshot, txns: readonly WriteTxn[]): boole
   return txns.length > 0 && txns.every((txn) => isWritten(snapshot, txn));
 }
 
-/** Throws {@link TxnConflictError} naming the txns that are in the table already: their rows would be there twice. */
+/** Throws {@link TxnConflictError} naming the txns that are in the table already, or that moved on since the caller looked: rows would be there twice. */
 export function refuseWrittenTxns(table: string, snapshot: Snapshot, txns: readonly WriteTxn[]): void {
-  const written = txns.filter((txn) => isWritten(snapshot, txn));
+  const written = txns.filter((txn) => isWritten(snapshot, txn) || hasMovedOn(snapshot, txn));
   if (written.length > 0) throw new TxnConflictError(table, txnIds(written));
 }
 
@@ -21,6 +21,10 @@ export function txnIds(txns: readonly WriteTxn[]): readonly string[] {
 export function txnActions(txns: readonly WriteTxn[]): readonly Action[] {
   const lastUpdated = Date.now();
   return txns.map(({ appId, version }) => ({ txn: { appId, version, lastUpdated } }));
+}
+
+function hasMovedOn(snapshot: Snapshot, { appId, after }: WriteTxn): boolean {
+  return after !== undefined && (snapshot.txns.get(appId)?.version ?? null) !== after;
 }
 
 function isWritten(snapshot: Snapshot, txn: WriteTxn): boolean {

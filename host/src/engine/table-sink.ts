@@ -182,21 +182,32 @@ export class TableSink implements Sink {
   async #writeTable(table: WritableTable, given: readonly Entry[]): Promise<readonly Entry[]> {
     let entries = given;
     let wait = FIRST_WAIT;
+    /** The table may hold more than we know: look before writing again. */
+    let unsure = false;
     for (;;) {
       entries = entries.filter(({ state }) => !state.closed);
-      const fresh = this.#freshEntries(table, entries);
+      let fresh = this.#freshEntries(table, entries);
       if (fresh.length === 0 || this.#closed) return entries;
       try {
-        await this.#commitRows(table, fresh);
+        if (unsure) {
+          await table.delta.refresh();
+          unsure = false;
+          fresh = this.#freshEntries(table, entries);
+          if (fresh.length === 0) return entries;
+        }
+        const written = await this.#commitRows(table, fresh);
         this.#options.onPause(null);
-        return entries;
+        if (written) return entries;
+        unsure = true;
+        if (++this.#conflicts >= MAX_CONFLICTS) throw secondWriter(table);
       } catch (error) {
+        unsure = true;
         if (error instanceof RowConversionError) {
           const refused = this.#refuse(table, fresh, error);
+          if (refused.size === 0) throw error;
           entries = entries.filter((entry) => !refused.has(entry));
         } else if (isPipelineError(error) && error.code === 'PH_DELTA_TXN_CONFLICT') {
-          if (++this.#conflicts >= MAX_CONFLICTS) throw secondWriter(table, error);
-          await table.delta.refresh();
+          if (++this.#conflicts >= MAX_CONFLICTS) throw secondWriter(table);
         } else if (isPipelineError(error) && (error.kind === 'permanent' || error.kind === 'fatal')) {
           throw error;
         } else {
@@ -227,7 +238,8 @@ export class TableSink implements Sink {
     });
   }
 
-  async #commitRows(table: WritableTable, fresh: readonly Entry[]): Promise<void> {
+  /** False where another writer has already written these offsets. */
+  async #commitRows(table: WritableTable, fresh: readonly Entry[]): Promise<boolean> {
     const started = performance.now();
     const lines: string[] = [];
     const highest = new Map<PartitionState, number>();
@@ -235,15 +247,19 @@ export class TableSink implements Sink {
       for (const line of entry.lines.get(table) ?? []) lines.push(line);
       highest.set(entry.state, Math.max(highest.get(entry.state) ?? -1, entry.record.offset));
     }
-    const txns = [...highest].map(([state, offset]) => ({
-      appId: this.#options.appId(table.resolved, state.topic, state.partition),
-      version: BigInt(offset),
-    }));
+    const txns = [...highest].map(([state, offset]) => {
+      const appId = this.#options.appId(table.resolved, state.topic, state.partition);
+      return { appId, version: BigInt(offset), after: table.delta.lastTxn(appId) };
+    });
     const block = { ndjson: Buffer.from(lines.join(''), 'utf8'), rows: lines.length };
     const { options } = table.resolved.definition;
-    if (options.mode === 'append') await table.delta.append(block, { txns });
-    else await table.delta.merge(block, { key: options.key, policies: definedPolicies(options.columns), txns });
+    const { skipped } =
+      options.mode === 'append'
+        ? await table.delta.append(block, { txns })
+        : await table.delta.merge(block, { key: options.key, policies: definedPolicies(options.columns), txns });
+    if (skipped) return false;
     this.#options.onCommit(table.resolved.name, lines.length, (performance.now() - started) / 1000);
+    return true;
   }
 
   /** Rows that the table cannot hold: their records become dead letters before the commit. */
@@ -307,10 +323,9 @@ export class TableSink implements Sink {
   }
 }
 
-function secondWriter(table: WritableTable, cause: unknown): PermanentError {
+function secondWriter(table: WritableTable): PermanentError {
   return new PermanentError('PH_DELTA_SECOND_WRITER', `another host writes the same records into table ${table.resolved.name}`, {
     place: `table ${table.resolved.name}`,
-    cause,
   });
 }
 

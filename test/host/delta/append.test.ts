@@ -267,3 +267,18 @@ test('a table in a folder whose name has pattern characters is read', async () =
   );
   assert.equal(await (await lake.open('odd [a]* name')).count(), 2);
 });
+
+test('a write whose rows were chosen before another writer moved its txn on is refused', async () => {
+  const table = await lake.create('moved-on', [column('id')]);
+  const other = await DeltaTable.open(lake.engine, lake.store, 'moved-on');
+  await table.append(block([{ id: 'a' }]), { txns: [{ appId: 'p/0', version: 1n, after: null }] });
+  await other.refresh();
+  await table.append(block([{ id: 'b' }]), { txns: [{ appId: 'p/0', version: 2n, after: 1n }] });
+  await other.refresh();
+  // Rows b and c were chosen when 1 was the last version known; b is there now.
+  const chosen = { txns: [{ appId: 'p/0', version: 3n, after: 1n }] };
+  await assert.rejects(other.append(block([{ id: 'b' }, { id: 'c' }]), chosen), TxnConflictError);
+  await assert.rejects(other.merge(block([{ id: 'b' }, { id: 'c' }]), { key: ['id'], ...chosen }), TxnConflictError);
+  await other.append(block([{ id: 'c' }]), { txns: [{ appId: 'p/0', version: 3n, after: 2n }] });
+  assert.equal(await other.count(), 3);
+});
