@@ -10,7 +10,7 @@ import { createMessageCodec, type MessageCodec } from './message-codec.ts';
 /** Work may be sent again so many times along one chain of outputs. */
 export const MAX_REDO = 2;
 
-type Headers = Record<string, Buffer | string | readonly (Buffer | string)[]>;
+type Headers = Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>;
 
 /** A record and the partition it was read from. */
 export interface SourceRecord {
@@ -127,11 +127,8 @@ export class RecordWriter {
   }
 
   #originalHeaders(record: KafkaRecord): Headers {
-    const original: Headers = {};
-    for (const [name, value] of Object.entries(record.headers)) {
-      if (value !== undefined && name !== HEADER.dueAt && name !== HEADER.onDeadError) original[name] = value;
-    }
-    return original;
+    // Not by assignment: a header may be called `__proto__`.
+    return Object.fromEntries(Object.entries(record.headers).filter(([name]) => name !== HEADER.dueAt && name !== HEADER.onDeadError));
   }
 
   #context(from: SourceRecord, { failure, stage, attempts, onDeadError }: FailureNote): Headers {

@@ -15,6 +15,7 @@
  */
 export type { SaslConfig, TlsConfig } from './cluster-config.ts';
 
+/** A name that repeats has a list of values; undefined is a header without a value. */
 export type RecordHeaders = Readonly<Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>>;
 
 export interface KafkaRecord {
@@ -113,7 +114,7 @@ export interface OutgoingRecord {
   readonly partition?: number;
   readonly key: Buffer | string | null;
   readonly value: Buffer | string | null;
-  readonly headers?: Readonly<Record<string, Buffer | string | readonly (Buffer | string)[]>>;
+  readonly headers?: RecordHeaders;
   /** Epoch milliseconds; now by default. */
   readonly timestamp?: number;
 }

@@ -82,14 +82,6 @@ export interface BatchInternals {
   lastOffset(): string;
 }
 
-export interface MessageInternals {
-  readonly offset: string;
-  readonly timestamp: string;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: Record<string, Buffer | string | (Buffer | string)[] | undefined>;
-}
-
 interface Seeks {
   has(topic: string, partition: number): boolean;
   clear(): void;

@@ -47,12 +47,15 @@ const RECORDS_AT = 61;
 
 const lengthOf = (part: Buffer | string): number => (typeof part === 'string' ? Buffer.byteLength(part) : part.length);
 
+type HeaderLine = readonly [name: string, value: Buffer | string | null];
+
 /** Name and value of each header line; a list gives one line for each value. */
-function headerLines(headers: OutgoingRecord['headers']): (readonly [string, Buffer | string])[] {
-  const lines: (readonly [string, Buffer | string])[] = [];
+function headerLines(headers: OutgoingRecord['headers']): HeaderLine[] {
+  const lines: HeaderLine[] = [];
   for (const name in headers) {
-    const value = headers[name] as Buffer | string | readonly (Buffer | string)[];
-    if (typeof value === 'string' || Buffer.isBuffer(value)) lines.push([name, value]);
+    const value = headers[name] as Buffer | string | readonly (Buffer | string)[] | undefined;
+    if (value === undefined) lines.push([name, null]);
+    else if (typeof value === 'string' || Buffer.isBuffer(value)) lines.push([name, value]);
     else for (const one of value) lines.push([name, one]);
   }
   return lines;
@@ -77,12 +80,12 @@ function writeBytes(to: Buffer, at: number, part: Buffer | string | null): numbe
   return start + part.length;
 }
 
-const NO_LINES: readonly (readonly [string, Buffer | string])[] = [];
+const NO_LINES: readonly HeaderLine[] = [];
 
 /** The records' own bytes, after `room` bytes left free before them. */
 function encodeRecords(messages: readonly WireMessage[], firstTimestamp: number, room: number): Buffer {
   const bodies = new Array<number>(messages.length);
-  const lines = new Array<readonly (readonly [string, Buffer | string])[]>(messages.length);
+  const lines = new Array<readonly HeaderLine[]>(messages.length);
   let total = room;
   for (let i = 0; i < messages.length; i++) {
     const { key, value, headers, timestamp } = messages[i] as WireMessage;
@@ -98,7 +101,7 @@ function encodeRecords(messages: readonly WireMessage[], firstTimestamp: number,
   let at = room;
   for (let i = 0; i < messages.length; i++) {
     const { key, value, timestamp } = messages[i] as WireMessage;
-    const header = lines[i] as readonly (readonly [string, Buffer | string])[];
+    const header = lines[i] as readonly HeaderLine[];
     at = writeVarint(bytes, at, bodies[i] as number);
     bytes[at++] = 0;
     at = writeVarlong(bytes, at, timestamp - firstTimestamp);

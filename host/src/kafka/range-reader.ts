@@ -2,13 +2,13 @@ import { openBareCluster } from './bare-cluster.ts';
 import { classify, type Where } from './classify.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { KafkaAdmin, KafkaLog, LocatedRecord, ReadOptions } from './driver.ts';
-import type { ClusterInternals, MessageInternals } from './kafkajs-internals.ts';
+import type { FetchedBatch } from './fetch-decoder.ts';
+import type { ClusterInternals } from './kafkajs-internals.ts';
+import { decodeOurselves } from './repairs.ts';
 
 interface FetchedPartition {
   readonly partition: number;
-  readonly messages: readonly (MessageInternals & {
-    readonly isControlRecord: boolean;
-  })[];
+  readonly messages: readonly FetchedBatch[];
 }
 
 /**
@@ -33,6 +33,7 @@ export async function readRange(
   }));
   const { cluster, close } = await openBareCluster(config, log);
   try {
+    decodeOurselves(cluster);
     await cluster.addMultipleTargetTopics([topic]);
     const records: LocatedRecord[] = [];
     for (const range of ranges) records.push(...(await readPartition(cluster, topic, range)));
@@ -72,25 +73,16 @@ async function readPartition(
         },
       ],
     });
-    const messages = (responses[0]?.partitions[0] as FetchedPartition | undefined)?.messages ?? [];
+    const batches = (responses[0]?.partitions[0] as FetchedPartition | undefined)?.messages ?? [];
     const before = next;
-    for (const { offset: text, timestamp, key, value, headers, isControlRecord } of messages) {
-      const offset = Number(text);
-      if (offset < next || offset >= end) continue;
-      next = offset + 1;
-      if (!isControlRecord)
-        records.push({
-          topic,
-          partition,
-          offset,
-          timestamp: Number(timestamp),
-          key,
-          value,
-          headers,
-        });
+    for (const { offset: last, records: batch, isControlRecord } of batches) {
+      if (!isControlRecord) {
+        for (const record of batch) {
+          if (record.offset >= next && record.offset < end) records.push({ topic, partition, ...record });
+        }
+      }
+      next = Math.max(next, Number(last) + 1);
     }
-    const last = messages.at(-1);
-    if (last !== undefined && Number(last.offset) >= end) break;
     empty = next === before ? empty + 1 : 0;
   }
   return records;
