@@ -21,7 +21,8 @@ const layers = {
   storage: [...ground],
   eventhouse: ['http', ...ground],
   http: ['storage', ...ground],
-  embedded: [...ground],
+  // The wire format is one, whoever speaks it.
+  embedded: ['kafka', ...ground],
   azure: ['config', 'observability'],
   config: ['version.ts'],
   observability: ['config', 'version.ts'],

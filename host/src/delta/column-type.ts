@@ -1,16 +1,6 @@
-import { PermanentError } from '@pipeline-host/sdk';
+import { type DeltaType, PermanentError } from '@pipeline-host/sdk';
 
-/** Column types of the tables that we make. `long` is 64 bits, `integer` 32, `timestamp` microseconds in UTC. */
-export type DeltaType =
-  | 'string'
-  | 'integer'
-  | 'long'
-  | 'double'
-  | 'boolean'
-  | 'date'
-  | 'timestamp'
-  | 'binary'
-  | `decimal(${number},${number})`;
+export type { DeltaType } from '@pipeline-host/sdk';
 
 export interface DeltaColumn {
   readonly name: string;

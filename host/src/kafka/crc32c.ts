@@ -16,7 +16,7 @@ type Table = { readonly [index: number]: number };
 const [T0, T1, T2, T3, T4, T5, T6, T7] = buildTables() as unknown as readonly [Table, Table, Table, Table, Table, Table, Table, Table];
 
 /** The unsigned checksum of `bytes[start, end)`. */
-export function crc32c(bytes: Uint8Array, start: number, end: number): number {
+export function crc32c(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
   const b = bytes as { readonly [index: number]: number };
   let crc = -1;
   let i = start;

@@ -1,4 +1,4 @@
-import { crc32c } from '../../../host/src/embedded/wire/crc32c.ts';
+import { crc32c } from '../../../host/src/kafka/crc32c.ts';
 
 export interface BatchSpec {
   readonly values: readonly string[];
