@@ -62,6 +62,9 @@ export class Intake {
   #accepting = false;
   #commitTimer: NodeJS.Timeout | null = null;
   #committing: Promise<void> = Promise.resolve();
+  /** The commit that waits for the one in work: whoever asks meanwhile gets the same. */
+  #nextCommit: Promise<void> | null = null;
+  #revoking: Promise<void> = Promise.resolve();
   /** Epoch milliseconds of the last settlement. */
   lastSettled = Date.now();
 
@@ -117,6 +120,8 @@ export class Intake {
 
   async assign(epoch: number, assigned: readonly AssignedPartition[]): Promise<void> {
     await this.#attached.promise;
+    // A member that crashed or ran out of time while it drained joins again: its drain must not end in the new assignment.
+    await this.#revoking.catch(() => {});
     this.#letGo();
     this.#epoch = epoch;
     const { sourceTopic, lanes } = this.#options;
@@ -132,11 +137,16 @@ export class Intake {
     );
     this.#byPlace = new Map(this.#partitions.map((state) => [place(state.topic, state.partition), state]));
     await this.#sink?.assigned?.(this.#partitions);
-    this.#accepting = !this.#closed;
+    if (this.#epoch === epoch) this.#accepting = !this.#closed;
   }
 
   /** Before the member rejoins: everything started ends and is committed, so that the next owner repeats nothing. */
-  async revoke(): Promise<void> {
+  revoke(): Promise<void> {
+    this.#revoking = this.#drain();
+    return this.#revoking;
+  }
+
+  async #drain(): Promise<void> {
     await this.#attached.promise;
     this.#accepting = false;
     await this.#sink?.drain(Date.now() + DRAIN_DEADLINE);
@@ -200,8 +210,14 @@ export class Intake {
 
   /** Commits the watermark of every partition that moved. One commit at a time; a failed one is tried again by the timer. */
   commit(): Promise<void> {
-    this.#committing = this.#committing.then(() => this.#commitMoved());
-    return this.#committing;
+    if (this.#nextCommit === null) {
+      this.#nextCommit = this.#committing.then(() => {
+        this.#nextCommit = null;
+        return this.#commitMoved();
+      });
+      this.#committing = this.#nextCommit;
+    }
+    return this.#nextCommit;
   }
 
   async #commitMoved(): Promise<void> {

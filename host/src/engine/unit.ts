@@ -3,7 +3,7 @@ import type { KafkaAdmin, KafkaCluster, KafkaConsumer } from '../kafka/driver.ts
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
-import { Intake, type Sink } from './intake.ts';
+import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { UnitState, UnitStatus } from './status.ts';
 import { hasRetryTopic, type WorkerTopics } from './topics.ts';
 
@@ -11,6 +11,8 @@ import { hasRetryTopic, type WorkerTopics } from './topics.ts';
 const PROBE_INTERVAL = 2_000;
 /** On top of the worker's own timeout before a unit without progress counts as stalled. */
 const STALL_MARGIN = 30_000;
+/** What the commit after a drain may take. */
+const COMMIT_MARGIN = 2_000;
 
 /** A sink with the life of its unit. */
 export interface OwnedSink extends Sink {
@@ -95,6 +97,7 @@ export class Unit {
       {
         group: worker.group,
         topics: [reads === 'source' ? source : worker.retryTopic],
+        drainDeadline: DRAIN_DEADLINE + COMMIT_MARGIN,
         ...(laned && { laneTopic: { source, topic: worker.retryTopic, lanes: topics.lanes } }),
       },
       {

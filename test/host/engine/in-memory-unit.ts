@@ -48,6 +48,7 @@ export interface MemoryUnitOptions {
   readonly delays?: readonly number[];
   readonly byteBudget?: number;
   readonly order?: 'key' | 'partition' | 'none';
+  readonly batchSize?: number;
 }
 
 /** One worker's intake and handlers on an in-memory log: what the engine does without Kafka. */
@@ -61,6 +62,9 @@ export class MemoryUnit {
   readonly released: string[] = [];
   pause: ClassifiedFailure | null = null;
   fatal: unknown;
+  /** What a commit waits for before it is stored. */
+  commitGate: Promise<void> = Promise.resolve();
+  commitCalls = 0;
   #epoch = 0;
   #next = new Map<string, number>();
 
@@ -99,7 +103,7 @@ export class MemoryUnit {
         order: options.order ?? 'key',
         timeout: options.timeout ?? 60_000,
         retryDelays: delays,
-        batchSize: 10,
+        batchSize: options.batchSize ?? 10,
         flush: { rows: 1, bytes: 1, age: 1 },
         start: undefined,
       },
@@ -158,6 +162,8 @@ export class MemoryUnit {
       },
       seek: (position) => void this.seeks.push(position),
       commit: async (epoch, offsets) => {
+        this.commitCalls++;
+        await this.commitGate;
         if (epoch !== this.#epoch) return 'stale';
         this.commits.push(...offsets);
         return 'committed';
@@ -172,6 +178,12 @@ export class MemoryUnit {
       this.#epoch,
       partitions.map((one) => ({ topic: one.topic, partition: one.partition, committed: one.committed ?? 0, metadata: null })),
     );
+  }
+
+  /** The driver says that the assignment is gone. */
+  lose(): void {
+    this.intake.lose();
+    this.#next.clear();
   }
 
   /** Delivers records at the next offsets of a partition. */
