@@ -116,6 +116,7 @@ export class Conclusion {
   }
 
   #settle(item: WorkItem, as: SettledAs): void {
+    if (as === 'done' || as === 'skipped') item.context?.releaseStaged();
     this.#options.intake.settle(item.state, item.record, as);
   }
 }

@@ -134,6 +134,7 @@ export class HandlerSink implements Sink {
     item.startedAt = Date.now();
     item.concluded = false;
     item.finished = false;
+    item.held = false;
     try {
       item.message = this.#options.codec.decode(item.record.value);
     } catch (error) {
@@ -178,6 +179,7 @@ export class HandlerSink implements Sink {
 
   /** Handled at once and with nothing to send: no lane, no place, no promise. */
   #passThrough(item: WorkItem): void {
+    item.context?.releaseStaged();
     this.#options.intake.settle(item.state, item.record, 'done');
     this.#lanes.pass(item);
     if (this.#probing === item) this.#resume();
@@ -237,13 +239,13 @@ export class HandlerSink implements Sink {
     item.finished = true;
     this.#inWork.delete(item);
     this.#running--;
-    if (!this.#held.includes(item)) this.#lanes.leave(item);
+    if (!item.held) this.#lanes.leave(item);
     this.wake();
   }
 
   /** Resolves when the record's lane may go on. */
   async #conclude(item: WorkItem, outcome: Outcome): Promise<void> {
-    if (item.concluded || item.state.closed) return;
+    if (item.concluded || item.abandoned || item.state.closed) return;
     item.concluded = true;
     const failure = outcome?.kind === 'retry' ? classifyFailure(outcome.error) : null;
     if (failure?.class === 'hold') return this.#hold(item, failure);
@@ -254,6 +256,7 @@ export class HandlerSink implements Sink {
       case 'skip':
         return this.#conclusion.skip(item);
       case 'dead':
+        item.context?.releaseStaged();
         return this.#conclusion.bury(
           item,
           { class: 'permanent', code: outcome.code, reason: outcome.reason, name: 'Dead', error: undefined, retryAfter: undefined },
@@ -278,7 +281,8 @@ export class HandlerSink implements Sink {
   // Failures that burn no attempt
 
   #hold(item: WorkItem, failure: ClassifiedFailure): void {
-    this.#probing = null;
+    if (this.#probing === item) this.#probing = null;
+    item.held = true;
     this.#held.push(item);
     this.#options.onPause(failure);
     if (this.#probeTimer !== null) return;
@@ -306,14 +310,18 @@ export class HandlerSink implements Sink {
   }
 
   #resume(): void {
+    for (const item of this.#held) this.#lanes.readyAgain(item);
+    this.#held = [];
+    this.#endPause();
+    this.#options.onPause(null);
+    setImmediate(() => this.wake());
+  }
+
+  #endPause(): void {
     this.#probing = null;
     this.#probeWait = FIRST_PROBE;
     if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
     this.#probeTimer = null;
-    for (const item of this.#held) this.#lanes.readyAgain(item);
-    this.#held = [];
-    this.#options.onPause(null);
-    setImmediate(() => this.wake());
   }
 
   // Deadlines, drain, stop
@@ -343,7 +351,10 @@ export class HandlerSink implements Sink {
         };
       });
     }
-    for (const item of this.#inWork) item.context?.abort(new TransientError('PH_HANDLER_TIMEOUT', 'the partition is handed over'));
+    for (const item of this.#inWork) {
+      item.abandoned = true;
+      item.context?.abort(new TransientError('PH_HANDLER_TIMEOUT', 'the partition is handed over'));
+    }
     this.#drained = null;
     this.#draining = false;
     this.abandon();
@@ -356,6 +367,7 @@ export class HandlerSink implements Sink {
   abandon(): void {
     for (const item of this.#held) this.#lanes.release(item);
     this.#held = [];
+    this.#endPause();
     this.#lanes.forgetWaiting();
   }
 

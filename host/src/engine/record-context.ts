@@ -43,6 +43,7 @@ export class RecordContext implements WorkerContext {
   #abort: AbortController | null = null;
   #abortedWith: unknown;
   #log: Log | null = null;
+  #released: string[] | null = null;
 
   constructor(worker: WorkerServices, partition: PartitionState, record: KafkaRecord, startedAt: number) {
     this.#worker = worker;
@@ -67,8 +68,10 @@ export class RecordContext implements WorkerContext {
     return this.#worker.objects;
   }
   get staging(): Staging {
-    const partition = this.#partition;
-    return this.#worker.stagingFor((uri) => partition.releaseAfter(this.#record.offset, uri));
+    return this.#worker.stagingFor((uri) => {
+      this.#released ??= [];
+      this.#released.push(uri);
+    });
   }
   get log(): Log {
     this.#log ??= this.#worker.log.child({
@@ -94,6 +97,12 @@ export class RecordContext implements WorkerContext {
   }
   get record(): RecordInfo {
     return recordInfo(this.#partition.topic, this.#partition.partition, this.#record);
+  }
+
+  /** The handler's word counts: what it released goes when the record is committed. Never called for a record that is handled again. */
+  releaseStaged(): void {
+    for (const uri of this.#released ?? []) this.#partition.releaseAfter(this.#record.offset, uri);
+    this.#released = null;
   }
 
   /** Tells the handler to stop, now and whenever it looks at its signal. */

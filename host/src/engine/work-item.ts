@@ -25,8 +25,12 @@ export class WorkItem implements SourceRecord {
   startedAt = 0;
   /** Its outcome is decided; what the handler says later changes nothing. */
   concluded = false;
-  /** It has given its lane and its place back. */
+  /** It has given its place back. */
   finished = false;
+  /** It waits for the end of a failure that burns no attempt, and keeps its lane. */
+  held = false;
+  /** Its assignment ended while it was handled: it is repeated elsewhere. */
+  abandoned = false;
 
   constructor(state: PartitionState, record: KafkaRecord) {
     this.state = state;
