@@ -12,9 +12,12 @@ export interface HostProcess {
   readonly ready: Promise<readonly string[]>;
   /** What it said so far, stdout and stderr. */
   readonly output: () => string;
-  /** Sends a signal and waits for the end: the exit code, null after a kill. */
+  /** Sends a signal and waits for the end: the exit code, null after a kill or where it does not end in {@link STOP_DEADLINE}. */
   kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null>;
 }
+
+/** A host stops in 30 s from any state, and its process ends with it. */
+const STOP_DEADLINE = 35_000;
 
 /** The first line of a running host, and of a running broker the one after its address. */
 const RUNS = /^(http|data) /;
@@ -46,8 +49,10 @@ export function spawnHost(args: readonly string[], cwd: string): HostProcess {
     ready,
     output: () => text,
     kill: async (signal) => {
-      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-      return exited;
+      if (child.exitCode !== null || child.signalCode !== null) return exited;
+      child.kill(signal);
+      const late = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE);
+      return exited.finally(() => clearTimeout(late));
     },
   };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DeadLetterView, SimulationResults } from '@pipeline-host/sdk';
 import { HEADER, headerText } from '../engine/headers.ts';
-import type { KafkaCluster } from '../kafka/driver.ts';
+import type { KafkaCluster, KafkaRecord } from '../kafka/driver.ts';
 import type { ResolvedTable, ResolvedWorker } from '../plugins/topology.ts';
 import type { ObjectStore } from '../storage/index.ts';
 
@@ -51,15 +51,21 @@ async function readDeadLetters({ plugin, workers, cluster }: ResultSources): Pro
   const records = await Promise.all(
     [...places.values()].map(async (worker) => (await cluster(worker.cluster)).read({ topic: worker.deadLetterTopic })),
   );
-  return records
-    .flat()
-    .filter(({ headers }) => (headerText(headers, HEADER.plugin) ?? plugin) === plugin)
-    .map(({ headers, value }) => ({
-      worker: headerText(headers, HEADER.worker) ?? '',
-      code: headerText(headers, HEADER.errorCode) ?? '',
-      reason: headerText(headers, HEADER.errorMessage) ?? '',
-      value,
-    }));
+  const own = records.flat().filter(({ headers }) => (headerText(headers, HEADER.plugin) ?? plugin) === plugin);
+  // A crash between a dead letter and its commit repeats the letter: it is still one record that a worker gave up.
+  const distinct = new Map(own.map((letter) => [identityOf(letter), letter]));
+  return [...distinct.values()].map(({ headers, value }) => ({
+    worker: headerText(headers, HEADER.worker) ?? '',
+    code: headerText(headers, HEADER.errorCode) ?? '',
+    reason: headerText(headers, HEADER.errorMessage) ?? '',
+    value,
+  }));
+}
+
+/** Who gave up which record. */
+function identityOf({ headers }: KafkaRecord): string {
+  const names = [HEADER.worker, HEADER.originCluster, HEADER.originTopic, HEADER.originPartition, HEADER.originOffset];
+  return names.map((name) => headerText(headers, name) ?? '').join('/');
 }
 
 async function readFiles({ plugin, files }: ResultSources): Promise<readonly StoredFile[]> {
