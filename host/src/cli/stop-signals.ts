@@ -4,6 +4,8 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** The promise of the host: it stops in this time from any state. */
 const STOP_DEADLINE = 30_000;
+/** What a library left open keeps the process alive no longer than this. */
+const LINGER = 2_000;
 
 export interface StopSignals extends Disposable {
   /** Resolves at the first SIGINT, SIGTERM or SIGHUP. */
@@ -30,7 +32,11 @@ export function listenForStop(): StopSignals {
   };
 }
 
-/** @throws PipelineError `PH_STOP_TIMEOUT` where closing takes longer than 30 s */
+/**
+ * Closes what the process was run for; the process ends soon after, whatever is left open.
+ *
+ * @throws PipelineError `PH_STOP_TIMEOUT` where closing takes longer than 30 s
+ */
 export async function stopInTime(stop: () => Promise<void>): Promise<void> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
@@ -41,5 +47,6 @@ export async function stopInTime(stop: () => Promise<void>): Promise<void> {
     await Promise.race([stop(), late]);
   } finally {
     clearTimeout(timer);
+    setTimeout(() => process.exit(), LINGER).unref();
   }
 }

@@ -11,11 +11,16 @@ import type { CommittedOffset, KafkaAdmin, KafkaLog, PartitionOffsets, TopicDesc
 export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<KafkaAdmin> {
   const where: Where = { cluster: config.name, brokers: config.brokers };
   const admin = openClient(config, log).admin();
+  const running = new Set<Promise<unknown>>();
   const attempt = async <T>(place: string | undefined, call: () => Promise<T>): Promise<T> => {
+    const answer = call();
+    running.add(answer);
     try {
-      return await call();
+      return await answer;
     } catch (error) {
       throw classify(error, place === undefined ? where : { ...where, place });
+    } finally {
+      running.delete(answer);
     }
   };
   await attempt(undefined, () => admin.connect());
@@ -74,7 +79,11 @@ export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<K
       const limit = (await topicConfig(admin, topic))?.['max.message.bytes'];
       return limit === undefined ? undefined : Number(limit);
     },
-    close: () => admin.disconnect(),
+    close: async () => {
+      // A call that goes on after `disconnect` connects again, and that connection would keep the process alive.
+      await Promise.allSettled(running);
+      await admin.disconnect();
+    },
   };
 }
 
