@@ -23,7 +23,7 @@ export function classifyFailure(error: unknown): ClassifiedFailure {
   const reason = redactText(errorMessage(error)).slice(0, MAX_REASON);
   const name = error instanceof Error ? error.name : typeof error;
   if (!isPipelineError(error)) return { class: 'transient', code: 'PH_HANDLER_FAILED', reason, name, error, retryAfter: undefined };
-  const retryAfter = 'retryAfter' in error && typeof error.retryAfter === 'number' ? error.retryAfter : undefined;
+  const retryAfter = 'retryAfter' in error && typeof error.retryAfter === 'number' && error.retryAfter >= 0 ? error.retryAfter : undefined;
   const held = error.kind === 'auth' || error.kind === 'unavailable';
   return {
     class: held ? 'hold' : error.kind === 'transient' ? 'transient' : 'permanent',

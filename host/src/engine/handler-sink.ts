@@ -6,7 +6,7 @@ import { Lanes } from './lanes.ts';
 import type { MessageCodec } from './message-codec.ts';
 import { RecordContext, type WorkerServices } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
-import { type BatchMark, WorkItem } from './work-item.ts';
+import { type BatchCall, type BatchMark, WorkItem } from './work-item.ts';
 
 /** After so long in one turn of the event loop the rest waits for the next: heartbeats and HTTP must get their time. */
 const TURN_MILLISECONDS = 8;
@@ -15,6 +15,8 @@ const MAX_UNACKNOWLEDGED = 5_000;
 /** Waits between probes while the worker is paused by a failure that burns no attempt. */
 const FIRST_PROBE = 1_000;
 const LAST_PROBE = 60_000;
+/** The other side may ask to be left alone for longer, but not for ever. */
+const LONGEST_ASKED = 3_600_000;
 
 export interface HandlerSinkOptions {
   readonly intake: Intake;
@@ -39,9 +41,9 @@ export class HandlerSink implements Sink {
   readonly #options: HandlerSinkOptions;
   readonly #lanes: Lanes;
   readonly #conclusion: Conclusion;
-  /** Records in handling at once. */
-  readonly #limit: number;
   readonly #inWork = new Set<WorkItem>();
+  /** Calls of `handleBatch` under way. */
+  #calls = 0;
   #running = 0;
   #scheduled = false;
   #draining = false;
@@ -56,7 +58,6 @@ export class HandlerSink implements Sink {
   constructor(options: HandlerSinkOptions) {
     this.#options = options;
     this.#lanes = new Lanes(options.order);
-    this.#limit = options.definition.handleBatch === undefined ? options.concurrency : options.concurrency * options.batchSize;
     this.#conclusion = new Conclusion({
       intake: options.intake,
       definition: options.definition,
@@ -97,7 +98,7 @@ export class HandlerSink implements Sink {
     return (
       this.#held.length === 0 &&
       this.#probing === null &&
-      this.#running < this.#limit &&
+      (this.#options.definition.handleBatch === undefined ? this.#running : this.#calls) < this.#options.concurrency &&
       this.#conclusion.unacknowledged < MAX_UNACKNOWLEDGED
     );
   }
@@ -207,7 +208,12 @@ export class HandlerSink implements Sink {
   }
 
   #startBatch(batch: readonly WorkItem[]): void {
-    for (const item of batch) this.#inWork.add(item);
+    const call: BatchCall = { open: batch.length };
+    this.#calls++;
+    for (const item of batch) {
+      item.call = call;
+      this.#inWork.add(item);
+    }
     const run = async (): Promise<readonly Outcome[]> => {
       const outcomes = await this.#options.definition.handleBatch?.(
         batch.map((item) => ({ message: item.message, context: item.context as RecordContext })),
@@ -239,6 +245,8 @@ export class HandlerSink implements Sink {
     item.finished = true;
     this.#inWork.delete(item);
     this.#running--;
+    if (item.call !== null && --item.call.open === 0) this.#calls--;
+    item.call = null;
     if (!item.held) this.#lanes.leave(item);
     this.wake();
   }
@@ -283,10 +291,10 @@ export class HandlerSink implements Sink {
   #hold(item: WorkItem, failure: ClassifiedFailure): void {
     if (this.#probing === item) this.#probing = null;
     item.held = true;
-    this.#held.push(item);
+    if (this.#lanes.hold(item)) this.#held.push(item);
     this.#options.onPause(failure);
     if (this.#probeTimer !== null) return;
-    this.#probeTimer = setTimeout(() => this.#probe(), failure.retryAfter ?? this.#probeWait);
+    this.#probeTimer = setTimeout(() => this.#probe(), Math.max(this.#probeWait, Math.min(failure.retryAfter ?? 0, LONGEST_ASKED)));
     this.#probeWait = Math.min(this.#probeWait * 2, LAST_PROBE);
   }
 

@@ -40,7 +40,7 @@ export class Lanes {
   enter(item: WorkItem, batch: BatchMark | null): void {
     const key = item.lane === null ? this.#keyOf(item) : null;
     if (key !== null) {
-      item.lane = this.#lanes.get(key) ?? { waiting: [], inWork: 0, batch: null };
+      item.lane = this.#lanes.get(key) ?? { waiting: [], inWork: 0, batch: null, holder: null, returned: 0 };
       this.#lanes.set(key, item.lane);
     }
     if (item.lane !== null) {
@@ -70,9 +70,28 @@ export class Lanes {
     this.leave(item);
   }
 
-  /** A record that keeps its lane while it is tried again later. */
+  /**
+   * The record keeps its lane while it waits to be tried again. Of several of one key, from one batch, the first keeps it
+   * and the others wait behind it, in order: for those the answer is false.
+   */
+  hold(item: WorkItem): boolean {
+    const { lane } = item;
+    if (lane === null) return true;
+    if (lane.holder === null) {
+      lane.holder = item;
+      lane.returned = 0;
+      return true;
+    }
+    lane.inWork--;
+    lane.waiting.splice(lane.returned++, 0, item);
+    return false;
+  }
+
+  /** Ends the hold: the record is tried again now, or forgotten. */
   release(item: WorkItem): void {
-    if (item.lane !== null) item.lane.inWork--;
+    if (item.lane === null) return;
+    item.lane.inWork--;
+    item.lane.holder = null;
   }
 
   /** It may start again, before those that wait behind it. */

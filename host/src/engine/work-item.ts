@@ -12,6 +12,16 @@ export interface Lane {
   inWork: number;
   /** The batch that its records are in. */
   batch: BatchMark | null;
+  /** The record that keeps the lane while it waits for the end of a failure. */
+  holder: WorkItem | null;
+  /** How many records of the holder's batch stand at the front of `waiting` again. */
+  returned: number;
+}
+
+/** One call of a batch handler. */
+export interface BatchCall {
+  /** Its records that have not given their places back. */
+  open: number;
 }
 
 /** One record on its way through the handler. */
@@ -19,6 +29,7 @@ export class WorkItem implements SourceRecord {
   readonly state: PartitionState;
   readonly record: KafkaRecord;
   lane: Lane | null = null;
+  call: BatchCall | null = null;
   context: RecordContext | null = null;
   message: unknown;
   /** Epoch milliseconds. */
@@ -27,7 +38,7 @@ export class WorkItem implements SourceRecord {
   concluded = false;
   /** It has given its place back. */
   finished = false;
-  /** It waits for the end of a failure that burns no attempt, and keeps its lane. */
+  /** It waits for the end of a failure that burns no attempt, in possession of its lane or behind the record that is. */
   held = false;
   /** Its assignment ended while it was handled: it is repeated elsewhere. */
   abandoned = false;
