@@ -1,5 +1,14 @@
-import { errorMessage, type Failure, isPipelineError, type Output, type Retry, type WorkerDefinition } from '@pipeline-host/sdk';
-import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
+import {
+  errorMessage,
+  type Failure,
+  isPipelineError,
+  type Output,
+  PermanentError,
+  type Retry,
+  TransientError,
+  type WorkerDefinition,
+} from '@pipeline-host/sdk';
+import { type ClassifiedFailure, classifyFailure, shownReason } from './failure-class.ts';
 import { failedAttempts } from './headers.ts';
 import type { Intake } from './intake.ts';
 import type { RecordContext } from './record-context.ts';
@@ -14,6 +23,8 @@ export interface ConclusionOptions {
   readonly intake: Intake;
   readonly definition: WorkerDefinition;
   readonly writer: RecordWriter;
+  /** Milliseconds that `onDead` may take. */
+  readonly timeout: number;
   /** Something was acknowledged: more may start. */
   readonly onAcknowledged: () => void;
   /** Something that no retry mends: the unit fails and the partition waits. */
@@ -68,17 +79,23 @@ export class Conclusion {
     let all = outputs;
     if (stage === 'handle' && definition.onDead !== undefined) {
       const told = await this.#tellAuthor(item, { code: failure.code, reason: failure.reason, attempts, error: failure.error });
+      // Handed over while the author was told: the next owner comes to the same end.
+      if (item.state.closed || item.abandoned) return;
       if (typeof told === 'string') onDeadError = told;
       else all = [...outputs, ...told];
     }
     let encoded: ReturnType<RecordWriter['encode']> = [];
     try {
-      encoded = writer.encode(all, item);
+      encoded = writer.encode(all, item, 'dead');
     } catch (error) {
-      onDeadError = errorMessage(error);
+      onDeadError = shownReason(errorMessage(error));
     }
     const written = writer
       .send(encoded)
+      .catch((error: unknown) => {
+        if (!isPermanent(error)) throw error;
+        onDeadError = shownReason(errorMessage(error));
+      })
       .then(() => writer.deadLetter(item, { failure, stage, attempts, ...(onDeadError !== undefined && { onDeadError }) }));
     this.#acknowledge(item, written, 'dead');
   }
@@ -88,13 +105,30 @@ export class Conclusion {
     let last = '';
     for (let attempt = 1; attempt <= ON_DEAD_ATTEMPTS; attempt++) {
       try {
-        return (await this.#options.definition.onDead?.(item.message, failure, item.context as RecordContext)) ?? [];
+        return await this.#callOnDead(item, failure);
       } catch (error) {
-        last = errorMessage(error);
+        last = shownReason(errorMessage(error));
         item.context?.log.error({ error }, 'onDead failed');
+        if (isPipelineError(error) && error.code === 'PH_HANDLER_TIMEOUT') break;
       }
     }
     return last;
+  }
+
+  async #callOnDead(item: WorkItem, failure: Failure): Promise<readonly Output[]> {
+    const { definition, timeout } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new TransientError('PH_HANDLER_TIMEOUT', `onDead did not end within ${timeout} ms`)), timeout);
+    });
+    try {
+      const outputs: unknown = await Promise.race([definition.onDead?.(item.message, failure, item.context as RecordContext), late]);
+      if (outputs === undefined) return [];
+      if (Array.isArray(outputs)) return outputs as readonly Output[];
+      throw new PermanentError('PH_HANDLER_OUTCOME', 'onDead returned no list of outputs');
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #acknowledge(item: WorkItem, written: Promise<void>, as: SettledAs): void {
@@ -108,8 +142,7 @@ export class Conclusion {
       (error: unknown) => {
         this.#unacknowledged--;
         if (item.state.closed) this.#options.onAcknowledged();
-        else if (as !== 'dead' && isPipelineError(error) && error.kind === 'permanent')
-          void this.bury(item, classifyFailure(error), 'handle', []);
+        else if (as !== 'dead' && isPermanent(error)) void this.bury(item, classifyFailure(error), 'handle', []);
         else this.#options.onFatal(error);
       },
     );
@@ -119,4 +152,8 @@ export class Conclusion {
     if (as === 'done' || as === 'skipped') item.context?.releaseStaged();
     this.#options.intake.settle(item.state, item.record, as);
   }
+}
+
+function isPermanent(error: unknown): boolean {
+  return isPipelineError(error) && error.kind === 'permanent';
 }

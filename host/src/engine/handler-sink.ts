@@ -1,6 +1,6 @@
 import { type Order, type Outcome, PermanentError, TransientError, type WorkerDefinition } from '@pipeline-host/sdk';
 import { Conclusion } from './conclusion.ts';
-import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
+import { type ClassifiedFailure, classifyFailure, declaredDead } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';
 import { Lanes } from './lanes.ts';
 import type { MessageCodec } from './message-codec.ts';
@@ -62,6 +62,7 @@ export class HandlerSink implements Sink {
       intake: options.intake,
       definition: options.definition,
       writer: options.writer,
+      timeout: options.services.timeout,
       onAcknowledged: () => this.wake(),
       onFatal: options.onFatal,
     });
@@ -161,21 +162,32 @@ export class HandlerSink implements Sink {
     }
     if (!isPromise(outcome)) {
       handled();
-      if (outcome?.kind === 'done' && outcome.outputs.length === 0) {
+      if (outcome?.kind === 'done' && outcome.outputs?.length === 0) {
         this.#passThrough(item);
         return;
       }
       this.#occupy(item);
-      void this.#conclude(item, outcome).finally(() => this.#finish(item));
+      void this.#end(item, outcome);
       return;
     }
     this.#occupy(item);
     this.#inWork.add(item);
-    void outcome
+    // Resolved first: an author's promise may be of another make.
+    void Promise.resolve(outcome)
       .finally(handled)
       .catch(failed)
-      .then((result) => this.#conclude(item, result))
-      .finally(() => this.#finish(item));
+      .then((result) => this.#end(item, result));
+  }
+
+  /** Brings the record to its end and gives its place back. Never rejects. */
+  async #end(item: WorkItem, outcome: Outcome): Promise<void> {
+    try {
+      await this.#conclude(item, outcome);
+    } catch (error) {
+      this.#options.onFatal(error);
+    } finally {
+      this.#finish(item);
+    }
   }
 
   /** Handled at once and with nothing to send: no lane, no place, no promise. */
@@ -228,9 +240,7 @@ export class HandlerSink implements Sink {
     void run()
       .finally(() => this.#options.onHandled((performance.now() - began) / 1000))
       .catch((error: unknown): readonly Outcome[] => batch.map(() => failed(error)))
-      .then((outcomes) =>
-        Promise.all(batch.map((item, index) => this.#conclude(item, outcomes[index] as Outcome).finally(() => this.#finish(item)))),
-      );
+      .then((outcomes) => Promise.all(batch.map((item, index) => this.#end(item, outcomes[index] as Outcome))));
   }
 
   /** Takes a place and the record's lane. */
@@ -255,34 +265,27 @@ export class HandlerSink implements Sink {
   async #conclude(item: WorkItem, outcome: Outcome): Promise<void> {
     if (item.concluded || item.abandoned || item.state.closed) return;
     item.concluded = true;
-    const failure = outcome?.kind === 'retry' ? classifyFailure(outcome.error) : null;
+    if (!isOutcome(outcome)) {
+      if (this.#probing === item) this.#resume();
+      const error = new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome');
+      return this.#conclusion.bury(item, classifyFailure(error), 'handle', []);
+    }
+    const failure = outcome.kind === 'retry' ? classifyFailure(outcome.error) : null;
     if (failure?.class === 'hold') return this.#hold(item, failure);
     if (this.#probing === item) this.#resume();
-    switch (outcome?.kind) {
+    switch (outcome.kind) {
       case 'done':
         return this.#conclusion.send(item, outcome.outputs);
       case 'skip':
         return this.#conclusion.skip(item);
       case 'dead':
         item.context?.releaseStaged();
-        return this.#conclusion.bury(
-          item,
-          { class: 'permanent', code: outcome.code, reason: outcome.reason, name: 'Dead', error: undefined, retryAfter: undefined },
-          'handle',
-          outcome.outputs,
-        );
+        return this.#conclusion.bury(item, declaredDead(outcome.code, outcome.reason), 'handle', outcome.outputs);
       case 'retry': {
         const known = failure ?? classifyFailure(outcome.error);
         if (known.class === 'permanent') return this.#conclusion.bury(item, known, 'handle', []);
         return this.#conclusion.retry(item, known, outcome.after);
       }
-      default:
-        return this.#conclusion.bury(
-          item,
-          classifyFailure(new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome')),
-          'handle',
-          [],
-        );
     }
   }
 
@@ -343,7 +346,7 @@ export class HandlerSink implements Sink {
       const error = new TransientError('PH_HANDLER_TIMEOUT', `the handler did not end within ${timeout} ms`);
       item.context?.abort(error);
       item.context?.log.warn({ error }, 'handler over its deadline');
-      void this.#conclude(item, failed(error)).finally(() => this.#finish(item));
+      void this.#end(item, failed(error));
     }
   }
 
@@ -386,6 +389,20 @@ export class HandlerSink implements Sink {
 }
 
 const failed = (error: unknown): Outcome => ({ kind: 'retry', error, after: undefined });
+
+/** A plugin in plain JavaScript may return anything. */
+function isOutcome(value: Outcome | undefined): value is Outcome {
+  switch (value?.kind) {
+    case 'done':
+    case 'dead':
+      return Array.isArray(value.outputs);
+    case 'skip':
+    case 'retry':
+      return true;
+    default:
+      return false;
+  }
+}
 
 function isPromise(value: unknown): value is Promise<Outcome> {
   return typeof value === 'object' && value !== null && 'then' in value;

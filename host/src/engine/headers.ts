@@ -46,7 +46,7 @@ export function headerNumber(headers: RecordHeaders | undefined, name: string, f
 
 /** Failed attempts so far. The `retry_count` header of the systems before us is read, never written. */
 export function failedAttempts(headers: RecordHeaders | undefined): number {
-  return headerNumber(headers, HEADER.attempts, headerNumber(headers, 'retry_count', 0));
+  return Math.max(0, headerNumber(headers, HEADER.attempts, headerNumber(headers, 'retry_count', 0)));
 }
 
 /** The headers without those of the host, as text. */

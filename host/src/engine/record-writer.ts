@@ -60,11 +60,20 @@ export class RecordWriter {
   /**
    * Encodes outputs against their topics. Nothing is sent.
    *
+   * @param of what sends them: a record that is given up may have sent something before
    * @throws PermanentError `PH_OUTPUT_UNDECLARED`, `PH_OUTPUT_INVALID`, `PH_REDO_EXHAUSTED`
    */
-  encode(outputs: readonly Output[], from: SourceRecord): readonly { readonly cluster: string; readonly record: OutgoingRecord }[] {
+  encode(
+    outputs: readonly Output[],
+    from: SourceRecord,
+    of: 'handle' | 'dead' = 'handle',
+  ): readonly { readonly cluster: string; readonly record: OutgoingRecord }[] {
     const { sourceClusterId } = this.#options;
-    const origin = originOf(from.record, { cluster: sourceClusterId, topic: from.topic, partition: from.partition });
+    // The cluster by its id, which no config can change; a retried record names it as the config does.
+    const origin = {
+      ...originOf(from.record, { cluster: sourceClusterId, topic: from.topic, partition: from.partition }),
+      cluster: sourceClusterId,
+    };
     const redone = headerNumber(from.record.headers, HEADER.redo, 0);
     return outputs.map((output, index) => {
       const produced = this.#codecs.get(output.topic);
@@ -73,16 +82,16 @@ export class RecordWriter {
       const redo = redone + (output.redo ? 1 : 0);
       if (redo > MAX_REDO) throw new PermanentError('PH_REDO_EXHAUSTED', `work was sent again ${MAX_REDO} times and is not done`);
       const headers: Headers = { ...output.headers };
-      for (const name of Object.keys(headers))
+      for (const [name, value] of Object.entries(headers)) {
         if (name.startsWith(HOST_PREFIX))
           throw new PermanentError('PH_OUTPUT_INVALID', `header ${name}: names that begin with ph. are the host's`);
-      headers[HEADER.id] = outputId(origin, this.#options.worker.id, index);
+        if (typeof value !== 'string') throw new PermanentError('PH_OUTPUT_INVALID', `header ${name}: its value is no text`);
+      }
+      headers[HEADER.id] = outputId(origin, this.#options.worker.id, of === 'dead' ? `dead/${index}` : String(index));
       if (redo > 0) headers[HEADER.redo] = String(redo);
       const { topic, codec } = produced;
-      return {
-        cluster: topic.cluster,
-        record: { topic: topic.topic, key: topic.definition.key(output.message), value: codec.encode(output.message), headers },
-      };
+      const value = codec.encode(output.message);
+      return { cluster: topic.cluster, record: { topic: topic.topic, key: topic.definition.key(output.message), value, headers } };
     });
   }
 
@@ -97,7 +106,7 @@ export class RecordWriter {
   retry(from: SourceRecord, note: FailureNote, after: Retry['after']): Promise<void> | 'exhausted' {
     const { worker } = this.#options;
     const delays = worker.settings.retryDelays;
-    const choice = chooseLane(delays, note.attempts, after === undefined ? note.failure.retryAfter : milliseconds(after));
+    const choice = chooseLane(delays, note.attempts, askedWait(after) ?? note.failure.retryAfter);
     if (choice === null) return 'exhausted';
     const delay = delays[choice.lane - 1] ?? 0;
     const headers: Headers = {
@@ -156,12 +165,22 @@ export class RecordWriter {
   }
 }
 
+/** Milliseconds that the handler asked for; undefined where that is no time. */
+function askedWait(after: Retry['after']): number | undefined {
+  if (after === undefined) return undefined;
+  try {
+    return milliseconds(after);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The attempt that is about to be made: 1 for the first. */
 export function attemptOf(record: KafkaRecord): number {
   return failedAttempts(record.headers) + 1;
 }
 
 /** The identity of an output: the same after a crash, a retry or a replay of its source. */
-function outputId(origin: Origin, worker: string, index: number): string {
+function outputId(origin: Origin, worker: string, index: string): string {
   return hash('sha256', `${origin.cluster}/${origin.topic}/${origin.partition}/${origin.offset}/${worker}/${index}`, 'hex').slice(0, 32);
 }
