@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SimulationResults } from '@pipeline-host/sdk';
+import { isPipelineError, type SimulationResults } from '@pipeline-host/sdk';
 import { describeOpen, openPartitions } from '../../host/src/cli/demo-quiet.ts';
 import { simulationResults } from '../../host/src/cli/demo-results.ts';
 import { type DemoTables, openDemoTables } from '../../host/src/cli/demo-tables.ts';
@@ -55,7 +55,7 @@ export interface Pipeline extends AsyncDisposable {
   start(options?: StartOptions): Promise<RunningHost>;
   /** `pipeline-host --plugin … --worker …` as a user starts it. Resolves when it says that it runs. */
   spawn(workers: readonly string[], ...flags: readonly string[]): Promise<HostProcess>;
-  /** Sum of the offsets that the worker's group committed on its source topic. */
+  /** Sum of the offsets that the worker's group committed on its source topic. Outlasts a broker that is away for a while. */
   committed(worker: string): Promise<number>;
   /** Resolves when every worker's group has committed its topics to the end: see `openPartitions` for why that is proof. */
   untilThrough(timeout?: number): Promise<void>;
@@ -116,14 +116,15 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
       const { group, consumes } = worker(name);
       assert.ok(consumes);
       const admin = await pipeline.admin(consumes.cluster);
-      return (await admin.committed(group, [consumes.topic])).reduce((sum, { offset }) => sum + (offset ?? 0), 0);
+      const offsets = await outlasting(() => admin.committed(group, [consumes.topic]));
+      return offsets.reduce((sum, { offset }) => sum + (offset ?? 0), 0);
     },
     async untilThrough(timeout = 60_000) {
       let last = '';
       const isThrough = async (): Promise<boolean> => {
         const failed = hosts.flatMap((host) => host.status().units).find(({ state }) => state.kind === 'failed');
         assert.equal(failed, undefined, JSON.stringify(failed?.state));
-        const open = await openPartitions(topology.workers, (name) => clusters.get(name));
+        const open = await outlasting(() => openPartitions(topology.workers, (name) => clusters.get(name)));
         last = describeOpen(open);
         return open.length === 0;
       };
@@ -152,6 +153,18 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     },
   };
   return pipeline;
+}
+
+/** Asks again while a broker that was killed comes back. */
+async function outlasting<T>(ask: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isPipelineError(error) || error.kind !== 'unavailable' || Date.now() > deadline) throw error;
+    }
+  }
 }
 
 async function load(cwd: string, file: string, plugin: string): Promise<{ readonly loaded: LoadedConfig; readonly topology: Topology }> {

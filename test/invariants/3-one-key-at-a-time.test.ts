@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { until } from '../host/kafka/contract-kit.ts';
+import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import type { Step } from '../integration/fixtures/relay/index.ts';
+import { numbers, openRelayWorld } from '../integration/relay-world.ts';
+
+const KEYS = 24;
+
+/** Fails where a key's record starts while another one of it is in work. The journal is in the order of all processes. */
+function assertOneAtATime(journal: readonly Step[]): void {
+  const inWork = new Map<string, Step>();
+  for (const step of journal) {
+    const other = inWork.get(step.key);
+    if (step.step === 'end') inWork.delete(step.key);
+    else {
+      assert.equal(other, undefined, `${JSON.stringify(step)} starts within ${JSON.stringify(other)}`);
+      inWork.set(step.key, step);
+    }
+  }
+}
+
+/** Fails where a record that never failed was handled before an earlier one of its key that never failed. */
+function assertInOrder(journal: readonly Step[], hasFailed: (n: number) => boolean): void {
+  const last = new Map<string, number>();
+  for (const { step, key, n } of journal) {
+    if (step !== 'start' || hasFailed(n)) continue;
+    assert.ok((last.get(key) ?? -1) < n, `${key}: ${n} came after ${last.get(key)}`);
+    last.set(key, n);
+  }
+}
+
+describe('promise 3: records of one key never run two at a time', { skip: brokerMissing() }, () => {
+  let broker: TestBroker;
+  before(async () => {
+    broker = await openTestBroker();
+  });
+  after(() => broker.close());
+
+  it('live or retried, in two processes, while members join and leave; and in order, but for the retried', async () => {
+    await using world = await openRelayWorld({ brokers: broker.brokers, partitions: 6 });
+    const fails = (n: number): number => (n % 11 === 0 ? 1 + (n % 2) : 0);
+    const sent = 1_200;
+    const handled = () => new Set(world.journal().map(({ n }) => n)).size;
+    const first = await world.spawn(['relay']);
+    await world.send(numbers(sent).map((n) => ({ key: `key ${n % KEYS}`, n, ms: (n * 31) % 30, fails: fails(n) })));
+    await until('some to be handled', () => handled() > 200);
+    const second = await world.spawn(['relay']);
+    await until(
+      'both to work',
+      () =>
+        new Set(
+          world
+            .journal()
+            .slice(-20)
+            .map(({ pid }) => pid),
+        ).size === 2,
+    );
+    assert.equal(await first.kill('SIGTERM'), 0);
+    await until('the other one to have all', async () => (await world.committed('relay')) === sent);
+    await until('the retried ones to be through', async () => (await world.relayed()).length === sent);
+
+    const journal = world.journal();
+    assert.ok(new Set(journal.map(({ pid }) => pid)).has(second.child.pid ?? 0));
+    assertOneAtATime(journal);
+    assertInOrder(journal, (n) => fails(n) > 0);
+    assert.deepEqual(await world.relayed(), numbers(sent), 'a member that leaves in peace repeats nothing');
+    const attempts = journal.filter(({ step }) => step === 'start').length;
+    assert.equal(
+      attempts,
+      numbers(sent).reduce((sum, n) => sum + 1 + fails(n), 0),
+    );
+  });
+});

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { HEADER, headerNumber } from '../../host/src/engine/headers.ts';
+import { until } from '../host/kafka/contract-kit.ts';
+import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { numbers, openRelayWorld } from '../integration/relay-world.ts';
+
+describe('promise 5: a delayed record never becomes due before its delay, and waits in no memory', { skip: brokerMissing() }, () => {
+  let broker: TestBroker;
+  before(async () => {
+    broker = await openTestBroker();
+  });
+  after(() => broker.close());
+
+  it('is tried again when its delay is over, not before and not much later', async () => {
+    const delays = [400, 900];
+    await using world = await openRelayWorld({
+      brokers: broker.brokers,
+      workers: { relay: { retry: { delays: delays.map((ms) => `${ms}ms`) } } },
+    });
+    await world.start({ workers: ['relay'] });
+    await world.send(numbers(60).map((n) => ({ key: `key ${n}`, n, fails: n % 3 })));
+    await until('all to be relayed', async () => (await world.relayed()).length === 60);
+    const attempts = Map.groupBy(world.journal(), ({ n }) => n);
+    for (const [n, steps] of attempts) {
+      for (let attempt = 1; attempt <= n % 3; attempt++) {
+        const failed = steps.find((step) => step.attempt === attempt && step.step === 'end')?.at ?? 0;
+        const again = steps.find((step) => step.attempt === attempt + 1 && step.step === 'start')?.at ?? 0;
+        const waited = again - failed;
+        const delay = delays[attempt - 1] ?? 0;
+        assert.ok(waited >= delay, `${n} waited ${waited} of ${delay} ms`);
+        assert.ok(waited < delay + 1_500, `${n} waited ${waited} ms, and was due after ${delay}`);
+      }
+    }
+  });
+
+  it('waits in its topic: the host holds nothing of it, stops at once, and the next host is no earlier', async () => {
+    await using world = await openRelayWorld({ brokers: broker.brokers, workers: { relay: { retry: { delays: ['4s'] } } } });
+    const first = await world.start({ workers: ['relay'] });
+    await world.send(numbers(30).map((n) => ({ key: `key ${n}`, n, fails: 1 })));
+    await until('the source to be committed', async () => (await world.committed('relay')) === 30);
+    const copies = await (await world.cluster()).read({ topic: world.worker('relay').retryTopic });
+    assert.equal(copies.length, 30);
+    const dueAt = Math.min(...copies.map(({ headers }) => headerNumber(headers, HEADER.dueAt, 0)));
+    const [unit] = first.status().units;
+    assert.equal(unit?.open, 0);
+    assert.deepEqual([unit?.counts.received, unit?.counts.retried], [30, 30]);
+    const began = Date.now();
+    await first.stop();
+    assert.ok(Date.now() - began < 2_000, 'the stop waited for delayed records');
+    assert.ok(Date.now() < dueAt, 'too slow to have shown anything');
+
+    await world.start({ workers: ['relay'] });
+    await until('all to be relayed', async () => (await world.relayed()).length === 30);
+    const again = world.journal().filter(({ attempt, step }) => attempt === 2 && step === 'start');
+    assert.equal(again.length, 30);
+    for (const { at } of again) assert.ok(at >= dueAt, `${dueAt - at} ms too early`);
+  });
+});
