@@ -70,13 +70,6 @@ export class HandlerSink implements Sink {
     this.#deadlines.unref();
   }
 
-  /** Milliseconds since the longest-running handler started, 0 where none runs. */
-  get longestRunning(): number {
-    let oldest = Number.POSITIVE_INFINITY;
-    for (const item of this.#inWork) oldest = Math.min(oldest, item.startedAt);
-    return oldest === Number.POSITIVE_INFINITY ? 0 : Date.now() - oldest;
-  }
-
   wake(): void {
     if (this.#scheduled) return;
     const until = performance.now() + TURN_MILLISECONDS;

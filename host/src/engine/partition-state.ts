@@ -48,6 +48,8 @@ export class PartitionState {
 
   /** Notes when a batch came, for the age of the oldest open record. */
   arrived(firstOffset: number, at: number): void {
+    // Here, since nobody may ever ask for the age.
+    this.oldestOpenSince();
     this.#arrivals.push({ offset: firstOffset, at });
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, isPipelineError, type Log, PermanentError, type TableWriterDefinition } from '@pipeline-host/sdk';
 import { type DeltaTable, RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
@@ -14,6 +15,8 @@ import { createRowEncoder, type RowEncoder } from './table-rows.ts';
 /** Waits between tries of a batch that the storage did not take. */
 const FIRST_WAIT = 500;
 const LAST_WAIT = 30_000;
+/** The storage may ask to be left alone for longer, but not for ever. */
+const LONGEST_ASKED = 300_000;
 /** One conflict after an assignment is the former owner's last commit. More of them are another host that writes the same offsets. */
 const MAX_CONFLICTS = 3;
 
@@ -50,10 +53,17 @@ interface Entry {
 
 class Batch {
   readonly entries: Entry[] = [];
-  readonly openedAt = Date.now();
-  readonly writtenAt = new Date(this.openedAt).toISOString();
+  readonly writtenAt = new Date().toISOString();
+  /** Dead letters of records between the entries. They are stored before the offsets around them are. */
+  readonly burials: Promise<void>[] = [];
+  /** Aborted when its assignment ends: what is not written by then is left to the next owner. */
+  readonly ended: AbortSignal;
   rows = 0;
   bytes = 0;
+
+  constructor(ended: AbortSignal) {
+    this.ended = ended;
+  }
 }
 
 /**
@@ -63,14 +73,15 @@ class Batch {
 export class TableSink implements Sink {
   readonly #options: TableSinkOptions;
   readonly #encoders: ReadonlyMap<string, { readonly table: WritableTable; readonly encoder: RowEncoder }>;
-  #batch = new Batch();
+  #assignment = new AbortController();
+  #batch = new Batch(this.#assignment.signal);
   #writing: Promise<void> = Promise.resolve();
-  #writers = 0;
   #ageTimer: NodeJS.Timeout | null = null;
   #buried = 0;
-  /** Commits of others with our partitions' offsets, in this assignment. */
-  #conflicts = 0;
-  #closed = false;
+  /** Commits of others with our partitions' offsets, by table, in this assignment. */
+  readonly #conflicts = new Map<WritableTable, number>();
+  /** Nothing may be written above a batch that failed for good: its offsets would be covered, and its rows lost. */
+  #failed = false;
 
   constructor(options: TableSinkOptions) {
     this.#options = options;
@@ -79,15 +90,9 @@ export class TableSink implements Sink {
     );
   }
 
-  /** Milliseconds since the batch in work was opened; 0 where nothing waits. */
-  get longestRunning(): number {
-    return this.#writers === 0 ? 0 : Date.now() - this.#batch.openedAt;
-  }
-
   /** A table whose transactions are beyond the end of the partition belongs to other offsets than these. */
   async assigned(partitions: readonly PartitionState[]): Promise<void> {
-    this.#batch = new Batch();
-    this.#conflicts = 0;
+    this.#conflicts.clear();
     const ends = await this.#options.endOffsets();
     for (const table of this.#options.tables) {
       await table.delta.refresh();
@@ -109,6 +114,7 @@ export class TableSink implements Sink {
 
   wake(): void {
     const { intake, flush } = this.#options;
+    if (this.#failed) return;
     for (let taken = intake.take(); taken !== undefined; taken = intake.take()) {
       this.#add(taken.partition, taken.record);
       if (this.#batch.rows >= flush.rows || this.#batch.bytes >= flush.bytes) this.#cut();
@@ -128,13 +134,15 @@ export class TableSink implements Sink {
     try {
       const message = this.#options.codec.decode(record.value);
       stage = 'handle';
-      const rows = this.#options.definition.rows(message, {
+      const rows: unknown = this.#options.definition.rows(message, {
         config: this.#options.config,
         log: this.#options.log,
         record: recordInfo(state.topic, state.partition, record),
         writtenAt: batch.writtenAt,
       });
-      for (const [name, given] of Object.entries(rows)) {
+      if (typeof rows !== 'object' || rows === null || 'then' in rows)
+        throw new PermanentError('PH_ROW_INVALID', 'rows() returned no rows by table');
+      for (const [name, given] of Object.entries(rows) as [string, readonly object[] | undefined][]) {
         if (given === undefined || given.length === 0) continue;
         const target = this.#encoders.get(name);
         if (target === undefined) throw new PermanentError('PH_ROW_INVALID', `rows for "${name}", which the writer does not declare`);
@@ -145,7 +153,7 @@ export class TableSink implements Sink {
       }
     } catch (error) {
       // A pure function that fails would fail again: waiting helps no row.
-      this.#bury({ state, record, lines: new Map() }, classifyFailure(error), stage);
+      batch.burials.push(this.#bury({ state, record, lines: new Map() }, classifyFailure(error), stage));
       return;
     }
     batch.entries.push({ state, record, lines });
@@ -161,33 +169,35 @@ export class TableSink implements Sink {
     this.#ageTimer = null;
     const batch = this.#batch;
     if (batch.entries.length === 0) return;
-    this.#batch = new Batch();
-    this.#writers++;
-    this.#writing = this.#writing
-      .then(() => this.#write(batch))
-      .catch((error: unknown) => this.#options.onFatal(error))
-      .finally(() => {
-        this.#writers--;
-      });
+    this.#batch = new Batch(this.#assignment.signal);
+    this.#writing = this.#writing.then(() => this.#write(batch)).catch((error: unknown) => this.#fail(error));
+  }
+
+  #fail(error: unknown): void {
+    this.#failed = true;
+    this.abandon();
+    this.#options.onFatal(error);
   }
 
   async #write(batch: Batch): Promise<void> {
+    await Promise.all(batch.burials);
     let entries: readonly Entry[] = batch.entries;
-    for (const table of this.#options.tables) entries = await this.#writeTable(table, entries);
+    for (const table of this.#options.tables) entries = await this.#writeTable(table, entries, batch.ended);
     for (const { state, record, lines } of entries) this.#options.intake.settle(state, record, lines.size === 0 ? 'skipped' : 'done');
     await this.#options.intake.commit();
   }
 
-  /** Writes one table's rows, waiting out what passes. Returns the entries that are left when refused rows are taken out. */
-  async #writeTable(table: WritableTable, given: readonly Entry[]): Promise<readonly Entry[]> {
+  /** Writes one table's rows, waiting out what passes. Returns the entries whose rows are in the table, or have none there. */
+  async #writeTable(table: WritableTable, given: readonly Entry[], ended: AbortSignal): Promise<readonly Entry[]> {
     let entries = given;
     let wait = FIRST_WAIT;
     /** The table may hold more than we know: look before writing again. */
     let unsure = false;
     for (;;) {
+      if (ended.aborted) return [];
       entries = entries.filter(({ state }) => !state.closed);
       let fresh = this.#freshEntries(table, entries);
-      if (fresh.length === 0 || this.#closed) return entries;
+      if (fresh.length === 0) return entries;
       try {
         if (unsure) {
           await table.delta.refresh();
@@ -199,15 +209,15 @@ export class TableSink implements Sink {
         this.#options.onPause(null);
         if (written) return entries;
         unsure = true;
-        if (++this.#conflicts >= MAX_CONFLICTS) throw secondWriter(table);
+        this.#countConflict(table);
       } catch (error) {
         unsure = true;
         if (error instanceof RowConversionError) {
-          const refused = this.#refuse(table, fresh, error);
+          const refused = await this.#refuse(table, fresh, error);
           if (refused.size === 0) throw error;
           entries = entries.filter((entry) => !refused.has(entry));
         } else if (isPipelineError(error) && error.code === 'PH_DELTA_TXN_CONFLICT') {
-          if (++this.#conflicts >= MAX_CONFLICTS) throw secondWriter(table);
+          this.#countConflict(table);
         } else if (isPipelineError(error) && (error.kind === 'permanent' || error.kind === 'fatal')) {
           throw error;
         } else {
@@ -217,11 +227,17 @@ export class TableSink implements Sink {
             { error },
             `table ${table.resolved.name} did not take the batch, it is tried again: ${errorMessage(error)}`,
           );
-          await new Promise((resolve) => setTimeout(resolve, failure.retryAfter ?? wait));
+          await sleep(Math.max(wait, Math.min(failure.retryAfter ?? 0, LONGEST_ASKED)), undefined, { signal: ended }).catch(() => {});
           wait = Math.min(wait * 2, LAST_WAIT);
         }
       }
     }
+  }
+
+  #countConflict(table: WritableTable): void {
+    const conflicts = (this.#conflicts.get(table) ?? 0) + 1;
+    this.#conflicts.set(table, conflicts);
+    if (conflicts >= MAX_CONFLICTS) throw secondWriter(table);
   }
 
   /** Entries with rows that the table does not hold yet. */
@@ -262,38 +278,36 @@ export class TableSink implements Sink {
     return true;
   }
 
-  /** Rows that the table cannot hold: their records become dead letters before the commit. */
-  #refuse(table: WritableTable, fresh: readonly Entry[], error: RowConversionError): ReadonlySet<Entry> {
+  /** Rows that the table cannot hold: their records become dead letters before the commit, which covers their offsets. */
+  async #refuse(table: WritableTable, fresh: readonly Entry[], error: RowConversionError): Promise<ReadonlySet<Entry>> {
     const owners = fresh.flatMap((entry) => (entry.lines.get(table) ?? []).map(() => entry));
     const refused = new Set<Entry>();
+    const burials: Promise<void>[] = [];
     for (const { index, column, reason } of error.rows) {
       const entry = owners[index];
       if (entry === undefined || refused.has(entry)) continue;
       refused.add(entry);
-      this.#bury(
-        entry,
-        classifyFailure(new PermanentError('PH_ROW_INVALID', `row of ${table.resolved.name}: column ${column}: ${reason}`)),
-        'write',
-      );
+      const fault = `row of ${table.resolved.name}: ${column === null ? '' : `column ${column}: `}${reason}`;
+      burials.push(this.#bury(entry, classifyFailure(new PermanentError('PH_ROW_INVALID', fault)), 'write'));
     }
+    await Promise.all(burials);
     return refused;
   }
 
-  #bury(entry: Entry, failure: ClassifiedFailure, stage: 'decode' | 'handle' | 'write'): void {
+  /** Resolves when the dead letter is stored. Where it cannot be, the writer stops. Never rejects. */
+  async #bury(entry: Entry, failure: ClassifiedFailure, stage: 'decode' | 'handle' | 'write'): Promise<void> {
     const { state, record } = entry;
     this.#buried++;
-    this.#options.writer
-      .deadLetter(
-        { topic: state.topic, partition: state.partition, source: state.source, record },
-        { failure, stage, attempts: failedAttempts(record.headers) + 1 },
-      )
-      .then(
-        () => this.#options.intake.settle(state, record, 'dead'),
-        (error: unknown) => this.#options.onFatal(error),
-      )
-      .finally(() => {
-        this.#buried--;
-      });
+    try {
+      const attempts = failedAttempts(record.headers) + 1;
+      const from = { topic: state.topic, partition: state.partition, source: state.source, record };
+      await this.#options.writer.deadLetter(from, { failure, stage, attempts });
+      this.#options.intake.settle(state, record, 'dead');
+    } catch (error) {
+      if (!state.closed) this.#fail(error);
+    } finally {
+      this.#buried--;
+    }
   }
 
   /** Flushes what was taken, so that the next owner repeats nothing. */
@@ -312,13 +326,14 @@ export class TableSink implements Sink {
   }
 
   abandon(): void {
-    this.#batch = new Batch();
+    this.#assignment.abort();
+    this.#assignment = new AbortController();
+    this.#batch = new Batch(this.#assignment.signal);
     if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
     this.#ageTimer = null;
   }
 
   close(): void {
-    this.#closed = true;
     this.abandon();
   }
 }

@@ -16,7 +16,6 @@ const COMMIT_MARGIN = 2_000;
 
 /** A sink with the life of its unit. */
 export interface OwnedSink extends Sink {
-  readonly longestRunning: number;
   close(): void;
 }
 
@@ -70,6 +69,8 @@ export class Unit {
     this.failed = promise;
     this.#fail = (error) => {
       this.#failure = describe(error);
+      // Its partitions wait: what came after would only pile up above the record that cannot be settled.
+      this.#intake.stopAccepting();
       options.log.error({ error }, `unit ${options.id} failed`);
       reject(error);
     };
@@ -173,23 +174,27 @@ export class Unit {
     if (this.#pause !== null) return { kind: 'paused', code: this.#pause.code, reason: this.#pause.reason };
     if (this.#life === 'starting') return { kind: 'starting' };
     const open = this.#intake.open;
-    const limit = this.worker.settings.timeout + STALL_MARGIN;
-    if (open > 0 && Date.now() - this.#intake.lastSettled > limit && this.#sink.longestRunning > limit) {
-      return {
-        kind: 'stalled',
-        reason: `${open} records are open and none was settled for ${Math.round((Date.now() - this.#intake.lastSettled) / 1000)} s`,
-      };
-    }
+    const { timeout, flush } = this.worker.settings;
+    const limit = ('rows' in this.worker.definition ? flush.age : timeout) + STALL_MARGIN;
+    const still = Date.now() - Math.max(this.#intake.lastSettled, this.#oldestOpenSince() ?? Number.POSITIVE_INFINITY);
+    if (open > 0 && still > limit)
+      return { kind: 'stalled', reason: `${open} records are open and none was settled for ${Math.round(still / 1000)} s` };
     return { kind: open > 0 ? 'working' : 'idle' };
   }
 
-  status(): UnitStatus {
-    const { received, done, skipped, retried, dead } = this.#intake.tally;
+  /** Epoch milliseconds when the oldest open record came. */
+  #oldestOpenSince(): number | null {
     let oldest: number | null = null;
     for (const state of this.#intake.partitions) {
       const since = state.oldestOpenSince();
       if (since !== null && (oldest === null || since < oldest)) oldest = since;
     }
+    return oldest;
+  }
+
+  status(): UnitStatus {
+    const { received, done, skipped, retried, dead } = this.#intake.tally;
+    const oldest = this.#oldestOpenSince();
     return {
       id: this.id,
       plugin: this.worker.plugin.name,

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { PermanentError, UnavailableError } from '@pipeline-host/sdk';
+import { TxnConflictError } from '../../../host/src/delta/index.ts';
+import type { Lake } from '../delta/delta-fixture.ts';
+import { until } from './in-memory-unit.ts';
+import { openLake, TableUnit } from './table-unit.ts';
+
+/** Half a character: JSON can say it, a table cannot hold it. */
+const REFUSED = '\ud800';
+
+let lake: Lake;
+before(async () => {
+  lake = await openLake();
+});
+after(() => lake.close());
+
+/** A gate that is closed until it is opened. */
+function gate(): { readonly passed: Promise<void>; open(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { passed: promise, open: () => resolve() };
+}
+
+async function settleDown(): Promise<void> {
+  for (let count = 0; count < 50; count++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('a table writer', () => {
+  it('writes each batch once, and commits its offsets after it', async () => {
+    const unit = await TableUnit.open({ lake, name: 'plain', tables: 2 });
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c', 'd', 'e', 'f']);
+    await until(() => unit.committed === 6, 'committed');
+    assert.deepEqual(await unit.ids(0), ['a', 'b', 'c', 'd', 'e', 'f']);
+    assert.deepEqual(await unit.ids(1), ['a', 'b', 'c', 'd', 'e', 'f']);
+    unit.close();
+  });
+
+  it('writes the dead letter of a refused row before the offsets that cover it', async () => {
+    const unit = await TableUnit.open({ lake, name: 'refused' });
+    unit.producer.holding = true;
+    await unit.assign();
+    unit.deliver(['a', REFUSED, 'c']);
+    await until(() => unit.producer.sent.length === 1, 'the dead letter is on its way');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.deepEqual(await unit.ids(), []);
+    // Killed here and started again: the record is still there to be found out.
+    unit.close();
+    const next = await TableUnit.open({ lake, name: 'refused' });
+    await next.assign();
+    next.deliver(['a', REFUSED, 'c']);
+    await until(() => next.committed === 3, 'committed');
+    assert.deepEqual(await next.ids(), ['a', 'c']);
+    assert.equal(next.producer.sent.length, 1);
+    assert.deepEqual({ ...next.intake.tally }, { received: 3, done: 2, skipped: 0, retried: 0, dead: 1 });
+    next.close();
+  });
+
+  it('writes nothing above a batch that failed for good', async () => {
+    const unit = await TableUnit.open({ lake, name: 'failed' });
+    let failures = 0;
+    unit.at(0).before = async () => {
+      if (failures++ === 0) throw new PermanentError('PH_DELTA_APPEND_ONLY', 'no');
+    };
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c', 'd', 'e', 'f']);
+    await until(() => unit.fatal !== undefined, 'failed');
+    unit.deliver(['g', 'h', 'i']);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.deepEqual(await unit.ids(), []);
+    assert.equal(unit.committed, 0);
+    unit.close();
+    const next = await TableUnit.open({ lake, name: 'failed' });
+    await next.assign();
+    next.deliver(['a', 'b', 'c']);
+    await until(() => next.committed === 3, 'committed');
+    assert.deepEqual(await next.ids(), ['a', 'b', 'c']);
+    next.close();
+  });
+
+  it('waits out a storage that is down and goes on in order', async () => {
+    const unit = await TableUnit.open({ lake, name: 'down' });
+    let down = true;
+    unit.at(0).before = async () => {
+      if (down) throw new UnavailableError('PH_STORAGE_UNAVAILABLE', 'down');
+    };
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c', 'd', 'e', 'f']);
+    await until(() => unit.pause !== null, 'paused');
+    down = false;
+    await until(() => unit.committed === 6, 'committed');
+    assert.equal(unit.pause, null);
+    assert.deepEqual(await unit.ids(), ['a', 'b', 'c', 'd', 'e', 'f']);
+    unit.close();
+  });
+
+  it('does not make the next assignment wait for a storage that failed the last one', async () => {
+    const unit = await TableUnit.open({ lake, name: 'waiting' });
+    let down = true;
+    unit.at(0).before = async () => {
+      if (down) throw Object.assign(new UnavailableError('PH_STORAGE_UNAVAILABLE', 'down'), { retryAfter: 600_000 });
+    };
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c']);
+    await until(() => unit.pause !== null, 'paused');
+    unit.intake.lose();
+    down = false;
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c']);
+    await until(() => unit.committed === 3, 'committed');
+    assert.deepEqual(await unit.ids(), ['a', 'b', 'c']);
+    unit.close();
+  });
+
+  it('settles nothing when it is stopped while the storage is down', async () => {
+    const unit = await TableUnit.open({ lake, name: 'stopped' });
+    unit.at(0).before = async () => {
+      throw new UnavailableError('PH_STORAGE_UNAVAILABLE', 'down');
+    };
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c', 'd']);
+    await until(() => unit.pause !== null, 'paused');
+    const began = performance.now();
+    await unit.sink.drain(Date.now() + 200);
+    assert.ok(performance.now() - began < 2_000);
+    unit.sink.close();
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    assert.equal(unit.intake.tally.done, 0);
+    assert.equal(unit.committed, 0);
+    unit.close();
+  });
+
+  it('has each row once where a commit of a lost assignment lands late', async () => {
+    const unit = await TableUnit.open({ lake, name: 'late' });
+    const late = gate();
+    let calls = 0;
+    unit.at(0).before = async () => {
+      if (++calls === 1) await late.passed;
+    };
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c']);
+    await until(() => calls === 1, 'on its way');
+    unit.intake.lose();
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c', 'd', 'e', 'f']);
+    await settleDown();
+    late.open();
+    await until(() => unit.committed === 6, 'committed');
+    assert.deepEqual(await unit.ids(), ['a', 'b', 'c', 'd', 'e', 'f']);
+    unit.close();
+  });
+
+  it('has each row once where the former owner commits between the choice of rows and the commit', async () => {
+    const former = await TableUnit.open({ lake, name: 'former' });
+    const unit = await TableUnit.open({ lake, name: 'former', flush: { rows: 6, bytes: 1e6, age: 60_000 } });
+    const late = gate();
+    former.at(0).before = () => late.passed;
+    await former.assign();
+    former.deliver(['a', 'b', 'c']);
+    await settleDown();
+    unit.at(0).before = async () => {
+      late.open();
+      await until(() => former.committed === 3, 'the former owner committed');
+    };
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c', 'd', 'e', 'f']);
+    await until(() => unit.committed === 6, 'committed');
+    assert.deepEqual(await unit.ids(), ['a', 'b', 'c', 'd', 'e', 'f']);
+    former.close();
+    unit.close();
+  });
+
+  it('takes the last commits of a former owner into each of its tables for what they are', async () => {
+    const unit = await TableUnit.open({ lake, name: 'many', tables: 3 });
+    for (const at of unit.interposed) {
+      let calls = 0;
+      at.before = async () => {
+        if (++calls === 1) throw new TxnConflictError('t', ['c1/p.w/p.jobs/0']);
+      };
+    }
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c']);
+    await until(() => unit.committed === 3 || unit.fatal !== undefined, 'committed');
+    assert.equal(unit.fatal, undefined);
+    unit.close();
+  });
+
+  it('makes a record dead whose rows are no rows', async () => {
+    for (const rows of [
+      async () => ({ first: [] }),
+      () => null,
+      () => 'x',
+      () => ({ first: { id: 'a', n: 1 } }),
+      () => ({ other: [{}] }),
+    ]) {
+      const unit = await TableUnit.open({ lake, name: 'norows', rows });
+      await unit.assign();
+      unit.deliver(['a']);
+      await until(() => unit.intake.open === 0, 'settled');
+      assert.equal(unit.intake.tally.dead, 1, String(rows));
+      unit.close();
+    }
+  });
+});

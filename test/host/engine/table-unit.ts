@@ -1,0 +1,217 @@
+import { column, definePlugin, defineTable, defineTableWriter, type Log, Type } from '@pipeline-host/sdk';
+import { DeltaTable } from '../../../host/src/delta/index.ts';
+import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
+import { Intake } from '../../../host/src/engine/intake.ts';
+import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
+import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
+import { deltaColumns } from '../../../host/src/engine/table-rows.ts';
+import { TableSink, type WritableTable } from '../../../host/src/engine/table-sink.ts';
+import type { TopicPartition } from '../../../host/src/kafka/driver.ts';
+import type { LoadedPlugin, ResolvedTable, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
+import { type Lake, openLake } from '../delta/delta-fixture.ts';
+import { jobs, MemoryProducer } from './in-memory-unit.ts';
+
+const Row = Type.Object({ id: column.string(), n: column.integer() });
+const first = defineTable('first', Row, { mode: 'append' });
+const second = defineTable('second', Row, { mode: 'append' });
+const third = defineTable('third', Row, { mode: 'append' });
+
+const silent: Log & { child(): Log } = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+
+/** Stands between a writer and its table: may fail or wait before the table is asked, and after. */
+export interface Interposed {
+  before: (() => Promise<void>) | null;
+  after: (() => Promise<void>) | null;
+  refresh: (() => Promise<void>) | null;
+}
+
+export interface TableUnitOptions {
+  readonly lake: Lake;
+  /** Folder of its tables; two units with one name write the same ones. */
+  readonly name: string;
+  /** How many of the tables it writes. */
+  readonly tables?: 1 | 2 | 3;
+  readonly rows?: (job: { id: string; n: number }) => unknown;
+  readonly flush?: { readonly rows: number; readonly bytes: number; readonly age: number };
+}
+
+/** A table writer's intake and sink on an in-memory log and real Delta tables. */
+export class TableUnit {
+  readonly producer = new MemoryProducer();
+  readonly intake: Intake;
+  readonly sink: TableSink;
+  readonly tables: readonly DeltaTable[];
+  readonly interposed: readonly Interposed[];
+  readonly commits: (TopicPartition & { offset: number })[] = [];
+  pause: ClassifiedFailure | null = null;
+  fatal: unknown;
+  end = Number.POSITIVE_INFINITY;
+  #epoch = 0;
+  #next = 0;
+
+  static async open(options: TableUnitOptions): Promise<TableUnit> {
+    const definitions = [first, second, third].slice(0, options.tables ?? 1);
+    const tables: DeltaTable[] = [];
+    for (const definition of definitions) {
+      tables.push(
+        await DeltaTable.open(options.lake.engine, options.lake.store, `${options.name}-${definition.name}`, {
+          create: { name: definition.name, columns: deltaColumns(definition), partitionBy: [] },
+        }),
+      );
+    }
+    return new TableUnit(options, definitions, tables);
+  }
+
+  private constructor(options: TableUnitOptions, definitions: (typeof first | typeof second | typeof third)[], tables: DeltaTable[]) {
+    this.tables = tables;
+    this.interposed = tables.map(() => ({ before: null, after: null, refresh: null }));
+    const rows = options.rows ?? ((job) => Object.fromEntries(definitions.map((definition) => [definition.name, [job]])));
+    const definition = defineTableWriter({ consumes: jobs, writes: definitions, rows: rows as never });
+    const plugin: LoadedPlugin = {
+      name: 'p',
+      definition: definePlugin({ name: 'p', workers: {} }),
+      manifest: { plugin: 'p', sdk: '*' },
+      packageName: 'p',
+      version: '1.2.3',
+      root: '/',
+      prefix: 'p',
+      config: {},
+    };
+    const source: ResolvedTopic = { definition: jobs, topic: 'p.jobs', cluster: 'default', partitions: 1 };
+    const resolved: ResolvedTable[] = definitions.map((one) => ({ definition: one, name: `${options.name}-${one.name}`, generation: 1 }));
+    const flush = options.flush ?? { rows: 3, bytes: 1e6, age: 60_000 };
+    const worker: ResolvedWorker = {
+      id: 'p.w',
+      plugin,
+      name: 'w',
+      definition,
+      consumes: source,
+      produces: new Map(),
+      tables: resolved,
+      group: 'p-w',
+      cluster: 'default',
+      retryTopic: 'p.w.retry',
+      deadLetterTopic: 'p.dlq',
+      settings: { concurrency: 1, order: 'key', timeout: 60_000, retryDelays: [], batchSize: 1, flush, start: undefined },
+    };
+    this.intake = new Intake({
+      sourceTopic: 'p.jobs',
+      lanes: 1,
+      byteBudget: 1e9,
+      log: silent,
+      releaseFile: async () => {},
+      onCommit: () => {},
+    });
+    this.sink = new TableSink({
+      intake: this.intake,
+      definition,
+      config: {},
+      tables: tables.map((delta, index) => ({
+        resolved: resolved[index] as ResolvedTable,
+        delta: interpose(delta, this.interposed[index] as Interposed),
+      })) satisfies WritableTable[],
+      flush,
+      codec: createMessageCodec(jobs),
+      writer: new RecordWriter({
+        worker,
+        sourceCluster: 'default',
+        sourceClusterId: 'c1',
+        lanes: 1,
+        deadLetterPartitions: 1,
+        producerOf: () => this.producer,
+      }),
+      log: silent,
+      appId: (_table, topic, partition) => `c1/p.w/${topic}/${partition}`,
+      endOffsets: async () => new Map([['p.jobs/0', this.end]]),
+      onPause: (failure) => {
+        this.pause = failure;
+      },
+      onFatal: (error) => {
+        this.fatal ??= error;
+      },
+      onCommit: () => {},
+    });
+    this.intake.attach(this.sink, {
+      pause: () => {},
+      resume: () => {},
+      seek: () => {},
+      commit: async (epoch, offsets) => {
+        if (epoch !== this.#epoch) return 'stale';
+        this.commits.push(...offsets);
+        return 'committed';
+      },
+      close: async () => {},
+    });
+  }
+
+  /** The partition is given to this unit; its records come again from the committed offset. */
+  async assign(committed = 0): Promise<void> {
+    this.#epoch++;
+    this.#next = committed;
+    await this.intake.assign(this.#epoch, [{ topic: 'p.jobs', partition: 0, committed, metadata: null }]);
+  }
+
+  deliver(ids: readonly string[]): void {
+    const start = this.#next;
+    this.#next += ids.length;
+    this.intake.receive({
+      topic: 'p.jobs',
+      partition: 0,
+      epoch: this.#epoch,
+      highWatermark: this.#next,
+      lastOffset: this.#next - 1,
+      records: ids.map((id, index) => ({
+        offset: start + index,
+        timestamp: 1_700_000_000_000,
+        key: null,
+        value: Buffer.from(JSON.stringify({ id, n: start + index })),
+        headers: {},
+      })),
+    });
+  }
+
+  /** What stands before one of its tables. */
+  at(table: number): Interposed {
+    return this.interposed[table] as Interposed;
+  }
+
+  get committed(): number {
+    return this.commits.at(-1)?.offset ?? 0;
+  }
+
+  /** The ids in a table, as they stand in the newest version, sorted. */
+  async ids(table = 0): Promise<readonly string[]> {
+    const delta = this.tables[table] as DeltaTable;
+    await delta.refresh();
+    return (await delta.readRows({ columns: ['id'] })).map((row) => String(row['id'])).sort();
+  }
+
+  close(): void {
+    this.sink.close();
+    this.intake.close();
+  }
+}
+
+function interpose(delta: DeltaTable, at: Interposed): DeltaTable {
+  return new Proxy(delta, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      if (name === 'refresh') {
+        return async () => {
+          await at.refresh?.();
+          return await target.refresh();
+        };
+      }
+      if (name !== 'append' && name !== 'merge') return value.bind(target);
+      return async (...given: unknown[]) => {
+        await at.before?.();
+        const result: unknown = await Reflect.apply(value, target, given);
+        await at.after?.();
+        return result;
+      };
+    },
+  });
+}
+
+export { openLake };
