@@ -2,7 +2,7 @@ import { isPipelineError, type PipelineError, UnavailableError } from '@pipeline
 import type { KafkaAdmin, KafkaCluster, KafkaConsumer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
-import type { ClassifiedFailure } from './failure-class.ts';
+import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { UnitState, UnitStatus } from './status.ts';
 import { hasRetryTopic, type WorkerTopics } from './topics.ts';
@@ -52,6 +52,7 @@ export class Unit {
   readonly #intake: Intake;
   readonly #sink: OwnedSink;
   readonly #fail: (error: unknown) => void;
+  #starting: Promise<void> | null = null;
   #consumer: KafkaConsumer | null = null;
   #life: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
   #failure: { readonly code: string; readonly reason: string } | null = null;
@@ -90,7 +91,12 @@ export class Unit {
   }
 
   /** Joins the group. Resolves when the member is connected; the first assignment follows. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting ??= this.#join();
+    return this.#starting;
+  }
+
+  async #join(): Promise<void> {
     const { worker, cluster, topics, reads, log } = this.#options;
     const source = worker.consumes?.topic ?? '';
     const laned = reads === 'source' && hasRetryTopic(worker) && worker.consumes?.cluster === worker.cluster;
@@ -110,7 +116,10 @@ export class Unit {
             this.#pause = null;
             this.#life = this.#life === 'starting' ? 'running' : this.#life;
           } catch (error) {
-            this.#fail(error);
+            // What may pass is left to the consumer, which is built again, and asks again, until it passes.
+            if (!mayPass(error)) return this.#fail(error);
+            this.#setPause(classifyFailure(error));
+            throw error;
           }
         },
         onRevoking: async (epoch) => {
@@ -213,12 +222,17 @@ export class Unit {
   async stop(): Promise<void> {
     if (this.#life === 'stopped') return;
     this.#life = 'draining';
+    await this.#starting?.catch(() => {});
     if (this.#probe !== null) clearInterval(this.#probe);
     await this.#consumer?.close();
     this.#sink.close();
     this.#intake.close();
     this.#life = 'stopped';
   }
+}
+
+function mayPass(error: unknown): boolean {
+  return isPipelineError(error) && error.kind !== 'permanent' && error.kind !== 'fatal';
 }
 
 function describe(error: unknown): { readonly code: string; readonly reason: string } {

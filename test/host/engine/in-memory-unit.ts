@@ -51,6 +51,48 @@ export interface MemoryUnitOptions {
   readonly batchSize?: number;
 }
 
+/** A worker as the topology has it: `p.jobs` in, `p.results` out, two lanes. */
+export function resolvedWorker(options: MemoryUnitOptions): ResolvedWorker {
+  const topic = (definition: typeof jobs | typeof results): ResolvedTopic => ({
+    definition,
+    topic: `p.${definition.name}`,
+    cluster: 'default',
+    partitions: 2,
+  });
+  const plugin: LoadedPlugin = {
+    name: 'p',
+    definition: definePlugin({ name: 'p', workers: {} }),
+    manifest: { plugin: 'p', sdk: '*' },
+    packageName: 'p',
+    version: '1.2.3',
+    root: '/',
+    prefix: 'p',
+    config: {},
+  };
+  return {
+    id: 'p.w',
+    plugin,
+    name: 'w',
+    definition: options.definition,
+    consumes: topic(jobs),
+    produces: new Map([['results', topic(results)]]),
+    tables: [],
+    group: 'p-w',
+    cluster: 'default',
+    retryTopic: 'p.w.retry',
+    deadLetterTopic: 'p.dlq',
+    settings: {
+      concurrency: options.concurrency ?? 4,
+      order: options.order ?? 'key',
+      timeout: options.timeout ?? 60_000,
+      retryDelays: options.delays ?? [1_000, 2_000],
+      batchSize: options.batchSize ?? 10,
+      flush: { rows: 1, bytes: 1, age: 1 },
+      start: undefined,
+    },
+  };
+}
+
 /** One worker's intake and handlers on an in-memory log: what the engine does without Kafka. */
 export class MemoryUnit {
   readonly producer = new MemoryProducer();
@@ -69,45 +111,8 @@ export class MemoryUnit {
   #next = new Map<string, number>();
 
   constructor(options: MemoryUnitOptions) {
-    const topic = (definition: typeof jobs | typeof results): ResolvedTopic => ({
-      definition,
-      topic: `p.${definition.name}`,
-      cluster: 'default',
-      partitions: 2,
-    });
-    const plugin: LoadedPlugin = {
-      name: 'p',
-      definition: definePlugin({ name: 'p', workers: {} }),
-      manifest: { plugin: 'p', sdk: '*' },
-      packageName: 'p',
-      version: '1.2.3',
-      root: '/',
-      prefix: 'p',
-      config: {},
-    };
-    const delays = options.delays ?? [1_000, 2_000];
-    const worker: ResolvedWorker = {
-      id: 'p.w',
-      plugin,
-      name: 'w',
-      definition: options.definition,
-      consumes: topic(jobs),
-      produces: new Map([['results', topic(results)]]),
-      tables: [],
-      group: 'p-w',
-      cluster: 'default',
-      retryTopic: 'p.w.retry',
-      deadLetterTopic: 'p.dlq',
-      settings: {
-        concurrency: options.concurrency ?? 4,
-        order: options.order ?? 'key',
-        timeout: options.timeout ?? 60_000,
-        retryDelays: delays,
-        batchSize: options.batchSize ?? 10,
-        flush: { rows: 1, bytes: 1, age: 1 },
-        start: undefined,
-      },
-    };
+    const worker = resolvedWorker(options);
+    const delays = worker.settings.retryDelays;
     this.intake = new Intake({
       sourceTopic: 'p.jobs',
       lanes: delays.length + 1,
