@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { PermanentError } from '@pipeline-host/sdk';
 import type { Admin } from 'kafkajs';
 import kafkajs from 'kafkajs';
@@ -7,13 +8,16 @@ import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { CommittedOffset, KafkaAdmin, KafkaLog, PartitionOffsets, TopicDescription, TopicSpec } from './driver.ts';
 
+/** Calls that run when the client is closed get this long to end. */
+const CLOSE_MILLISECONDS = 5_000;
+
 /** Opens the admin client; rejects with a PipelineError within about ten seconds where the cluster cannot be used. */
 export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<KafkaAdmin> {
   const where: Where = { cluster: config.name, brokers: config.brokers };
   const admin = openClient(config, log).admin();
   const running = new Set<Promise<unknown>>();
   const attempt = async <T>(place: string | undefined, call: () => Promise<T>): Promise<T> => {
-    const answer = call();
+    const answer = untilCoordinated(call);
     running.add(answer);
     try {
       return await answer;
@@ -81,10 +85,31 @@ export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<K
     },
     close: async () => {
       // A call that goes on after `disconnect` connects again, and that connection would keep the process alive.
-      await Promise.allSettled(running);
+      await Promise.race([Promise.allSettled(running), setTimeout(CLOSE_MILLISECONDS, undefined, { ref: false })]);
       await admin.disconnect();
     },
   };
+}
+
+/** The coordinator of a group is being found or loads the group's offsets: the first seconds of a cluster, and each fail-over. */
+const UNCOORDINATED: ReadonlySet<string> = new Set([
+  'NOT_COORDINATOR_FOR_GROUP',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'GROUP_LOAD_IN_PROGRESS',
+]);
+const COORDINATION = { deadline: 10_000, pause: 200 } as const;
+
+/** Asks again while the group's coordinator is not ready, which kafkajs's admin takes for a failure. */
+async function untilCoordinated<T>(call: () => Promise<T>): Promise<T> {
+  const end = Date.now() + COORDINATION.deadline;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!UNCOORDINATED.has(brokerErrorType(error) ?? '') || Date.now() > end) throw error;
+      await setTimeout(COORDINATION.pause);
+    }
+  }
 }
 
 async function describe(admin: Admin, names: readonly string[], all: ReadonlySet<string>): Promise<Map<string, TopicDescription | null>> {

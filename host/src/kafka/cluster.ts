@@ -33,8 +33,8 @@ export function connectCluster(config: ClusterConfig, log: KafkaLog): KafkaClust
     read: async (options) => readRange(config, await admin(), options, log),
     async close() {
       await Promise.all([...consumers].map((consumer) => consumer.close()));
-      await Promise.all([...producers].map((producer) => producer.close()));
-      await (await opening?.catch(() => undefined))?.close();
+      const closeAdmin = async (): Promise<void> => (await opening?.catch(() => undefined))?.close();
+      await Promise.all([...[...producers].map((producer) => producer.close()), closeAdmin()]);
       opening = undefined;
     },
   };

@@ -150,10 +150,9 @@ function decodeHeaders(from: Cursor): RecordHeaders {
   for (; count > 0; count--) {
     const name = from.varbytes()?.toString('utf8') ?? '';
     const value = from.varbytes() ?? undefined;
-    if (name === '__proto__') {
-      Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true });
-    } else if (!Object.hasOwn(headers, name)) {
-      headers[name] = value;
+    if (!Object.hasOwn(headers, name)) {
+      if (name === '__proto__') Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true });
+      else headers[name] = value;
     } else if (value !== undefined) {
       const before = headers[name];
       if (Array.isArray(before)) before.push(value);

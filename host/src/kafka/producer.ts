@@ -11,7 +11,8 @@ import type { WireMessage } from './produce-encoder.ts';
 import { SendQueue, type Waiting, waitingRecord } from './send-queue.ts';
 
 const BACKOFF_MILLISECONDS = { first: 50, most: 1_000 } as const;
-const CLOSE_MILLISECONDS = 10_000;
+/** Whoever closes has drained before: what is still here waits for a broker that is away. Drain and this together stay far below 30 s. */
+const CLOSE_MILLISECONDS = 5_000;
 /** A request with so many records was under load, and the next is worth a linger. */
 const LOADED_RECORDS = 100;
 /** A broker that closes the connection on one over-large record this often will not take it. */
