@@ -57,8 +57,8 @@ export interface Pipeline extends AsyncDisposable {
   spawn(workers: readonly string[], ...flags: readonly string[]): Promise<HostProcess>;
   /** Sum of the offsets that the worker's group committed on its source topic. Outlasts a broker that is away for a while. */
   committed(worker: string): Promise<number>;
-  /** Resolves when every worker's group has committed its topics to the end: see `openPartitions` for why that is proof. */
-  untilThrough(timeout?: number): Promise<void>;
+  /** Resolves when the group of every worker (by default of all) has committed its topics to the end: see `openPartitions` for why that is proof. */
+  untilThrough(options?: { readonly workers?: readonly string[]; readonly timeout?: number }): Promise<void>;
   /** What is stored now. Each call reads anew. */
   results(): SimulationResults;
   deadLetters(): Promise<readonly LocatedRecord[]>;
@@ -119,12 +119,13 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
       const offsets = await outlasting(() => admin.committed(group, [consumes.topic]));
       return offsets.reduce((sum, { offset }) => sum + (offset ?? 0), 0);
     },
-    async untilThrough(timeout = 60_000) {
+    async untilThrough({ workers = [], timeout = 60_000 } = {}) {
+      const watched = selectWorkers(topology, workers);
       let last = '';
       const isThrough = async (): Promise<boolean> => {
         const failed = hosts.flatMap((host) => host.status().units).find(({ state }) => state.kind === 'failed');
         assert.equal(failed, undefined, JSON.stringify(failed?.state));
-        const open = await outlasting(() => openPartitions(topology.workers, (name) => clusters.get(name)));
+        const open = await outlasting(() => openPartitions(watched, (name) => clusters.get(name)));
         last = describeOpen(open);
         return open.length === 0;
       };

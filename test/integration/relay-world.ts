@@ -43,13 +43,14 @@ export async function openRelayWorld(options: RelayWorldOptions): Promise<RelayW
   const gates = join(folder, 'gates');
   mkdirSync(gates);
   writeFileSync(journal, '');
+  if (token !== undefined) writeFileSync(join(folder, 'token'), token);
   const pipeline = await openPipeline({
     brokers,
     plugin: 'relay',
     root: RELAY,
     settings: {
       prefix: unique('relay'),
-      config: { journal, gates, ...(token !== undefined && { token }) },
+      config: { journal, gates, ...(token !== undefined && { token: `\${file:${join(folder, 'token')}}` }) },
       ...(workers !== undefined && { workers }),
       ...settings,
     },

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { RunningHost } from '../../host/src/supervisor/host.ts';
+import { until } from '../host/kafka/contract-kit.ts';
+import { brokerKind, brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { numbers, openRelayWorld, type RelayWorld } from '../integration/relay-world.ts';
+
+const DEADLINE = 30_000;
+
+async function assertStops(host: RunningHost, within = DEADLINE): Promise<void> {
+  const began = performance.now();
+  await host.stop();
+  const took = performance.now() - began;
+  assert.ok(took < within, `the stop took ${Math.round(took)} ms`);
+}
+
+describe('promise 11: stop in 30 s from any state, and continue exactly', { skip: brokerMissing() }, () => {
+  let broker: TestBroker;
+  before(async () => {
+    broker = await openTestBroker();
+  });
+  after(() => broker.close());
+
+  const open = (workers: Readonly<Record<string, object>> = {}): Promise<RelayWorld> =>
+    openRelayWorld({ brokers: broker.brokers, workers });
+
+  it('working: what is in work is finished, and nothing is handled twice', async () => {
+    await using world = await open();
+    const sent = 900;
+    let host = await world.start();
+    await world.send(numbers(sent).map((n) => ({ key: `key ${n % 40}`, n, ms: n % 20, fails: n % 17 === 0 ? 1 : 0 })));
+    for (const point of [150, 400, 650]) {
+      await until(`${point} records to be handled`, () => new Set(world.journal().map(({ n }) => n)).size >= point);
+      await assertStops(host, 5_000);
+      host = await world.start();
+    }
+    await world.untilThrough();
+    assert.deepEqual(await world.relayed(), numbers(sent));
+    assert.deepEqual(await world.numbersIn('relay_log'), numbers(sent));
+    assert.deepEqual(await world.numbersIn('relay_latest'), numbers(sent));
+    const starts = world.journal().filter(({ step }) => step === 'start').length;
+    assert.equal(starts, sent + numbers(sent).filter((n) => n % 17 === 0).length);
+  });
+
+  it('while it starts, and when it is stopped twice', async () => {
+    await using world = await open();
+    const host = await world.start();
+    const [first, second] = [host.stop(), host.stop()];
+    await Promise.all([first, second, assertStops(host, 10_000)]);
+    await world.send(numbers(10).map((n) => ({ key: `key ${n}`, n })));
+    await world.start();
+    await world.untilThrough();
+    assert.deepEqual(await world.relayed(), numbers(10));
+  });
+
+  it('with a handler that does not end and does not listen: its record is handled again, and nothing before it', async () => {
+    await using world = await open();
+    const host = await world.start();
+    await world.send(numbers(40).map((n) => ({ key: `key ${n}`, n, ...(n === 3 && { gate: 'never', deaf: true }) })));
+    await until('all others to be relayed', async () => (await world.relayed()).length === 39);
+    await assertStops(host);
+    assert.equal((await world.relayed()).length, 39);
+    world.openGate('never');
+    await world.start();
+    await world.untilThrough();
+    assert.deepEqual([...new Set(await world.relayed())], numbers(40));
+    const starts = Map.groupBy(
+      world.journal().filter(({ step }) => step === 'start'),
+      ({ n }) => n,
+    );
+    const stuck = starts.get(3)?.[0];
+    assert.ok(stuck);
+    for (const [n, [first, ...again]] of starts) {
+      const isBehind = first?.partition === stuck.partition && first.offset >= stuck.offset;
+      assert.ok(again.length === 0 || isBehind, `${n} was committed, and came again`);
+    }
+  });
+
+  it('while the broker is away', { skip: brokerKind() === 'external' }, async () => {
+    await using world = await open();
+    const host = await world.start();
+    await world.send(numbers(300).map((n) => ({ key: `key ${n % 30}`, n, ms: 10 })));
+    await until('some to be handled', () => world.journal().length > 100);
+    await broker.kill();
+    try {
+      await assertStops(host, 25_000);
+    } finally {
+      await broker.restart();
+    }
+    await world.start();
+    await world.untilThrough();
+    assert.deepEqual([...new Set(await world.relayed())], numbers(300));
+    assert.deepEqual(await world.numbersIn('relay_log'), numbers(300));
+    assert.deepEqual(await world.numbersIn('relay_latest'), numbers(300));
+  });
+});
