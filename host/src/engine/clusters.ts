@@ -79,10 +79,11 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
         })
       : null;
     const brokers = broker === null ? (settings.brokers as readonly string[]) : [broker.address];
+    let cluster: KafkaCluster | null = null;
     try {
       const tls = tlsConfig(settings);
       const sasl = saslConfig(name, settings);
-      const cluster = connectCluster(
+      cluster = connectCluster(
         {
           name,
           brokers,
@@ -95,13 +96,15 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
         kafkaLog(log, name),
       );
       const id = await (await cluster.admin()).clusterId();
+      const connection = cluster;
       return {
-        cluster,
-        producer: once(() => cluster.producer()),
+        cluster: connection,
+        producer: once(() => connection.producer()),
         info: { name, id, brokers: brokers.join(','), embedded },
         closeBroker: broker === null ? null : () => broker.close(),
       };
     } catch (error) {
+      await cluster?.close().catch(() => {});
       await broker?.close();
       throw error;
     }
@@ -136,8 +139,9 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
       const open = (await Promise.allSettled(connected.values())).flatMap((result) =>
         result.status === 'fulfilled' ? [result.value] : [],
       );
-      await Promise.all(open.map(({ cluster }) => cluster.close()));
-      for (const { closeBroker } of open) await closeBroker?.();
+      const closed = await Promise.allSettled(open.map(({ cluster }) => cluster.close()));
+      for (const { closeBroker } of open) closed.push(...(await Promise.allSettled([closeBroker?.()])));
+      for (const result of closed) if (result.status === 'rejected') throw result.reason;
     },
   };
 }

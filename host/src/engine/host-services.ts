@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Http, Objects, ServiceFactories } from '@pipeline-host/sdk';
 import type { HostConfig } from '../config/host-config.ts';
 import { type DeltaEngine, openDeltaEngine } from '../delta/index.ts';
@@ -14,6 +15,9 @@ import { meteredHttp } from './metered-http.ts';
 
 /** Leftovers of downloads that were cut off are swept when they are so old. */
 const STALE_PART = 24 * 3_600_000;
+
+/** What a plugin may take to close one of its services: a stop has 30 s in all. */
+const CLOSE_TIMEOUT = 3_000;
 
 /** What a plugin's handlers share in this process. */
 export interface PluginServices {
@@ -41,7 +45,12 @@ export function storageUris(config: HostConfig): { readonly tables: string; read
   return { tables: tables ?? below('tables'), files: files ?? below('files'), staging: staging ?? below('staging') };
 }
 
-export async function openHostServices(config: HostConfig, log: HostLog, metrics: HostMetrics): Promise<HostServices> {
+export async function openHostServices(
+  config: HostConfig,
+  log: HostLog,
+  metrics: HostMetrics,
+  { closeTimeout = CLOSE_TIMEOUT } = {},
+): Promise<HostServices> {
   const uris = storageUris(config);
   const staging = await openStaging(uris.staging);
   await staging.sweep({ unfinishedOlderThan: STALE_PART });
@@ -89,9 +98,27 @@ export async function openHostServices(config: HostConfig, log: HostLog, metrics
       return started;
     },
     close: async () => {
-      for (const close of closers.reverse()) await close();
+      for (const close of closers.reverse()) await closeService(close, closeTimeout, log);
       await http.close();
-      await (await engine)?.close();
+      await (await engine?.catch(() => null))?.close();
     },
   };
+}
+
+/** A plugin's failure to close holds up nobody else. */
+async function closeService(close: () => unknown, timeout: number, log: HostLog): Promise<void> {
+  const ended = new AbortController();
+  try {
+    await Promise.race([
+      // In a promise of its own: it may also throw at once.
+      (async () => await close())(),
+      sleep(timeout, undefined, { signal: ended.signal }).then(() => {
+        throw new Error(`not closed within ${timeout} ms`);
+      }),
+    ]);
+  } catch (error) {
+    log.warn({ error }, 'a service of a plugin could not be closed');
+  } finally {
+    ended.abort();
+  }
 }

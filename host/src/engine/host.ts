@@ -69,10 +69,11 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
     units: units.map((unit) => unit.status()),
   });
 
+  /** Each step is done whatever became of those before it: no port and no broker stays behind. */
   const closeAll = async (): Promise<void> => {
-    await Promise.all(units.map((unit) => unit.stop()));
-    await clusters.close();
-    await services?.close();
+    const results = await Promise.allSettled(units.map((unit) => unit.stop()));
+    for (const step of [() => clusters.close(), () => services?.close()]) results.push(...(await Promise.allSettled([step()])));
+    for (const result of results) if (result.status === 'rejected') log.warn({ error: result.reason }, 'not everything could be closed');
   };
 
   try {

@@ -36,7 +36,9 @@ export async function settleStartPosition(admin: KafkaAdmin, worker: ResolvedWor
     await admin.setOffsets(worker.group, topic, offsets);
   } catch (error) {
     // Another member was faster and is reading already: its position counts.
-    if ((await admin.committed(worker.group, [topic])).every(({ offset }) => offset === null))
-      log.warn({ error }, `start position of ${worker.group} could not be stored: ${errorMessage(error)}`);
+    if ((await admin.committed(worker.group, [topic])).some(({ offset }) => offset !== null)) return;
+    // Without a stored position the group reads from the start: whoever asked for another one would get everything.
+    if (start !== undefined && start !== 'committed' && start !== 'earliest') throw error;
+    log.warn({ error }, `start position of ${worker.group} could not be stored: ${errorMessage(error)}`);
   }
 }
