@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { headerText } from '../../host/src/engine/headers.ts';
-import { createLogger } from '../../host/src/observability/logger.ts';
+import { createLogger, type HostLog } from '../../host/src/observability/logger.ts';
 import type { RunningHost } from '../../host/src/supervisor/host.ts';
 import { until } from '../host/kafka/contract-kit.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
@@ -11,6 +11,13 @@ import { openXactWorld } from '../integration/xact-world.ts';
 const TOKEN = 'c0rrect-h0rse-battery-staple';
 const SIGNATURE = 'f00dfeedf00dfeedf00dfeedf00dfeed';
 const SIGNED_URL = `https://files.example.com/a.pdf?X-Amz-Credential=AKIAEXAMPLE&X-Amz-Signature=${SIGNATURE}`;
+
+/** The host's whole log as text. */
+function keepLog(): { readonly log: HostLog; readonly text: () => string } {
+  const lines: string[] = [];
+  const log = createLogger({ level: 'debug', destination: { write: (line) => void lines.push(line) } });
+  return { log, text: () => lines.join('') };
+}
 
 /** Everything that a host shows over HTTP. */
 async function shown({ url, status }: RunningHost): Promise<string> {
@@ -28,8 +35,7 @@ describe('promise 10: no secret and no signed URL where it is not meant to be', 
   after(() => broker.close());
 
   it('a secret of the config, or a signed URL, that a handler logs and throws is in no log line, metric, status or header', async () => {
-    let logged = '';
-    const log = createLogger({ level: 'debug', destination: { write: (line) => void (logged += line) } });
+    const { log, text: logged } = keepLog();
     await using world = await openRelayWorld({ brokers: broker.brokers, token: TOKEN });
     const host = await world.start({ log });
     const says = `TOKEN refused at ${SIGNED_URL}`;
@@ -44,19 +50,18 @@ describe('promise 10: no secret and no signed URL where it is not meant to be', 
     const headers = [...letters, ...retried].flatMap((record) =>
       Object.keys(record.headers).map((name) => headerText(record.headers, name) ?? ''),
     );
-    assert.match(logged, /attempt fails/, 'the handler logged');
+    assert.match(logged(), /attempt fails/, 'the handler logged');
     assert.ok(
       headers.some((text) => text.includes('refused at')),
       'the reason is told',
     );
-    for (const [place, text] of Object.entries({ log: logged, http: await shown(host), headers: headers.join('\n') })) {
+    for (const [place, text] of Object.entries({ log: logged(), http: await shown(host), headers: headers.join('\n') })) {
       for (const secret of [TOKEN, SIGNATURE, 'AKIAEXAMPLE']) assert.ok(!text.includes(secret), `${secret} stands in the ${place}`);
     }
   });
 
   it('the signatures of xact stand in its messages and xact_events alone', async () => {
-    let logged = '';
-    const log = createLogger({ level: 'debug', destination: { write: (line) => void (logged += line) } });
+    const { log, text: logged } = keepLog();
     await using world = await openXactWorld({ brokers: broker.brokers, seed: 8, messages: 400 });
     const host = await world.start({ log });
     await world.publish();
@@ -72,7 +77,7 @@ describe('promise 10: no secret and no signed URL where it is not meant to be', 
     const output = await (await world.cluster()).read({ topic: world.topic('downloads.results') });
     const reasons = output.map(({ value }) => (JSON.parse(String(value)) as { error_message: string | null }).error_message);
     const places = {
-      log: logged,
+      log: logged(),
       http: await shown(host),
       headers: headers.join('\n'),
       inventory: JSON.stringify(inventory, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
