@@ -54,28 +54,37 @@ export async function ensureTopics(
     }),
   );
 
+  /** Bytes of the largest record of a worker's source. */
+  const largest = async ({ consumes }: ResolvedWorker): Promise<number> => {
+    if (consumes === null) return 0;
+    return (await (await (await clusters.get(consumes.cluster)).admin()).maxMessageBytes(consumes.topic)) ?? DEFAULT_MAX_MESSAGE;
+  };
+
   const shapes = new Map<string, WorkerTopics>();
   for (const worker of workers) {
     if (worker.consumes === null) continue;
     const admin = await (await clusters.get(worker.cluster)).admin();
-    const sourceAdmin = await (await clusters.get(worker.consumes.cluster)).admin();
     const sourcePartitions = known.get(`${worker.consumes.cluster}/${worker.consumes.topic}`) ?? worker.consumes.partitions;
     const wanted = 1 + worker.settings.retryDelays.length;
     const names = [worker.deadLetterTopic, ...(hasRetryTopic(worker) ? [worker.retryTopic] : [])];
-    const found = await admin.describeTopics(names);
+    let found = await admin.describeTopics(names);
     const missing: TopicSpec[] = [];
-    const limit = (await sourceAdmin.maxMessageBytes(worker.consumes.topic)) ?? DEFAULT_MAX_MESSAGE;
-    const config = { 'retention.ms': RETENTION.unlimited, 'max.message.bytes': String(limit + DEAD_LETTER_ROOM) };
     for (const name of names) {
       if ((found.get(name) ?? null) !== null) continue;
       if (!create) throw missingTopic(name, worker.cluster, false);
+      const isDeadLetters = name === worker.deadLetterTopic;
+      const limits = await Promise.all((isDeadLetters ? sharingDeadLetters(worker, workers) : [worker]).map(largest));
       missing.push({
         name,
-        partitions: name === worker.deadLetterTopic ? deadLetterPartitions(worker, workers, known) : sourcePartitions * wanted,
-        config,
+        partitions: isDeadLetters ? deadLetterPartitions(worker, workers, known) : sourcePartitions * wanted,
+        config: { 'retention.ms': RETENTION.unlimited, 'max.message.bytes': String(Math.max(...limits) + DEAD_LETTER_ROOM) },
       });
     }
-    await createAll(admin, missing);
+    if (missing.length > 0) {
+      await createAll(admin, missing);
+      // Another host may have been faster, with another shape.
+      found = await admin.describeTopics(names);
+    }
     const retryPartitions = found.get(worker.retryTopic)?.partitions ?? sourcePartitions * wanted;
     const lanes = retryPartitions / sourcePartitions;
     if (hasRetryTopic(worker) && (!Number.isInteger(lanes) || lanes < wanted)) {
@@ -97,10 +106,12 @@ export async function ensureTopics(
 /** As many as the widest source of the plugin, so that a dead letter keeps its partition number. */
 function deadLetterPartitions(worker: ResolvedWorker, workers: readonly ResolvedWorker[], known: ReadonlyMap<string, number>): number {
   return Math.max(
-    ...workers
-      .filter((other) => other.deadLetterTopic === worker.deadLetterTopic && other.consumes !== null)
-      .map((other) => known.get(`${other.consumes?.cluster}/${other.consumes?.topic}`) ?? 1),
+    ...sharingDeadLetters(worker, workers).map((other) => known.get(`${other.consumes?.cluster}/${other.consumes?.topic}`) ?? 1),
   );
+}
+
+function sharingDeadLetters(worker: ResolvedWorker, workers: readonly ResolvedWorker[]): readonly ResolvedWorker[] {
+  return workers.filter((other) => other.deadLetterTopic === worker.deadLetterTopic && other.consumes !== null);
 }
 
 /** Makes sure that one topic is there. @throws PipelineError `PH_TOPIC_MISSING` where it may not be created */

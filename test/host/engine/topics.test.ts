@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { defineWorker, done } from '@pipeline-host/sdk';
+import type { Clusters } from '../../../host/src/engine/clusters.ts';
+import { ensureTopics } from '../../../host/src/engine/topics.ts';
+import type { TopicSpec } from '../../../host/src/kafka/driver.ts';
+import type { ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
+import { jobs, resolvedWorker } from './in-memory-unit.ts';
+
+/** A cluster that keeps what is created, with the message limits of some topics. */
+function memoryClusters(existing: Readonly<Record<string, number>>, limits: Readonly<Record<string, number>> = {}) {
+  const topics = new Map(Object.entries(existing));
+  const created: TopicSpec[] = [];
+  const admin = {
+    describeTopics: async (names: readonly string[]) =>
+      new Map(
+        names.map((name) => {
+          const partitions = topics.get(name);
+          return [name, partitions === undefined ? null : { partitions }];
+        }),
+      ),
+    createTopics: async (specs: readonly TopicSpec[]) => {
+      created.push(...specs);
+      for (const { name, partitions } of specs) topics.set(name, partitions);
+    },
+    maxMessageBytes: async (topic: string) => limits[topic],
+  };
+  return { created, clusters: { get: async () => ({ admin: async () => admin }) } as unknown as Clusters };
+}
+
+function worker(name: string, source: string): ResolvedWorker {
+  const base = resolvedWorker({ definition: defineWorker({ consumes: jobs, handle: () => done() }) });
+  const consumes: ResolvedTopic = { ...(base.consumes as ResolvedTopic), topic: source };
+  return { ...base, id: `p.${name}`, name, consumes, produces: new Map(), retryTopic: `p.${name}.retry`, group: `p-${name}` };
+}
+
+describe('topics that the host makes', () => {
+  it('take the dead letters of every worker of the plugin, however large its source', async () => {
+    const { clusters, created } = memoryClusters({ small: 2, large: 5 }, { small: 1_000, large: 8_000_000 });
+    await ensureTopics([worker('a', 'small'), worker('b', 'large')], clusters, true);
+    const letters = created.filter(({ name }) => name === 'p.dlq');
+    assert.equal(letters.length, 1);
+    assert.equal(letters[0]?.partitions, 5);
+    assert.equal(letters[0]?.config?.['max.message.bytes'], String(8_000_000 + 64 * 1024));
+    const retry = created.find(({ name }) => name === 'p.a.retry');
+    assert.equal(retry?.partitions, 2 * 3);
+    assert.equal(retry?.config?.['max.message.bytes'], String(1_000 + 64 * 1024));
+  });
+
+  it('are used as they are where they exist, and refused where their lanes do not fit', async () => {
+    const { clusters, created } = memoryClusters({ small: 2, 'p.a.retry': 8, 'p.dlq': 3 });
+    const shapes = await ensureTopics([worker('a', 'small')], clusters, true);
+    assert.deepEqual(shapes.get('p.a'), { sourcePartitions: 2, lanes: 4, deadLetterPartitions: 3 });
+    assert.deepEqual(created, []);
+    for (const partitions of [5, 4])
+      await assert.rejects(ensureTopics([worker('a', 'small')], memoryClusters({ small: 2, 'p.a.retry': partitions }).clusters, true), {
+        code: 'PH_RETRY_TOPIC_SHAPE',
+      });
+  });
+});
