@@ -213,6 +213,30 @@ test('a close during onAssigned waits for it, then revokes', async (t) => {
   assert.deepEqual(member.violations, []);
 });
 
+test('an assignment that is refused by its handler is lost, and comes again', async (t) => {
+  const { cluster } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  await (await cluster.producer()).send({ topic, key: null, value: 'x' });
+  let refusals = 2;
+  const member = await join(
+    cluster,
+    { group: unique('g'), topics: [topic] },
+    {
+      onAssigned: async () => {
+        if (refusals-- > 0) throw new Error('not yet');
+      },
+    },
+  );
+  await until('the record', () => member.records.length === 1);
+  assert.deepEqual(
+    member.steps.map(({ step }) => step),
+    ['assigned', 'lost', 'error', 'assigned', 'lost', 'error', 'assigned', 'batch'],
+  );
+  await member.consumer.close();
+  assert.deepEqual(member.violations, []);
+});
+
 const secured = (address: string, extra: Partial<ClusterConfig>) =>
   connectCluster({ name: 'main', brokers: [address], clientId: 'c', ...extra }, silent);
 
