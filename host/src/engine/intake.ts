@@ -164,6 +164,7 @@ export class Intake {
     const state = this.#byPlace.get(place(batch.topic, batch.partition));
     if (state === undefined || batch.epoch !== this.#epoch || !this.#accepting || state.delayed !== null) return;
     const now = Date.now();
+    if (batch.lastOffset < state.committed && state.ledger.end === state.committed) this.#startBelow(state, batch);
     const { ledger } = state;
     let received = 0;
     for (const record of batch.records) {
@@ -179,6 +180,17 @@ export class Intake {
     this.tally.received += received;
     if (this.#bytes > this.#options.byteBudget && !this.#budgetPaused) this.#pauseAll();
     if (received > 0) this.#sink?.wake();
+  }
+
+  /** The first batch ends before the committed offset: the partition lost its end or was made anew, and is read from its start. */
+  #startBelow(state: PartitionState, { topic, partition, records, lastOffset }: RecordBatch): void {
+    const start = records[0]?.offset ?? lastOffset;
+    const { committed } = state;
+    this.#options.log.error(
+      { topic, partition, committed, start },
+      'the committed offset is beyond the end of the partition: it is read again',
+    );
+    state.restart(start);
   }
 
   /** Pauses a lane until the due time of its head: all records of a lane wait equally long, so the head is due first. */

@@ -22,7 +22,7 @@ export class PartitionState {
   readonly partition: number;
   readonly source: number;
   readonly lane: number | null;
-  readonly ledger: Ledger;
+  ledger: Ledger;
   /** Last committed offset. */
   committed: number;
   /** Highest offset that a handler was started for. */
@@ -44,6 +44,12 @@ export class PartitionState {
     this.lane = options.lane;
     this.committed = options.committed;
     this.ledger = new Ledger(options.committed);
+  }
+
+  /** Begins at another offset than the committed one. Only before anything was delivered. */
+  restart(offset: number): void {
+    this.committed = offset;
+    this.ledger = new Ledger(offset);
   }
 
   /** Notes when a batch came, for the age of the oldest open record. */

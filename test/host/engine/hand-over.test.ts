@@ -125,6 +125,48 @@ describe('an assignment that ends', () => {
   });
 });
 
+describe('a partition that was cut off below its committed offset', () => {
+  it('is read from where it begins now, and committed from there', async () => {
+    const seen: number[] = [];
+    const unit = new MemoryUnit({
+      definition: defineWorker({
+        consumes: jobs,
+        handle: (job) => {
+          seen.push(job.n);
+          return done();
+        },
+      }),
+    });
+    await unit.assign([{ topic: 'p.jobs', partition: 0, committed: 1_000 }]);
+    unit.deliverJobs([
+      { id: 'a', n: 0 },
+      { id: 'a', n: 1 },
+    ]);
+    await until(() => unit.intake.open === 0, 'settled');
+    assert.deepEqual(seen, [0, 1]);
+    assert.equal(await unit.committedOffset(), 2);
+    unit.close();
+  });
+
+  it('is not mistaken for one whose first batch begins before the committed offset', async () => {
+    const seen: number[] = [];
+    const unit = new MemoryUnit({
+      definition: defineWorker({
+        consumes: jobs,
+        handle: (job) => {
+          seen.push(job.n);
+          return done();
+        },
+      }),
+    });
+    await unit.assign([{ topic: 'p.jobs', partition: 0, committed: 2 }]);
+    unit.deliverJobs([0, 1, 2, 3].map((n) => ({ id: 'a', n })));
+    await until(() => unit.intake.open === 0 && seen.length === 2, 'settled');
+    assert.deepEqual(seen, [2, 3]);
+    unit.close();
+  });
+});
+
 describe('commits', () => {
   it('do not pile up while one is slow', async () => {
     const unit = new MemoryUnit({ definition: defineWorker({ consumes: jobs, handle: () => done() }) });
