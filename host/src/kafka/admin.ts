@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { PermanentError } from '@pipeline-host/sdk';
+import { PermanentError, UnavailableError } from '@pipeline-host/sdk';
 import type { Admin } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import { openBareCluster } from './bare-cluster.ts';
@@ -159,8 +159,9 @@ async function createTopics(
     }));
     try {
       const made = await admin.createTopics({
-        waitForLeaders: true,
-        timeout: 15_000,
+        // kafkajs gives up where a broker does not know the topic yet that another one has just made.
+        waitForLeaders: false,
+        timeout: LEADERS.deadline,
         topics: [
           {
             topic: name,
@@ -177,7 +178,30 @@ async function createTopics(
       existing.push(name);
     }
   }
+  await untilLed(
+    admin,
+    specs.flatMap(({ name }) => (all.has(name) ? [] : [name])),
+  );
   return { created, existing };
+}
+
+const LEADERS = { deadline: 15_000, pause: 50 } as const;
+const NOT_LED: ReadonlySet<string> = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE']);
+
+/** Resolves when every partition of the new topics has a leader. */
+async function untilLed(admin: Admin, topics: readonly string[]): Promise<void> {
+  if (topics.length === 0) return;
+  const end = Date.now() + LEADERS.deadline;
+  for (;;) {
+    try {
+      const found = await admin.fetchTopicMetadata({ topics: [...topics] });
+      if (found.topics.every(({ partitions }) => partitions.length > 0 && partitions.every(({ leader }) => leader >= 0))) return;
+      if (Date.now() > end) throw new UnavailableError('PH_KAFKA_UNAVAILABLE', `no leader for the new topics ${topics.join(', ')}`);
+    } catch (error) {
+      if (!NOT_LED.has(brokerErrorType(error) ?? '') || Date.now() > end) throw error;
+    }
+    await setTimeout(LEADERS.pause);
+  }
 }
 
 /** A plain commit from outside the group, which the broker takes while it has no members. kafkajs's own way costs it five seconds. */
