@@ -73,11 +73,18 @@ export function DurationText(
 }
 
 const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
+/** The shape, and a day that the calendar has: `Date.parse` takes the 30th of February for the 2nd of March. */
+function isTimestamp(value: string): boolean {
+  if (!TIMESTAMP.test(value)) return false;
+  const instant = Date.parse(value);
+  return !Number.isNaN(instant) && (value.charCodeAt(8) < 0x32 || new Date(instant).getUTCDate() === Number(value.slice(8, 10)));
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The string formats that a schema may name; any other is refused when the plugin is loaded. */
 export const FORMATS: Readonly<Record<string, (value: string) => boolean>> = {
-  'ph-timestamp': (value) => TIMESTAMP.test(value) && !Number.isNaN(Date.parse(value)),
+  'ph-timestamp': isTimestamp,
   'date-time': (value) =>
     /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i.test(value) && !Number.isNaN(Date.parse(value)),
   date: (value) => /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value)),

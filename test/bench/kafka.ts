@@ -159,6 +159,7 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
         batchSize: 100,
         codec: createMessageCodec(definition),
         writer: new RecordWriter({
+          onFailure: () => {},
           worker,
           sourceCluster: 'bench',
           sourceClusterId: 'bench',

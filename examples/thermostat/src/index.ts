@@ -48,12 +48,12 @@ export default definePlugin({
     'reading-writer': defineTableWriter({
       consumes: readings,
       writes: [readingsTable],
-      rows: (reading) => ({ thermostat_readings: [{ ...reading, day: reading.at.slice(0, 10) }] }),
+      rows: ({ room, celsius, at }) => ({ thermostat_readings: [{ room, celsius, at, day: at.slice(0, 10) }] }),
     }),
     'alarm-writer': defineTableWriter({
       consumes: alarms,
       writes: [hottestTable],
-      rows: (alarm) => ({ thermostat_alarms: [alarm] }),
+      rows: ({ room, celsius, since }) => ({ thermostat_alarms: [{ room, celsius, since }] }),
     }),
   },
 });

@@ -39,11 +39,15 @@ export async function openLines(file: string): Promise<Lines> {
   };
 }
 
-/** Bytes between line breaks; they need not be text. */
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** Bytes between line breaks; they need not be text. A byte order mark before the first is left out. */
 async function* splitLines(stream: Readable): AsyncGenerator<Buffer> {
   let rest: Buffer[] = [];
+  let isFirst = true;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
-    let start = 0;
+    let start = isFirst && chunk.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
+    isFirst = false;
     for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, start)) {
       yield Buffer.concat([...rest, chunk.subarray(start, end)]);
       rest = [];

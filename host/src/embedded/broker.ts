@@ -83,8 +83,8 @@ export class Broker {
   }
 
   /** The port in use. Rejects with the system's error. */
-  async listen(): Promise<number> {
-    const port = await this.#server.listen(this.#settings.host, this.#settings.port);
+  async listen(wanted: number): Promise<number> {
+    const port = await this.#server.listen(this.#settings.host, wanted);
     this.#timers = [
       setInterval(() => void this.#flush(), FLUSH_INTERVAL_MS),
       setInterval(() => this.#retain(), this.#settings.retentionCheckMs),

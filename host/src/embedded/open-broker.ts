@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import { Broker } from './broker.ts';
 import { type BrokerSettings, type EmbeddedBroker, type EmbeddedBrokerOptions, formatAddress, resolveSettings } from './options.ts';
-import { type Endpoint, readEndpoint, removeEndpoint, writeEndpoint } from './ownership/endpoint.ts';
+import { type Endpoint, readEndpoint, writeEndpoint } from './ownership/endpoint.ts';
 import { type FolderLock, tryLockFolder } from './ownership/folder-lock.ts';
 import { askClusterId } from './ownership/probe.ts';
 
@@ -58,10 +58,9 @@ async function takeLock(dataDir: string): Promise<FolderLock | undefined> {
 async function startOwner(settings: BrokerSettings, lock: FolderLock): Promise<EmbeddedBroker> {
   const { dataDir, log } = settings;
   try {
-    // What is written there is of a former owner and leads nowhere.
-    removeEndpoint(dataDir);
+    const former = readEndpoint(dataDir);
     const broker = openBroker(settings);
-    const port = await listen(broker, settings);
+    const port = await listen(broker, settings, former?.port);
     const host = reachableHost(settings);
     const endpoint: Endpoint = { pid: process.pid, startedAt: new Date().toISOString(), host, port, clusterId: broker.clusterId };
     writeEndpoint(dataDir, endpoint);
@@ -73,7 +72,6 @@ async function startOwner(settings: BrokerSettings, lock: FolderLock): Promise<E
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       try {
-        removeEndpoint(dataDir);
         await broker.close();
       } finally {
         // Whatever could not be written, the folder is free: the next owner repairs what there is to repair.
@@ -101,9 +99,11 @@ function openBroker(settings: BrokerSettings): Broker {
   }
 }
 
-async function listen(broker: Broker, settings: BrokerSettings): Promise<number> {
+/** Where any port will do, that of the former owner is taken if it is free: its clients still look for the broker there. */
+async function listen(broker: Broker, settings: BrokerSettings, former: number | undefined): Promise<number> {
   try {
-    return await broker.listen();
+    if (settings.port === 0 && former !== undefined) return await broker.listen(former).catch(() => broker.listen(0));
+    return await broker.listen(settings.port);
   } catch (cause) {
     await broker.close();
     const place = formatAddress(settings.host, settings.port);

@@ -5,6 +5,7 @@ import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
 import type { ResolvedTable, ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import type { Clusters } from './clusters.ts';
+import { FailureLog } from './failure-log.ts';
 import { HandlerSink } from './handler-sink.ts';
 import type { HostServices } from './host-services.ts';
 import { createMessageCodec } from './message-codec.ts';
@@ -41,7 +42,9 @@ export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): 
   const cluster = await clusters.get(plan.reads === 'source' ? source.cluster : worker.cluster);
   const log = environment.log.child({ plugin: worker.plugin.name, worker: worker.name });
   const producers = await openProducers(worker, clusters);
+  const failures = new FailureLog(log);
   const writer = new RecordWriter({
+    onFailure: (what, from, note) => failures.note(what, from, note),
     worker,
     sourceCluster: source.cluster,
     sourceClusterId: await clusters.clusterId(source.cluster),

@@ -32,6 +32,8 @@ export interface RecordWriterOptions {
   readonly deadLetterPartitions: number;
   /** The producer of a cluster. */
   readonly producerOf: (cluster: string) => KafkaProducer;
+  /** Told of each record that is retried or dead. */
+  readonly onFailure: (what: 'retried' | 'dead', from: SourceRecord, note: FailureNote) => void;
 }
 
 /** Why and how a record failed, for its headers. */
@@ -114,6 +116,7 @@ export class RecordWriter {
       ...this.#context(from, { ...note, attempts: choice.attempts }),
       [HEADER.dueAt]: String(Date.now() + delay),
     };
+    this.#options.onFailure('retried', from, note);
     return this.#options.producerOf(worker.cluster).send({
       topic: worker.retryTopic,
       partition: from.source * this.#options.lanes + choice.lane,
@@ -126,6 +129,7 @@ export class RecordWriter {
   /** Writes the dead letter: key, value and headers byte for byte, the reason in `ph.` headers. */
   deadLetter(from: SourceRecord, note: FailureNote): Promise<void> {
     const { worker } = this.#options;
+    this.#options.onFailure('dead', from, note);
     return this.#options.producerOf(worker.cluster).send({
       topic: worker.deadLetterTopic,
       partition: from.source % this.#options.deadLetterPartitions,

@@ -122,3 +122,17 @@ describe('one data folder, several processes', () => {
     await assert.rejects(openEmbeddedBroker({ dataDir: damaged }), { code: 'PH_BROKER_DATA_DIR' });
   });
 });
+
+it('the next owner of a folder listens where the former did, so that clients find it again; elsewhere if the port is taken', async () => {
+  const dataDir = await temporaryFolder();
+  const first = await openEmbeddedBroker({ dataDir });
+  await first.close();
+  const second = await openEmbeddedBroker({ dataDir });
+  assert.equal(second.address, first.address);
+  await second.close();
+  const squatter = await openEmbeddedBroker({ dataDir: await temporaryFolder(), port: Number(first.address.split(':')[1]) });
+  const third = await openEmbeddedBroker({ dataDir });
+  assert.notEqual(third.address, first.address);
+  await third.close();
+  await squatter.close();
+});

@@ -132,6 +132,7 @@ export class MemoryUnit {
       batchSize: worker.settings.batchSize,
       codec: createMessageCodec(jobs),
       writer: new RecordWriter({
+        onFailure: () => {},
         worker,
         sourceCluster: 'default',
         sourceClusterId: 'c1',

@@ -61,6 +61,8 @@ describe('reading messages', () => {
     assert.equal(at('1767622927'), '2026-01-05T14:22:07Z');
     assert.equal(at('1767622927500'), '2026-01-05T14:22:07.500Z');
     assert.equal(codeOf(Buffer.from('{"id":"a","at":"yesterday"}')), 'PH_MESSAGE_INVALID');
+    assert.equal(codeOf(Buffer.from('{"id":"a","at":"2026-02-30T10:00:00Z"}')), 'PH_MESSAGE_INVALID');
+    assert.equal(at('"2024-02-29T10:00:00Z"'), '2024-02-29T10:00:00Z');
   });
 
   it('keeps the digits of a number in a text field, beyond 2^53 and with fractions', () => {

@@ -113,6 +113,7 @@ export class TableUnit {
       flush,
       codec: createMessageCodec(jobs),
       writer: new RecordWriter({
+        onFailure: () => {},
         worker,
         sourceCluster: 'default',
         sourceClusterId: 'c1',

@@ -1,8 +1,8 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from '../storage/atomic-file.ts';
 
-/** Where the owner of a data folder can be reached; written when it listens, removed when it stops. */
+/** Where the owner of a data folder can be reached, or could be: whether one lives is told by the lock and by asking. The next owner takes the same port. */
 export interface Endpoint {
   readonly pid: number;
   /** ISO time. */
@@ -26,10 +26,6 @@ export function readEndpoint(dataDir: string): Endpoint | undefined {
   } catch {
     return undefined;
   }
-}
-
-export function removeEndpoint(dataDir: string): void {
-  rmSync(pathOf(dataDir), { force: true });
 }
 
 function pathOf(dataDir: string): string {
