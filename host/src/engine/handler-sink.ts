@@ -1,6 +1,7 @@
 import { type Order, type Outcome, PermanentError, TransientError, type WorkerDefinition } from '@pipeline-host/sdk';
 import { Conclusion } from './conclusion.ts';
 import { type ClassifiedFailure, classifyFailure, declaredDead } from './failure-class.ts';
+import { Holding } from './holding.ts';
 import type { Intake, Sink } from './intake.ts';
 import { Lanes } from './lanes.ts';
 import type { MessageCodec } from './message-codec.ts';
@@ -12,12 +13,6 @@ import { type BatchCall, type BatchMark, WorkItem } from './work-item.ts';
 const TURN_MILLISECONDS = 8;
 /** Records whose outputs are on their way to the broker; above it nothing new is started. */
 const MAX_UNACKNOWLEDGED = 5_000;
-/** Waits between probes while the worker is paused by a failure that burns no attempt. */
-const FIRST_PROBE = 1_000;
-const LAST_PROBE = 60_000;
-/** The other side may ask to be left alone for longer, but not for ever. */
-const LONGEST_ASKED = 3_600_000;
-
 export interface HandlerSinkOptions {
   readonly intake: Intake;
   readonly definition: WorkerDefinition;
@@ -41,6 +36,7 @@ export class HandlerSink implements Sink {
   readonly #options: HandlerSinkOptions;
   readonly #lanes: Lanes;
   readonly #conclusion: Conclusion;
+  readonly #holding: Holding;
   readonly #inWork = new Set<WorkItem>();
   /** Calls of `handleBatch` under way. */
   #calls = 0;
@@ -48,16 +44,17 @@ export class HandlerSink implements Sink {
   #scheduled = false;
   #draining = false;
   #drained: (() => void) | null = null;
-  /** Records that met a failure which burns no attempt; they keep their lanes. */
-  #held: WorkItem[] = [];
-  #probing: WorkItem | null = null;
-  #probeWait = FIRST_PROBE;
-  #probeTimer: NodeJS.Timeout | null = null;
   readonly #deadlines: NodeJS.Timeout;
 
   constructor(options: HandlerSinkOptions) {
     this.#options = options;
     this.#lanes = new Lanes(options.order);
+    this.#holding = new Holding({
+      lanes: this.#lanes,
+      probe: (item) => this.#startAlone(item),
+      wake: () => this.wake(),
+      onPause: options.onPause,
+    });
     this.#conclusion = new Conclusion({
       intake: options.intake,
       definition: options.definition,
@@ -90,8 +87,7 @@ export class HandlerSink implements Sink {
 
   #mayStart(): boolean {
     return (
-      this.#held.length === 0 &&
-      this.#probing === null &&
+      !this.#holding.isPaused &&
       (this.#options.definition.handleBatch === undefined ? this.#running : this.#calls) < this.#options.concurrency &&
       this.#conclusion.unacknowledged < MAX_UNACKNOWLEDGED
     );
@@ -134,7 +130,7 @@ export class HandlerSink implements Sink {
       item.message = this.#options.codec.decode(item.record.value);
     } catch (error) {
       item.concluded = true;
-      if (this.#probing === item) this.#resume();
+      this.#holding.passed(item);
       this.#occupy(item);
       void this.#conclusion.bury(item, classifyFailure(error), 'decode', []).finally(() => this.#finish(item));
       return false;
@@ -188,7 +184,7 @@ export class HandlerSink implements Sink {
     item.context?.releaseStaged();
     this.#options.intake.settle(item.state, item.record, 'done');
     this.#lanes.pass(item);
-    if (this.#probing === item) this.#resume();
+    this.#holding.passed(item);
   }
 
   /** Records for one call of `handleBatch`: a key's records only as an unbroken run. */
@@ -259,13 +255,13 @@ export class HandlerSink implements Sink {
     if (item.concluded || item.abandoned || item.state.closed) return;
     item.concluded = true;
     if (!isOutcome(outcome)) {
-      if (this.#probing === item) this.#resume();
+      this.#holding.passed(item);
       const error = new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome');
       return this.#conclusion.bury(item, classifyFailure(error), 'handle', []);
     }
     const failure = outcome.kind === 'retry' ? classifyFailure(outcome.error) : null;
-    if (failure?.class === 'hold') return this.#hold(item, failure);
-    if (this.#probing === item) this.#resume();
+    if (failure?.class === 'hold') return this.#holding.hold(item, failure);
+    this.#holding.passed(item);
     switch (outcome.kind) {
       case 'done':
         return this.#conclusion.send(item, outcome.outputs);
@@ -282,50 +278,14 @@ export class HandlerSink implements Sink {
     }
   }
 
-  // Failures that burn no attempt
-
-  #hold(item: WorkItem, failure: ClassifiedFailure): void {
-    if (this.#probing === item) this.#probing = null;
-    item.held = true;
-    if (this.#lanes.hold(item)) this.#held.push(item);
-    this.#options.onPause(failure);
-    if (this.#probeTimer !== null) return;
-    this.#probeTimer = setTimeout(() => this.#probe(), Math.max(this.#probeWait, Math.min(failure.retryAfter ?? 0, LONGEST_ASKED)));
-    this.#probeWait = Math.min(this.#probeWait * 2, LAST_PROBE);
-  }
-
-  /** One held record goes first; if it passes, the rest follows. */
-  #probe(): void {
-    this.#probeTimer = null;
-    this.#held = this.#held.filter((item) => !item.state.closed);
-    const item = this.#held.shift();
-    if (item === undefined) {
-      this.#resume();
-      return;
-    }
-    this.#probing = item;
-    this.#lanes.release(item);
+  /** A record by itself, also where the worker handles batches. */
+  #startAlone(item: WorkItem): void {
     if (this.#options.definition.handleBatch === undefined) this.#start(item);
     else if (this.#begin(item)) {
       const batch = [item];
       this.#occupy(item, batch);
       this.#startBatch(batch);
     }
-  }
-
-  #resume(): void {
-    for (const item of this.#held) this.#lanes.readyAgain(item);
-    this.#held = [];
-    this.#endPause();
-    this.#options.onPause(null);
-    setImmediate(() => this.wake());
-  }
-
-  #endPause(): void {
-    this.#probing = null;
-    this.#probeWait = FIRST_PROBE;
-    if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
-    this.#probeTimer = null;
   }
 
   // Deadlines, drain, stop
@@ -365,19 +325,17 @@ export class HandlerSink implements Sink {
   }
 
   #isDrained(): boolean {
-    return this.#running === 0 && this.#conclusion.unacknowledged === 0 && (this.#lanes.readyCount === 0 || this.#held.length > 0);
+    return this.#running === 0 && this.#conclusion.unacknowledged === 0 && (this.#lanes.readyCount === 0 || this.#holding.count > 0);
   }
 
   abandon(): void {
-    for (const item of this.#held) this.#lanes.release(item);
-    this.#held = [];
-    this.#endPause();
+    this.#holding.abandon();
     this.#lanes.forgetWaiting();
   }
 
   close(): void {
     clearInterval(this.#deadlines);
-    if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
+    this.#holding.close();
   }
 }
 

@@ -33,12 +33,6 @@ export class Ledger {
     if (lastOffset >= this.#end) this.#end = lastOffset + 1;
   }
 
-  /** Takes back what was delivered last and never started, so that it can be delivered again. */
-  withdrawFrom(offset: number): void {
-    while (this.#delivered.length > this.#head && (this.#delivered.at(-1) ?? -1) >= offset) this.#delivered.pop();
-    this.#end = Math.min(this.#end, offset);
-  }
-
   settle(offset: number): void {
     if (this.#delivered[this.#head] !== offset) {
       this.#ahead.add(offset);
