@@ -36,13 +36,6 @@ export function brokerMissing(): string | false {
   return why;
 }
 
-/** A fresh broker for one test; ended and removed after it. */
-export async function withBroker(t: { after(fn: () => Promise<void>): void }): Promise<TestBroker> {
-  const broker = await openTestBroker();
-  t.after(() => broker.close());
-  return broker;
-}
-
 /** For suites: open in `before`, close in `after` (an `after` registered inside `before` runs at once). */
 export function openTestBroker(kind: BrokerKind = brokerKind()): Promise<TestBroker> {
   if (kind === 'external') return openExternal();

@@ -116,7 +116,7 @@ describe('garbage on every topic of xact', { skip: brokerMissing() }, () => {
     const found = Map.groupBy((await world.deadLetters()).filter(isMarked), (letter) => headerText(letter.headers, MARK) ?? '');
     for (const [mark, garbage] of sent) {
       const letters = found.get(mark) ?? [];
-      const workers = letters.map(({ headers }) => headerText(headers, HEADER.worker));
+      const workers = letters.map(({ headers }) => headerText(headers, HEADER.worker) ?? '');
       assert.deepEqual(workers.toSorted(), readersOf(world, garbage.topic), mark);
       for (const letter of letters) {
         assert.equal(hex(letter.key), hex(garbage.key), `${mark}: key`);

@@ -64,7 +64,10 @@ describe('a source topic on a second cluster', { skip: brokerMissing() }, () => 
       [['c', '3', name]],
     );
     assert.deepEqual(
-      (await world.journal()).filter(({ step, n }) => step === 'start' && n === 3).map(({ topic, attempt }) => [topic, attempt]),
+      world
+        .journal()
+        .filter(({ step, n }) => step === 'start' && n === 3)
+        .map(({ topic, attempt }) => [topic, attempt]),
       [
         [name, 1],
         [world.worker('relay').retryTopic, 2],
