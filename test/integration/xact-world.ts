@@ -38,6 +38,10 @@ export async function openXactWorld({ brokers, seed = 1, messages, settings, con
     root: XACT,
     settings: { prefix: unique('xact'), ...running.config, ...settings },
     ...(config !== undefined && { config }),
+  }).catch(async (error: unknown) => {
+    // Its server would keep the test's process alive.
+    await running.stop();
+    throw error;
   });
   const topics = new Map(
     pipeline.topology.workers.flatMap(({ consumes }) => (consumes === null ? [] : [[consumes.definition.name, consumes]])),
