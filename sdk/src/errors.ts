@@ -151,6 +151,7 @@ export const ERROR_CODES = {
   PH_PLUGIN_ENTRY: entry('fatal', 2, 'build the plugin, or mend "exports" and "pipelineHost.entry" of its package.json'),
   PH_PLUGIN_IMPORT: entry('fatal', 2, 'mend the code of the plugin, or install what it imports'),
   PH_PLUGIN_EXPORT: entry('fatal', 2, 'make "export default definePlugin({ ... })" the default export of the entry'),
+  PH_PLUGIN_DEFINITION: entry('fatal', 2, 'mend what is given to definePlugin, defineWorker and their like'),
   PH_PLUGIN_NAME: entry('fatal', 2, 'make both names the same'),
   PH_PLUGIN_DUPLICATE: entry('fatal', 2, 'run one of them, or rename one'),
   PH_PLUGIN_SCHEMA: entry('fatal', 2, 'make the config schema a Type.Object({ ... })'),

@@ -33,14 +33,20 @@ export interface PluginDefinition extends Branded<'plugin'> {
 
 /** A domain plugin: data and pure functions. Everything that can lose a message lives in the host. */
 export function definePlugin<Config extends TSchema = TSchema>(options: PluginOptions<Config>): PluginDefinition {
-  return brand('plugin', {
-    name: options.name,
-    config: options.config ?? Type.Object({}, { additionalProperties: false }),
-    topics: options.topics ?? [],
-    tables: options.tables ?? [],
-    services: (options.services ?? {}) as ServiceFactories<never>,
-    workers: options.workers,
-  });
+  // Plugins run untyped: what is missing or wrong is for the host to say, not to crash on.
+  const given: Partial<PluginOptions<Config>> = options ?? {};
+  return brand(
+    'plugin',
+    {
+      name: given.name as string,
+      config: given.config ?? Type.Object({}, { additionalProperties: false }),
+      topics: given.topics ?? [],
+      tables: given.tables ?? [],
+      services: (given.services ?? {}) as ServiceFactories<never>,
+      workers: given.workers as PluginDefinition['workers'],
+    },
+    given,
+  );
 }
 
 /** `package.json#pipelineHost`: read before any code of the plugin is imported. */

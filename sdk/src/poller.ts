@@ -27,8 +27,6 @@ export interface PollerDefinition extends Branded<'poller'> {
 
 /** A worker that reads an Eventhouse table and sends each row once as a message. */
 export function definePoller<Topic extends TopicDefinition, Row extends TSchema>(options: PollerOptions<Topic, Row>): PollerDefinition {
-  return brand('poller', { ...options, parameters: options.parameters ?? {} } as unknown as Omit<
-    PollerDefinition,
-    keyof Branded<'poller'>
-  >);
+  const definition = { ...options, parameters: options?.parameters ?? {} } as unknown as Omit<PollerDefinition, keyof Branded<'poller'>>;
+  return brand('poller', definition, options);
 }

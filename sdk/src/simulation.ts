@@ -65,5 +65,5 @@ export interface SimulationDefinition extends Branded<'simulation'> {
 
 /** The plugin's world on one machine: stand-in servers, source messages and the sums that must hold. Default export of the manifest's `simulation`. */
 export function defineSimulation(options: { start(context: SimulationContext): Promise<RunningSimulation> }): SimulationDefinition {
-  return brand('simulation', options);
+  return brand('simulation', options, options);
 }

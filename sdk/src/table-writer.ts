@@ -56,11 +56,15 @@ export function defineTableWriter<
   const Tables extends readonly TableDefinition[],
   Config extends TSchema = TSchema,
 >(options: TableWriterOptions<Topic, Tables, Config>): TableWriterDefinition {
-  return brand('table-writer', {
-    consumes: options.consumes,
-    writes: options.writes,
-    config: options.config,
-    flush: options.flush ?? {},
-    rows: options.rows as TableWriterDefinition['rows'],
-  });
+  return brand(
+    'table-writer',
+    {
+      consumes: options?.consumes,
+      writes: options?.writes,
+      config: options?.config,
+      flush: options?.flush ?? {},
+      rows: options?.rows as TableWriterDefinition['rows'],
+    },
+    options,
+  );
 }

@@ -82,5 +82,5 @@ export function defineTable<const Name extends string, Row extends TObject>(
   row: Row,
   options: AppendOptions<Extract<keyof Static<Row>, string>> | MergeOptions<Extract<keyof Static<Row>, string>>,
 ): TableDefinition<Name, RowInput<Static<Row>>> {
-  return brand('table', { name, row, options: options as AppendOptions<string> | MergeOptions<string> });
+  return brand('table', { name, row, options: (options ?? {}) as AppendOptions<string> | MergeOptions<string> }, options);
 }

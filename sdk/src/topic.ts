@@ -53,15 +53,19 @@ export function defineTopic<const Name extends string, Schema extends TSchema, c
   schema: Schema,
   options: TopicOptions<Static<Schema>, Old>,
 ): TopicDefinition<Name, Static<Schema>> {
-  return brand('topic', {
-    name,
-    schema,
-    accepts: (options.accepts ?? []) as readonly AcceptedShape[],
-    codec: options.codec ?? 'json',
-    external: false,
-    partitions: options.partitions,
-    key: options.key,
-  });
+  return brand(
+    'topic',
+    {
+      name,
+      schema,
+      accepts: (options?.accepts ?? []) as readonly AcceptedShape[],
+      codec: options?.codec ?? 'json',
+      external: false,
+      partitions: options?.partitions,
+      key: options?.key,
+    },
+    options,
+  );
 }
 
 /**
@@ -74,13 +78,17 @@ export function externalTopic<const Name extends string, Schema extends TSchema,
   schema: Schema,
   options: Partial<Omit<TopicOptions<Static<Schema>, Old>, 'partitions'>> = {},
 ): TopicDefinition<Name, Static<Schema>> {
-  return brand('topic', {
-    name,
-    schema,
-    accepts: (options.accepts ?? []) as readonly AcceptedShape[],
-    codec: options.codec ?? 'json',
-    external: true,
-    partitions: undefined,
-    key: options.key ?? (() => null),
-  });
+  return brand(
+    'topic',
+    {
+      name,
+      schema,
+      accepts: (options?.accepts ?? []) as readonly AcceptedShape[],
+      codec: options?.codec ?? 'json',
+      external: true,
+      partitions: undefined,
+      key: options?.key ?? (() => null),
+    },
+    options,
+  );
 }

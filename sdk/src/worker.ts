@@ -145,16 +145,20 @@ export function defineWorker<
   options: WorkerOptions<Topic, Produces, Config, Services> &
     (HandlesOne<Topic, Produces, Config, Services> | HandlesBatch<Topic, Produces, Config, Services>),
 ): WorkerDefinition {
-  const given = options as unknown as Omit<Partial<WorkerDefinition>, 'consumes'> & { readonly consumes: TopicDefinition };
-  return brand('worker', {
-    ...given,
-    produces: given.produces ?? [],
-    config: given.config,
-    services: given.services,
-    concurrency: given.concurrency,
-    order: given.order ?? 'key',
-    timeout: given.timeout,
-    retry: given.retry ?? {},
-    batchSize: given.batchSize,
-  });
+  const given = (options ?? {}) as unknown as Omit<Partial<WorkerDefinition>, 'consumes'> & { readonly consumes: TopicDefinition };
+  return brand(
+    'worker',
+    {
+      ...given,
+      produces: given.produces ?? [],
+      config: given.config,
+      services: given.services,
+      concurrency: given.concurrency,
+      order: given.order ?? 'key',
+      timeout: given.timeout,
+      retry: given.retry ?? {},
+      batchSize: given.batchSize,
+    },
+    given,
+  );
 }

@@ -2,9 +2,11 @@ import { pathToFileURL } from 'node:url';
 import { definitionKind, errorMessage, FaultList, isPipelineError, PipelineError, type PluginDefinition } from '@pipeline-host/sdk';
 import semver from 'semver';
 import type { LoadedConfig } from '../config/load.ts';
+import { checkDefinition } from './check-definition.ts';
 import { checkSchemas } from './check-schemas.ts';
 import { throwFaults } from './fault.ts';
 import { findPlugins, type PluginSearch } from './find-plugin.ts';
+import { importPlace } from './import-place.ts';
 import type { PluginPackage } from './manifest.ts';
 import { entryFile } from './package-entry.ts';
 import { SDK_VERSION } from './sdk-version.ts';
@@ -26,7 +28,7 @@ export async function loadPlugins(values: readonly string[], config: LoadedConfi
   const packages = findPlugins(values, pluginSearch(config, cwd));
   throwFaults(packages.flatMap(checkRange));
   const outcomes = await Promise.all(packages.map(importPlugin));
-  throwFaults(outcomes.flatMap((outcome) => (isPipelineError(outcome) ? [outcome] : [])));
+  throwFaults(outcomes.flatMap((outcome) => (isPipelineError(outcome) ? faultsOf(outcome) : [])));
   const definitions = new Map(packages.map(({ manifest }, index) => [manifest.plugin, outcomes[index] as PluginDefinition]));
   throwFaults([...definitions.values()].flatMap(checkSchemas));
   const complete = config.forPlugins(definitions);
@@ -70,6 +72,10 @@ export async function inspectPlugin(plugin: PluginPackage): Promise<PluginDefini
   return first === undefined ? outcome : new FaultList([first, ...others]);
 }
 
+function faultsOf(error: PipelineError): readonly PipelineError[] {
+  return error instanceof FaultList ? error.faults : [error];
+}
+
 function checkRange({ manifest, packageName, version, root }: PluginPackage): PipelineError[] {
   if (semver.validRange(manifest.sdk) === null) {
     return [
@@ -99,7 +105,10 @@ async function importPlugin(plugin: PluginPackage): Promise<PluginDefinition | P
   } catch (error) {
     if (isPipelineError(error)) return error;
     const [firstLine = ''] = errorMessage(error).split('\n');
-    return new PipelineError('PH_PLUGIN_IMPORT', `${plugin.packageName} cannot be imported: ${firstLine}`, { place: file, cause: error });
+    return new PipelineError('PH_PLUGIN_IMPORT', `${plugin.packageName} cannot be imported: ${firstLine}`, {
+      place: importPlace(error, file),
+      cause: error,
+    });
   }
   if (definitionKind(exported) !== 'plugin') {
     const what =
@@ -110,6 +119,8 @@ async function importPlugin(plugin: PluginPackage): Promise<PluginDefinition | P
   }
   // Decoded boundary: the brand says that definePlugin made it.
   const definition = exported as PluginDefinition;
+  const [first, ...others] = checkDefinition(definition, plugin.manifest.plugin);
+  if (first !== undefined) return new FaultList([first, ...others]);
   if (definition.name !== plugin.manifest.plugin) {
     return new PipelineError(
       'PH_PLUGIN_NAME',
