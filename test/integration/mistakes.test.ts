@@ -230,7 +230,30 @@ const MISTAKES: readonly Mistake[] = [
     exit: 2,
     arrange: plugin({ ...externalTopic, 'consumes: reports': 'consumes: readings', 'produces: [warm]': 'produces: [warm, reports]' }),
   },
-  { title: 'a worker without a handler', code: 'PH_TOPOLOGY_HANDLER', exit: 2, arrange: plugin({ '  handle:': '  handel:' }) },
+  {
+    title: 'a worker without a handler',
+    code: 'PH_TOPOLOGY_HANDLER',
+    exit: 2,
+    arrange: plugin({ '  handle: (reading) => done(reading.celsius > 20 ? [output(warm, reading)] : []),': '' }),
+  },
+  {
+    title: 'a typo in a key of a worker',
+    code: 'PH_PLUGIN_DEFINITION',
+    exit: 2,
+    arrange: plugin({ 'consumes: readings': 'consume: readings' }),
+  },
+  {
+    title: 'a typo in a key of the plugin',
+    code: 'PH_PLUGIN_DEFINITION',
+    exit: 2,
+    arrange: plugin({ 'topics: [readings': 'topcs: [readings' }),
+  },
+  {
+    title: 'a table mode that does not exist',
+    code: 'PH_PLUGIN_DEFINITION',
+    exit: 2,
+    arrange: plugin({ "mode: 'merge'": "mode: 'merg'" }),
+  },
   {
     title: 'a table key that is no column',
     code: 'PH_TOPOLOGY_COLUMN',
@@ -499,7 +522,7 @@ function assertSaysWhatIsWrong({ code: exit, stdout, stderr }: Outcome, code: st
   assert.match(stderr, new RegExp(`^${code}: \\S`, 'm'));
   assert.match(stderr, /^ {2}at \S/m);
   assert.match(stderr, /^ {2}fix: \S/m);
-  assert.doesNotMatch(stderr, /^ +at .*(\(.*:\d+:\d+\)|[jt]s:\d+:\d+)$|node:internal/m, 'a stack');
+  assert.doesNotMatch(stderr, /^ {4,}at .*(\(.*:\d+:\d+\)|[jt]s:\d+:\d+)$|node:internal/m, 'a stack');
   assert.doesNotMatch(stderr, /hunter2/);
 }
 
