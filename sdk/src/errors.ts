@@ -113,6 +113,11 @@ export const ERROR_CODES = {
   ),
   PH_KAFKA_ACL: entry('auth', 3, 'grant the user the right on this topic or group'),
   PH_KAFKA_UNKNOWN_TOPIC: entry('unavailable', 3, 'create it (pipeline-host topics create) or mend its name in the config'),
+  PH_KAFKA_UNKNOWN_PARTITION: entry(
+    'fatal',
+    3,
+    'give the topic as many partitions as are written to; a retry topic has (1 + retry delays) for each of its source',
+  ),
   PH_KAFKA_REQUEST: entry('permanent', 1, 'the broker refuses this whatever is tried; see its message'),
   PH_KAFKA_NOT_ASSIGNED: entry('permanent', 1, 'commit only partitions of the present assignment'),
   PH_KAFKA_CLOSED: entry('unavailable', 1, 'the host is stopping; what was not acknowledged is done again after the start'),

@@ -72,6 +72,8 @@ export interface Where {
 export function classify(error: unknown, where: Where): PipelineError {
   if (isPipelineError(error)) return error as PipelineError;
   const errors = chain(error);
+  const own = errors.find(isPipelineError);
+  if (own !== undefined) return own;
   const type = brokerErrorType(error);
   const text = errorMessage(error);
   const at = `cluster '${where.cluster}' (${where.brokers.join(', ')})`;

@@ -132,8 +132,8 @@ export interface ProducerOptions {
 /** Keeps the order of `send` calls in each partition. Idempotent: a retry stores nothing twice. */
 export interface KafkaProducer {
   /**
-   * Resolves when all in-sync replicas have the record. Rejects with PH_MESSAGE_TOO_LARGE (this record alone),
-   * PH_KAFKA_UNKNOWN_TOPIC, PH_KAFKA_ACL, or PH_KAFKA_UNREACHABLE after the delivery time-out or on close.
+   * Resolves when all in-sync replicas have the record. One that is too large is sent again alone, compressed. Rejects with
+   * PH_MESSAGE_TOO_LARGE (this record alone), PH_KAFKA_UNKNOWN_TOPIC, PH_KAFKA_UNKNOWN_PARTITION, PH_KAFKA_ACL, or PH_KAFKA_UNREACHABLE after the delivery time-out or on close.
    */
   send(record: OutgoingRecord): Promise<void>;
   /** Resolves when all are acknowledged; rejects with the first failure once all are settled. */

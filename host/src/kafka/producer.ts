@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
-import type { Producer, TopicMessages } from 'kafkajs';
+import type { Producer, RecordMetadata, TopicMessages } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import { classify, isConnectionClosed, isProducerRefused, isTooLarge, type Where } from './classify.ts';
 import { openClient } from './client.ts';
@@ -9,6 +9,7 @@ import type { KafkaLog, KafkaProducer, OutgoingRecord, ProducerOptions } from '.
 import { partitionOf } from './partitioner.ts';
 import type { WireMessage } from './produce-encoder.ts';
 import { SendQueue, type Waiting, waitingRecord } from './send-queue.ts';
+import { isKnown, UnknownPartition } from './unknown-partition.ts';
 
 const BACKOFF_MILLISECONDS = { first: 50, most: 1_000 } as const;
 /** Whoever closes has drained before: what is still here waits for a broker that is away. Drain and this together stay far below 30 s. */
@@ -25,6 +26,11 @@ const COMPRESSION = {
   gzip: kafkajs.CompressionTypes.GZIP,
   zstd: kafkajs.CompressionTypes.ZSTD,
 } as const;
+/** What is tried next with a record that is too large. Some brokers know only gzip. */
+const SMALLER: ReadonlyMap<number, number> = new Map([
+  [COMPRESSION.none, COMPRESSION.zstd],
+  [COMPRESSION.zstd, COMPRESSION.gzip],
+]);
 
 /**
  * One queue, one request in flight: concurrent idempotent sends of kafkajs lose acknowledged records when one of them
@@ -48,6 +54,8 @@ export class BatchingProducer implements KafkaProducer {
   #idle: (() => void)[] = [];
   #closing: Promise<void> | undefined;
   #requests = 0;
+  /** What the request in flight carries. */
+  #inFlight: readonly Waiting[] = [];
 
   private constructor(config: ClusterConfig, options: ProducerOptions, log: KafkaLog) {
     this.#config = config;
@@ -145,15 +153,16 @@ export class BatchingProducer implements KafkaProducer {
   }
 
   /** Settles every record of the chunk, however long it takes. Never rejects. */
-  async #deliver(chunk: readonly Waiting[]): Promise<void> {
+  async #deliver(given: readonly Waiting[], compression = this.#compression): Promise<void> {
     const began = Date.now();
+    let chunk = given;
     let closures = 0;
     for (let failures = 0; ; failures++) {
       let error: unknown;
       try {
-        await this.#request(chunk);
-        this.#acknowledge(chunk);
-        return;
+        chunk = this.#acknowledge(chunk, await this.#request(chunk, compression));
+        if (chunk.length === 0) return;
+        error = new UnavailableError('PH_KAFKA_UNAVAILABLE', `cluster '${this.#config.name}' did not answer for every partition`);
       } catch (failure) {
         error = failure;
       }
@@ -164,9 +173,9 @@ export class BatchingProducer implements KafkaProducer {
       }
       const [first] = chunk;
       if (first !== undefined && chunk.length === 1 && first.bytes > this.#maxBytes && isConnectionClosed(error)) closures++;
-      if (closures >= CLOSED_BY_SIZE) return this.#reject(chunk, this.#tooLarge(first as Waiting, error));
+      if (closures >= CLOSED_BY_SIZE) return this.#shrink(first as Waiting, compression, error);
       const fault = classify(error, this.#where);
-      if (!refused && this.#isLasting(fault, chunk, Date.now() - began)) return this.#isolate(chunk, error, fault);
+      if (!refused && this.#isLasting(fault, chunk, Date.now() - began)) return this.#isolate(chunk, compression, error, fault);
       if (this.#stopped.signal.aborted) return this.#reject(chunk, this.#closedError());
       if (chunk.some(({ deadline }) => deadline <= Date.now())) return this.#reject(chunk, fault);
       const backoff = Math.min(BACKOFF_MILLISECONDS.most, BACKOFF_MILLISECONDS.first * 2 ** Math.min(failures, 10));
@@ -177,7 +186,7 @@ export class BatchingProducer implements KafkaProducer {
   /** The same request would fail the same way for as long as anyone waits. */
   #isLasting({ kind, code }: PipelineError, chunk: readonly Waiting[], elapsed: number): boolean {
     if (code === 'PH_KAFKA_UNKNOWN_TOPIC') return elapsed > UNKNOWN_MILLISECONDS || chunk.some(({ topic }) => !this.#known.has(topic));
-    return kind === 'permanent' || kind === 'auth';
+    return kind === 'permanent' || kind === 'auth' || kind === 'fatal';
   }
 
   /**
@@ -185,8 +194,10 @@ export class BatchingProducer implements KafkaProducer {
    * stored before the error is recognised by its sequence numbers only if it is whole. Then by halves, where a record's
    * size or content decides.
    */
-  async #isolate(chunk: readonly Waiting[], error: unknown, fault: PipelineError): Promise<void> {
-    const parts = Map.groupBy(chunk, ({ topic, message }) => `${topic} ${message.partition ?? ''}`);
+  async #isolate(chunk: readonly Waiting[], compression: number, error: unknown, fault: PipelineError): Promise<void> {
+    // A topic that was not looked at yet stays whole: its records without a partition keep their order among the others.
+    const unplaced = new Set(chunk.filter(({ message }) => message.partition === undefined).map(({ topic }) => topic));
+    const parts = Map.groupBy(chunk, ({ topic, message }) => (unplaced.has(topic) ? topic : `${topic} ${message.partition}`));
     if (parts.size > 1) {
       for (const part of parts.values()) await this.#deliver(part);
       return;
@@ -199,10 +210,16 @@ export class BatchingProducer implements KafkaProducer {
       await this.#deliver(chunk.slice(half));
       return;
     }
-    this.#reject(
-      chunk,
-      isTooLarge(error) ? this.#tooLarge(first, error) : classify(error, { ...this.#where, place: `topic '${first.topic}'` }),
-    );
+    const compressionRefused = compression !== this.#compression && fault.code === 'PH_KAFKA_REQUEST';
+    if (isTooLarge(error) || compressionRefused) return this.#shrink(first, compression, error);
+    this.#reject(chunk, classify(error, { ...this.#where, place: `topic '${first.topic}'` }));
+  }
+
+  /** Sends a record that is too large as it is compressed, and rejects it where it still is. */
+  #shrink(record: Waiting, compression: number, error: unknown): Promise<void> | void {
+    const smaller = SMALLER.get(compression);
+    if (smaller !== undefined) return this.#deliver([record], smaller);
+    this.#reject([record], this.#tooLarge(record, error));
   }
 
   #tooLarge({ topic, bytes }: Waiting, error: unknown): PermanentError {
@@ -212,12 +229,16 @@ export class BatchingProducer implements KafkaProducer {
     });
   }
 
-  #acknowledge(chunk: readonly Waiting[]): void {
-    for (const { bytes, topic, resolve } of chunk) {
+  /** Settles what the broker answered for; gives back what it did not: kafkajs may leave out a partition whose leader moved. */
+  #acknowledge(chunk: readonly Waiting[], answers: readonly RecordMetadata[]): readonly Waiting[] {
+    const answered = new Set(answers.map(({ topicName, partition }) => `${topicName} ${partition}`));
+    return chunk.filter(({ bytes, topic, message, resolve }) => {
+      if (!answered.has(`${topic} ${message.partition}`)) return true;
       this.#bufferedBytes -= bytes;
       this.#known.add(topic);
       resolve();
-    }
+      return false;
+    });
   }
 
   #reject(chunk: readonly Waiting[], fault: PipelineError): void {
@@ -227,8 +248,9 @@ export class BatchingProducer implements KafkaProducer {
     }
   }
 
-  async #request(chunk: readonly Waiting[]): Promise<void> {
+  async #request(chunk: readonly Waiting[], compression: number): Promise<readonly RecordMetadata[]> {
     this.#requests++;
+    this.#inFlight = chunk;
     const topics = new Map<string, WireMessage[]>();
     for (const { topic, message } of chunk) {
       const messages = topics.get(topic);
@@ -236,10 +258,10 @@ export class BatchingProducer implements KafkaProducer {
       else messages.push(message);
     }
     const producer = this.#producer ?? (await this.#connect());
-    await producer.sendBatch({
+    return producer.sendBatch({
       acks: -1,
       timeout: 30_000,
-      compression: this.#compression,
+      compression,
       // Our messages, which kafkajs only carries: the repaired `produce` encodes them.
       topicMessages: [...topics].map(([topic, messages]) => ({ topic, messages })) as unknown as TopicMessages[],
     });
@@ -255,10 +277,12 @@ export class BatchingProducer implements KafkaProducer {
       // Called again on each retry: what it chose once stays.
       createPartitioner:
         () =>
-        ({ message, partitionMetadata: { length } }) => {
-          const { key } = message;
-          message.partition ??= key === null || key === undefined ? this.#requests % length : partitionOf(key, length);
-          return message.partition;
+        ({ topic, message, partitionMetadata }) => {
+          const partition = this.#place(message as unknown as WireMessage, partitionMetadata.length);
+          if (isKnown(partition, partitionMetadata)) return partition;
+          // All of the topic have their partition before the chunk is taken apart.
+          for (const other of this.#inFlight) if (other.topic === topic) this.#place(other.message, partitionMetadata.length);
+          throw new UnknownPartition(topic, partition, partitionMetadata.length);
         },
     });
     try {
@@ -269,6 +293,12 @@ export class BatchingProducer implements KafkaProducer {
     }
     this.#producer = producer;
     return producer;
+  }
+
+  #place(message: Pick<WireMessage, 'key' | 'partition'>, partitions: number): number {
+    const { key } = message;
+    message.partition ??= key === null ? this.#requests % partitions : partitionOf(key, partitions);
+    return message.partition;
   }
 
   async #drop(): Promise<void> {

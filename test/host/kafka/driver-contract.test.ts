@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { isPipelineError } from '@pipeline-host/sdk';
 import kafkajs from 'kafkajs';
@@ -115,7 +116,7 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     const name = await topic('large', 2, { 'max.message.bytes': '100000' });
     const outcomes = await Promise.allSettled(
       Array.from({ length: 40 }, (_, i) =>
-        producer.send({ topic: name, partition: i % 2, key: null, value: i === 17 ? 'x'.repeat(200_000) : `v${i}` }),
+        producer.send({ topic: name, partition: i % 2, key: null, value: i === 17 ? randomBytes(200_000) : `v${i}` }),
       ),
     );
     const refused = outcomes.flatMap((outcome, i) => (outcome.status === 'rejected' ? [[i, outcome.reason.code]] : []));
@@ -125,6 +126,37 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
       read.map(({ value }) => Number(String(value).slice(1))).sort((a, b) => a - b),
       Array.from({ length: 40 }, (_, i) => i).filter((i) => i !== 17),
     );
+  });
+
+  test('a record that is too large goes out compressed, and the order of its partition stays', async () => {
+    const name = await topic('compressed', 2, { 'max.message.bytes': '100000' });
+    const values = Array.from({ length: 40 }, (_, i) => (i === 17 ? 'B'.repeat(8_000_000) : `v${i}`));
+    await Promise.all(values.map((value, i) => producer.send({ topic: name, partition: i % 2, key: null, value })));
+    const read = await cluster.read({ topic: name });
+    for (const partition of [0, 1]) {
+      const found = read.filter((record) => record.partition === partition).map(({ value }) => String(value));
+      assert.ok(found.join() === values.filter((_, i) => i % 2 === partition).join(), `partition ${partition}`);
+    }
+  });
+
+  test('a record for a partition that the topic does not have is refused alone', async () => {
+    const name = await topic('unknown-partition', 2);
+    const partitions = [0, 2, 1, -1, undefined, 0, 2];
+    const outcomes = await Promise.allSettled(
+      partitions.map((partition, i) =>
+        producer.send({ topic: name, ...(partition !== undefined && { partition }), key: 'k', value: String(i) }),
+      ),
+    );
+    const refused = outcomes.flatMap((outcome, i) =>
+      outcome.status === 'rejected' ? [[i, outcome.reason.code, outcome.reason.kind]] : [],
+    );
+    assert.deepEqual(
+      refused,
+      [1, 3, 6].map((i) => [i, 'PH_KAFKA_UNKNOWN_PARTITION', 'fatal']),
+    );
+    const read = await cluster.read({ topic: name });
+    assert.deepEqual(read.map(({ value }) => String(value)).toSorted(), ['0', '2', '4', '5']);
+    assert.equal(producer.bufferedBytes, 0);
   });
 
   test('an unknown topic refuses its own records and no others', async () => {
