@@ -76,6 +76,31 @@ describe('promise 11: stop in 30 s from any state, and continue exactly', { skip
     }
   });
 
+  it('with a retried record that waits behind live ones of its key: what was handled behind it is not handled again', async () => {
+    await using world = await openRelayWorld({
+      brokers: broker.brokers,
+      partitions: 1,
+      workers: { relay: { retry: { delays: ['1s'] } } },
+    });
+    const host = await world.start({ workers: ['relay'] });
+    await world.send([{ key: 'a', n: 0, fails: 1 }]);
+    await until('it to wait for its delay', () => host.status().units[0]?.counts.retried === 1);
+    await world.send([
+      { key: 'b', n: 1, fails: 1 },
+      // Long enough to be in work when the stop begins to drain.
+      { key: 'a', n: 2, ms: 3_000 },
+      { key: 'a', n: 3 },
+    ]);
+    await until('the retried record behind it to be handled', async () => (await world.relayed()).includes(1));
+    assert.ok(!(await world.relayed()).includes(0), 'it waits in the lane of its key');
+    await host.stop();
+
+    await world.start({ workers: ['relay'] });
+    await world.untilThrough({ workers: ['relay'] });
+    assert.deepEqual(await world.relayed(), [0, 1, 2, 3]);
+    assert.equal(world.journal().filter(({ step, n }) => step === 'start' && n === 1).length, 2);
+  });
+
   it('while the broker is away', { skip: brokerKind() === 'external' }, async () => {
     await using world = await open();
     const host = await world.start();

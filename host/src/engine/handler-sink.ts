@@ -109,8 +109,10 @@ export class HandlerSink implements Sink {
     for (;;) {
       const ready = this.#lanes.takeReady();
       if (ready !== undefined) {
-        if (ready.state.closed || (this.#draining && ready.record.offset > ready.state.highestStarted)) continue;
-        return ready;
+        if (!ready.state.closed && !(this.#draining && ready.record.offset > ready.state.highestStarted)) return ready;
+        // It stays for the next owner, but one behind it may be of another partition, whose later records were started.
+        this.#lanes.pass(ready);
+        continue;
       }
       const taken = this.#options.intake.take();
       if (taken === undefined) return undefined;

@@ -63,7 +63,7 @@ export class Lanes {
     if (key !== null) this.#lanes.delete(key);
   }
 
-  /** A record that had waited in its lane was handled at once, without entering it. */
+  /** A record whose turn has come leaves without entering: it was handled at once, or is left to the next owner. */
   pass(item: WorkItem): void {
     if (item.lane === null) return;
     item.lane.inWork++;
