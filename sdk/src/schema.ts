@@ -72,7 +72,7 @@ export function DurationText(
   );
 }
 
-const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
+const TIMESTAMP = /^(?!0000)\d{4}-\d{2}-\d{2}T(?!24)\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
 /** The shape, and a day that the calendar has: `Date.parse` takes the 30th of February for the 2nd of March. */
 function isTimestamp(value: string): boolean {
   if (!TIMESTAMP.test(value)) return false;

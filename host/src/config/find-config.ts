@@ -64,9 +64,27 @@ export async function findConfigFile(cwd: string, named: string | undefined): Pr
       place: found.filepath,
     });
   }
+  if (hasCycle(value)) {
+    throw new PipelineError('PH_CONFIG_UNREADABLE', 'a part of the config holds itself', {
+      place: found.filepath,
+      hint: 'mend the YAML alias that points to a node around it',
+    });
+  }
   // Editors look for the schema under this key.
   const { $schema: _schema, ...settings } = value;
   return { file: found.filepath, value: settings, isCode: /\.m?[tj]s$/.test(found.filepath) };
+}
+
+/** YAML aliases can make an object part of itself. Each node is looked at once, however often it is named. */
+function hasCycle(value: unknown, around = new Set<unknown>(), seen = new Set<unknown>()): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (around.has(value)) return true;
+  if (seen.has(value)) return false;
+  seen.add(value);
+  around.add(value);
+  const found = Object.values(value).some((item) => hasCycle(item, around, seen));
+  around.delete(value);
+  return found;
 }
 
 /** Parsers quote the file over many lines; the first line and the position say enough. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { errorMessage, PipelineError } from '@pipeline-host/sdk';
 import type { Environment } from './environment.ts';
@@ -21,6 +21,9 @@ export interface ReferenceContext {
   /** Where the setting stands, for the error. */
   readonly place: string;
 }
+
+/** A secret, a certificate chain: nothing that a config refers to is larger. */
+const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
  * A setting with its references replaced, in texts at any depth. The content of a file loses one line break at its end.
@@ -48,6 +51,17 @@ function resolveReference(kind: string, name: string, { env, folder, place }: Re
     });
   }
   const file = resolve(folder, name);
+  const stats = statSync(file, { throwIfNoEntry: false });
+  if (stats !== undefined && (!stats.isFile() || stats.size > MAX_FILE_BYTES)) {
+    throw new PipelineError(
+      'PH_CONFIG_SECRET',
+      `${file} is ${stats.isFile() ? `larger than ${MAX_FILE_BYTES} bytes` : 'no regular file'}`,
+      {
+        place,
+        hint: 'name a file that holds the value and nothing else',
+      },
+    );
+  }
   try {
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {

@@ -65,7 +65,7 @@ export class Conclusion {
 
   /** Into its delay lane, or dead where the attempts are used up. */
   async retry(item: WorkItem, failure: ClassifiedFailure, after: Retry['after']): Promise<void> {
-    const attempts = failedAttempts(item.record.headers) + 1;
+    const attempts = failedAttempts(item.record.headers, item.retried) + 1;
     const written = this.#options.writer.retry(item, { failure, stage: 'handle', attempts }, after);
     if (written === 'exhausted') return this.bury(item, failure, 'handle', []);
     this.#acknowledge(item, written, 'retried');
@@ -73,7 +73,7 @@ export class Conclusion {
 
   /** Outputs of `onDead` first, then the dead letter, then the record is settled. */
   async bury(item: WorkItem, failure: ClassifiedFailure, stage: 'decode' | 'handle', outputs: readonly Output[]): Promise<void> {
-    const attempts = failedAttempts(item.record.headers) + 1;
+    const attempts = failedAttempts(item.record.headers, item.retried) + 1;
     const { writer, definition } = this.#options;
     let onDeadError: string | undefined;
     let all = outputs;

@@ -44,9 +44,13 @@ export function headerNumber(headers: RecordHeaders | undefined, name: string, f
   return Number.isSafeInteger(value) ? value : fallback;
 }
 
-/** Failed attempts so far. The `retry_count` header of the systems before us is read, never written. */
-export function failedAttempts(headers: RecordHeaders | undefined): number {
-  return Math.max(0, headerNumber(headers, HEADER.attempts, headerNumber(headers, 'retry_count', 0)));
+/**
+ * Failed attempts so far. The `retry_count` header of the systems before us is read, never written; our own counts only on
+ * records of a retry topic, since on any other a sender may have made it up.
+ */
+export function failedAttempts(headers: RecordHeaders | undefined, retried: boolean): number {
+  const before = headerNumber(headers, 'retry_count', 0);
+  return Math.max(0, retried ? headerNumber(headers, HEADER.attempts, before) : before);
 }
 
 /** The headers without those of the host, as text. */
@@ -69,12 +73,13 @@ export interface Origin {
   readonly timestamp: number;
 }
 
-/** The origin that the headers of a retried record name, or the record's own place. */
+/** The origin that the headers of a retried record name, or the record's own place: other senders may claim what they like. */
 export function originOf(
   record: KafkaRecord,
   place: { readonly cluster: string; readonly topic: string; readonly partition: number },
+  retried: boolean,
 ): Origin {
-  const topic = headerText(record.headers, HEADER.originTopic);
+  const topic = retried ? headerText(record.headers, HEADER.originTopic) : undefined;
   if (topic === undefined) return { ...place, offset: String(record.offset), timestamp: record.timestamp };
   return {
     cluster: headerText(record.headers, HEADER.originCluster) ?? place.cluster,

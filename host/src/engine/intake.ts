@@ -32,6 +32,8 @@ export interface TakenRecord {
 export interface IntakeOptions {
   readonly sourceTopic: string;
   readonly lanes: number;
+  /** Milliseconds of lanes 1 and up. */
+  readonly delays: readonly number[];
   /** Bytes of records that may be held; above it every partition is paused until half of it is free. */
   readonly byteBudget: number;
   readonly log: Log;
@@ -193,9 +195,16 @@ export class Intake {
     state.restart(start);
   }
 
+  /** No record waits longer than its lane does, whatever clock or sender wrote its due time. */
+  #longestWait({ lane }: PartitionState): number {
+    const { delays } = this.#options;
+    return lane === null || lane === 0 ? 0 : (delays[lane - 1] ?? Math.max(0, ...delays));
+  }
+
   /** Pauses a lane until the due time of its head: all records of a lane wait equally long, so the head is due first. */
   #waitUntilDue(state: PartitionState, head: KafkaRecord, now: number): boolean {
-    const due = headerNumber(head.headers, HEADER.dueAt, 0);
+    const since = state.waitedFor(head.offset, now);
+    const due = Math.min(headerNumber(head.headers, HEADER.dueAt, 0), since + this.#longestWait(state));
     if (due <= now) return false;
     const { topic, partition } = state;
     this.#consumer?.pause([{ topic, partition }]);

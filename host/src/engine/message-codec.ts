@@ -97,11 +97,28 @@ function parseJson(bytes: Buffer, topic: string): unknown {
   if (bytes.length > 2 * MAX_DEPTH && opensMoreThan(bytes, MAX_DEPTH) && nestingExceeds(bytes, MAX_DEPTH)) {
     throw new PermanentError('PH_MESSAGE_UNREADABLE', `nested more than ${MAX_DEPTH} levels deep`, { place: `topic ${topic}` });
   }
+  let value: unknown;
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    value = JSON.parse(bytes.toString('utf8'));
   } catch (error) {
     throw new PermanentError('PH_MESSAGE_UNREADABLE', `not JSON: ${positionOf(error)}`, { place: `topic ${topic}` });
   }
+  if (mayHoldHalfCharacters(bytes) && !isWellFormed(value)) {
+    throw new PermanentError('PH_MESSAGE_UNREADABLE', 'a text holds half of a character (a lone surrogate)', { place: `topic ${topic}` });
+  }
+  return value;
+}
+
+/** Half characters come only from escapes: few messages have any that begin so. */
+function mayHoldHalfCharacters(bytes: Buffer): boolean {
+  return bytes.includes('\\ud') || bytes.includes('\\uD');
+}
+
+/** Whether every text in the value can be written as UTF-8 again. */
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).every(([name, item]) => name.isWellFormed() && isWellFormed(item));
 }
 
 /** V8's message without the excerpt of the text, which may hold secrets. */

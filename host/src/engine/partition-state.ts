@@ -25,6 +25,8 @@ export class PartitionState {
   ledger: Ledger;
   /** Last committed offset. */
   committed: number;
+  /** The head that waits for its due time, and since when. */
+  #waiting = { offset: -1, since: 0 };
   /** Highest offset that a handler was started for. */
   highestStarted = -1;
   /** Lost or handed over: nothing of it may change anything any more. */
@@ -50,6 +52,12 @@ export class PartitionState {
   restart(offset: number): void {
     this.committed = offset;
     this.ledger = new Ledger(offset);
+  }
+
+  /** Epoch milliseconds since when this head is waited for. */
+  waitedFor(offset: number, now: number): number {
+    if (this.#waiting.offset !== offset) this.#waiting = { offset, since: now };
+    return this.#waiting.since;
   }
 
   /** Notes when a batch came, for the age of the oldest open record. */

@@ -122,9 +122,14 @@ export function readTimestamp(value: unknown): unknown {
         ? `${zone.slice(0, 3)}:${zone.slice(3)}`
         : zone;
   const instant = Date.parse(`${date}T${seconds}${offset}`);
-  if (Number.isNaN(instant)) return value;
+  if (Number.isNaN(instant) || time.startsWith('24') || !isDay(date ?? '')) return value;
   const digits = fraction.slice(0, 6).replace(/0+$/, '');
   return `${new Date(instant).toISOString().slice(0, 19)}${digits === '' ? '' : `.${digits}`}Z`;
+}
+
+/** `Date.parse` takes the 30th of February for the 2nd of March. */
+function isDay(date: string): boolean {
+  return new Date(`${date}T00:00:00Z`).getUTCDate() === Number(date.slice(8));
 }
 
 function fromEpoch(value: number): unknown {

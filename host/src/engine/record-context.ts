@@ -93,7 +93,7 @@ export class RecordContext implements WorkerContext {
     return this.#startedAt + this.#worker.timeout;
   }
   get attempt(): number {
-    return attemptOf(this.#record);
+    return attemptOf(this.#record, this.#partition.lane !== null);
   }
   get record(): RecordInfo {
     return recordInfo(this.#partition.topic, this.#partition.partition, this.#record);

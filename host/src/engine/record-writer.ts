@@ -18,6 +18,8 @@ export interface SourceRecord {
   readonly partition: number;
   /** The source partition whose keys these are. */
   readonly source: number;
+  /** It was read from a retry topic: only there are the host's own headers believed. */
+  readonly retried: boolean;
   readonly record: KafkaRecord;
 }
 
@@ -73,7 +75,7 @@ export class RecordWriter {
     const { sourceClusterId } = this.#options;
     // The cluster by its id, which no config can change; a retried record names it as the config does.
     const origin = {
-      ...originOf(from.record, { cluster: sourceClusterId, topic: from.topic, partition: from.partition }),
+      ...originOf(from.record, { cluster: sourceClusterId, topic: from.topic, partition: from.partition }, from.retried),
       cluster: sourceClusterId,
     };
     const redone = headerNumber(from.record.headers, HEADER.redo, 0);
@@ -82,7 +84,8 @@ export class RecordWriter {
       if (produced === undefined)
         throw new PermanentError('PH_OUTPUT_UNDECLARED', `output to "${output.topic}", which the worker does not declare`);
       const redo = redone + (output.redo ? 1 : 0);
-      if (redo > MAX_REDO) throw new PermanentError('PH_REDO_EXHAUSTED', `work was sent again ${MAX_REDO} times and is not done`);
+      if (output.redo && redo > MAX_REDO)
+        throw new PermanentError('PH_REDO_EXHAUSTED', `work was sent again ${MAX_REDO} times and is not done`);
       const headers: Headers = { ...output.headers };
       for (const [name, value] of Object.entries(headers)) {
         if (name.startsWith(HOST_PREFIX))
@@ -146,7 +149,7 @@ export class RecordWriter {
 
   #context(from: SourceRecord, { failure, stage, attempts, onDeadError }: FailureNote): Headers {
     const { worker, sourceCluster } = this.#options;
-    const origin = originOf(from.record, { cluster: sourceCluster, topic: from.topic, partition: from.partition });
+    const origin = originOf(from.record, { cluster: sourceCluster, topic: from.topic, partition: from.partition }, from.retried);
     const now = new Date().toISOString();
     return {
       [HEADER.plugin]: worker.plugin.name,
@@ -154,7 +157,7 @@ export class RecordWriter {
       [HEADER.worker]: worker.name,
       [HEADER.stage]: stage,
       [HEADER.attempts]: String(attempts),
-      [HEADER.firstFailedAt]: headerText(from.record.headers, HEADER.firstFailedAt) ?? now,
+      [HEADER.firstFailedAt]: (from.retried ? headerText(from.record.headers, HEADER.firstFailedAt) : undefined) ?? now,
       [HEADER.failedAt]: now,
       [HEADER.errorCode]: failure.code,
       [HEADER.errorName]: failure.name,
@@ -180,8 +183,8 @@ function askedWait(after: Retry['after']): number | undefined {
 }
 
 /** The attempt that is about to be made: 1 for the first. */
-export function attemptOf(record: KafkaRecord): number {
-  return failedAttempts(record.headers) + 1;
+export function attemptOf(record: KafkaRecord, retried: boolean): number {
+  return failedAttempts(record.headers, retried) + 1;
 }
 
 /** The identity of an output: the same after a crash, a retry or a replay of its source. */

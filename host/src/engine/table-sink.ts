@@ -299,8 +299,9 @@ export class TableSink implements Sink {
     const { state, record } = entry;
     this.#buried++;
     try {
-      const attempts = failedAttempts(record.headers) + 1;
-      const from = { topic: state.topic, partition: state.partition, source: state.source, record };
+      const retried = state.lane !== null;
+      const attempts = failedAttempts(record.headers, retried) + 1;
+      const from = { topic: state.topic, partition: state.partition, source: state.source, retried, record };
       await this.#options.writer.deadLetter(from, { failure, stage, attempts });
       this.#options.intake.settle(state, record, 'dead');
     } catch (error) {

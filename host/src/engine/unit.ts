@@ -78,6 +78,7 @@ export class Unit {
     this.#intake = new Intake({
       sourceTopic: options.reads === 'source' ? (options.worker.consumes?.topic ?? '') : '',
       lanes: options.topics.lanes,
+      delays: options.worker.settings.retryDelays,
       byteBudget: options.byteBudget,
       log: options.log,
       releaseFile: options.releaseFile,

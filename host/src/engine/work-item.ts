@@ -53,6 +53,9 @@ export class WorkItem implements SourceRecord {
   get partition(): number {
     return this.state.partition;
   }
+  get retried(): boolean {
+    return this.state.lane !== null;
+  }
   get source(): number {
     return this.state.source;
   }

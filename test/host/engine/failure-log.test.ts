@@ -5,7 +5,13 @@ import { classifyFailure } from '../../../host/src/engine/failure-class.ts';
 import { FailureLog } from '../../../host/src/engine/failure-log.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 
-const from = { topic: 't', partition: 2, source: 2, record: { offset: 7, timestamp: 0, key: null, value: null, headers: {} } };
+const from = {
+  topic: 't',
+  partition: 2,
+  source: 2,
+  retried: false,
+  record: { offset: 7, timestamp: 0, key: null, value: null, headers: {} },
+};
 const note = (code: string) => ({ failure: classifyFailure(new PermanentError(code, 'no')), stage: 'handle' as const, attempts: 1 });
 
 describe('the log of failures', () => {

@@ -413,7 +413,7 @@ describe('intake', () => {
 
   it('waits in a lane until its head is due, holding nothing', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
-    const unit = new MemoryUnit({ definition: defineWorker({ consumes: jobs, handle: () => done() }) });
+    const unit = new MemoryUnit({ definition: defineWorker({ consumes: jobs, handle: () => done() }), delays: [10_000] });
     const lane = { topic: 'p.w.retry', partition: 1 };
     await unit.assign([lane]);
     const record = { key: Buffer.from('a'), value: Buffer.from('{"id":"a","n":1}'), headers: { 'ph.due-at': '1005000' } };
@@ -425,6 +425,40 @@ describe('intake', () => {
     assert.deepEqual([...unit.paused], ['p.w.retry/1']);
     t.mock.timers.tick(1);
     assert.deepEqual([...unit.paused], []);
+    unit.close();
+  });
+
+  it('waits no longer than the lane does, whatever due time a record claims', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+    const unit = new MemoryUnit({ definition: defineWorker({ consumes: jobs, handle: () => done() }), delays: [2_000] });
+    const lane = { topic: 'p.w.retry', partition: 1 };
+    await unit.assign([lane]);
+    const record = { offset: 0, key: Buffer.from('a'), value: Buffer.from('{"id":"a","n":1}'), headers: { 'ph.due-at': '99999999999999' } };
+    unit.deliver([record], lane);
+    t.mock.timers.tick(2_000);
+    assert.deepEqual([...unit.paused], []);
+    unit.deliver([record], lane);
+    await until(() => unit.intake.tally.done === 1, 'handled');
+    unit.close();
+  });
+
+  it('believes headers of the host only on records of a retry topic', async () => {
+    const unit = new MemoryUnit({
+      definition: defineWorker({ consumes: jobs, handle: () => retry(new TransientError('SHOP_BUSY', 'busy')) }),
+    });
+    await unit.assign();
+    unit.deliver([
+      {
+        key: Buffer.from('a'),
+        value: Buffer.from('{"id":"a","n":1}'),
+        headers: { 'ph.attempts': '999', 'ph.origin.topic': 'elsewhere', 'ph.redo': '99' },
+      },
+    ]);
+    await until(() => unit.intake.open === 0, 'settled');
+    const [copy] = unit.producer.sent;
+    assert.equal(copy?.topic, 'p.w.retry');
+    assert.equal(copy?.headers?.['ph.attempts'], '1');
+    assert.equal(copy?.headers?.['ph.origin.topic'], 'p.jobs');
     unit.close();
   });
 

@@ -116,6 +116,7 @@ export class MemoryUnit {
     this.intake = new Intake({
       sourceTopic: 'p.jobs',
       lanes: delays.length + 1,
+      delays,
       byteBudget: options.byteBudget ?? 1e9,
       log: silent,
       releaseFile: async (uri) => void this.released.push(uri),

@@ -62,6 +62,9 @@ describe('reading messages', () => {
     assert.equal(at('1767622927500'), '2026-01-05T14:22:07.500Z');
     assert.equal(codeOf(Buffer.from('{"id":"a","at":"yesterday"}')), 'PH_MESSAGE_INVALID');
     assert.equal(codeOf(Buffer.from('{"id":"a","at":"2026-02-30T10:00:00Z"}')), 'PH_MESSAGE_INVALID');
+    assert.equal(codeOf(Buffer.from('{"id":"a","at":"2026-02-30T10:00:00+01:00"}')), 'PH_MESSAGE_INVALID');
+    assert.equal(codeOf(Buffer.from('{"id":"a","at":"2026-02-03T24:00:00Z"}')), 'PH_MESSAGE_INVALID');
+    assert.equal(codeOf(Buffer.from('{"id":"a","at":"0000-02-03T10:00:00Z"}')), 'PH_MESSAGE_INVALID');
     assert.equal(at('"2024-02-29T10:00:00Z"'), '2024-02-29T10:00:00Z');
   });
 
@@ -106,6 +109,8 @@ describe('reading messages', () => {
     assert.equal(codeOf(Buffer.from([0x7b, 0xff, 0x7d])), 'PH_MESSAGE_UNREADABLE');
     assert.equal(codeOf(Buffer.from('"text"')), 'PH_MESSAGE_INVALID');
     assert.equal(codeOf(Buffer.from('{"id":"  "}')), 'PH_MESSAGE_INVALID');
+    assert.equal(codeOf(Buffer.from('{"id":"half \\ud800 of a character"}')), 'PH_MESSAGE_UNREADABLE');
+    assert.equal(codeOf(Buffer.from('{"id":"whole \\ud83d\\ude00"}')), 'none');
     assert.equal(codeOf(Buffer.from(`{"id":"${'x'.repeat(1_000_000)}"}`)), 'PH_MESSAGE_INVALID');
   });
 

@@ -97,6 +97,7 @@ export class TableUnit {
     this.intake = new Intake({
       sourceTopic: 'p.jobs',
       lanes: 1,
+      delays: [],
       byteBudget: 1e9,
       log: silent,
       releaseFile: async () => {},
