@@ -11,6 +11,12 @@ import { type LineFault, lineReader, openLines, type PublishedLine } from './pub
 import { openSession, type Session, withClusters } from './session.ts';
 import { print } from './text-table.ts';
 
+/** What a broker takes in one record where it does not say; most lines are far smaller and are not looked at again. */
+const DEFAULT_MAX_MESSAGE = 1_048_588;
+const SMALL_RECORD = 64 * 1024;
+/** Bytes of a record around its key and value, batch header included, rounded up. */
+const RECORD_OVERHEAD = 128;
+
 interface PublishFlags extends CommandFlags {
   readonly skipInvalid: boolean;
   readonly dryRun: boolean;
@@ -49,10 +55,15 @@ async function publish(name: string, file: string, flags: PublishFlags): Promise
   const read = lineReader(topic.definition);
   const lines = await openLines(file);
   const faults: LineFault[] = [];
+  const large: { readonly line: number; readonly bytes: number }[] = [];
   let good = 0;
   for await (const line of read(lines())) {
     if ('fault' in line) faults.push(line.fault);
-    else good++;
+    else {
+      good++;
+      const bytes = line.value.length + (line.key?.length ?? 0) + RECORD_OVERHEAD;
+      if (bytes > SMALL_RECORD) large.push({ line: line.line, bytes });
+    }
   }
   const source = file === '-' ? 'standard input' : file;
   if (faults.length > 0 && !flags.skipInvalid && !(flags.dryRun && flags.json)) throw refused(topic, source, faults, good);
@@ -60,7 +71,10 @@ async function publish(name: string, file: string, flags: PublishFlags): Promise
   const sent = flags.dryRun
     ? 0
     : await withClusters(session.config, async (clusters) =>
-        send(await clusters.get(topic.cluster), topic, read(lines()), session.config.config.kafka.createTopics),
+        send(await clusters.get(topic.cluster), topic, read(lines()), {
+          create: session.config.config.kafka.createTopics,
+          refuse: (limit) => refuseLarge(topic, source, large, limit),
+        }),
       );
   if (flags.json) print(JSON.stringify({ topic: topic.topic, valid: good, sent, skipped: faults.length, faults }));
   else
@@ -73,9 +87,11 @@ async function send(
   cluster: KafkaCluster,
   topic: ResolvedTopic,
   lines: AsyncIterable<{ readonly fault: LineFault } | PublishedLine>,
-  createTopics: boolean,
+  { create, refuse }: { readonly create: boolean; readonly refuse: (limit: number) => void },
 ): Promise<number> {
-  await createTopic(await cluster.admin(), topic, createTopics);
+  const admin = await cluster.admin();
+  await createTopic(admin, topic, create);
+  refuse((await admin.maxMessageBytes(topic.topic)) ?? DEFAULT_MAX_MESSAGE);
   const producer = await cluster.producer({ deliveryTimeout: 30_000 });
   let sent = 0;
   let batch: PublishedLine[] = [];
@@ -91,6 +107,28 @@ async function send(
   }
   await flush();
   return sent;
+}
+
+/** Before anything is sent: a file goes in whole or not at all. */
+function refuseLarge(
+  topic: ResolvedTopic,
+  source: string,
+  large: readonly { readonly line: number; readonly bytes: number }[],
+  limit: number,
+): void {
+  const beyond = large.filter(({ bytes }) => bytes > limit);
+  const [first] = beyond;
+  if (first === undefined) return;
+  throw new PipelineError(
+    'PH_MESSAGE_TOO_LARGE',
+    `${beyond.length} lines are larger than ${topic.topic} takes (${limit} bytes a record); nothing was sent`,
+    {
+      place: `${source}, line ${beyond
+        .slice(0, 10)
+        .map(({ line }) => line)
+        .join(', ')}${beyond.length > 10 ? ' …' : ''}`,
+    },
+  );
 }
 
 function findTopic({ config, topology }: Session, name: string): ResolvedTopic {

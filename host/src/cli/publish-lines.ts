@@ -13,6 +13,8 @@ export interface LineFault {
 
 /** A message as it is sent. */
 export interface PublishedLine {
+  /** From 1. */
+  readonly line: number;
   readonly key: string | null;
   readonly value: Buffer;
 }
@@ -69,7 +71,7 @@ export function lineReader(
     });
   }
   const codec = createMessageCodec(topic);
-  const read = (line: Buffer): PublishedLine => {
+  const read = (line: Buffer): Omit<PublishedLine, 'line'> => {
     if (topic.codec === 'json') return { key: topic.key(codec.decode(line)), value: line };
     const message: unknown = JSON.parse(line.toString('utf8'));
     return { key: topic.key(message), value: codec.encode(message) };
@@ -82,7 +84,7 @@ export function lineReader(
       if (isBlank(line)) continue;
       let published: PublishedLine;
       try {
-        published = read(line);
+        published = { line: number, ...read(line) };
       } catch (error) {
         const [code, message] = isPipelineError(error)
           ? [error.code, error.message]

@@ -133,6 +133,15 @@ describe('pipeline-host publish', () => {
     assert.equal(existsSync(join(place.folder, 'never')), false);
   });
 
+  it('sends nothing of a file with a line that the topic does not take', async () => {
+    const file = place.write('large.ndjson', `\ufeff${good}{"sensor":"a","celsius":1,"note":"${'x'.repeat(2_000_000)}"}\n`);
+    const { code, stderr } = await run(['publish', 'weather.readings', file, '--data', 'large']);
+    assert.equal(code, 1);
+    assert.match(stderr, /PH_MESSAGE_TOO_LARGE: 1 lines .*; nothing was sent\n {2}at .*large\.ndjson, line 3\n/);
+    const topics = JSON.parse(await ok(['topics', 'list', '--data', 'large', '--json'])) as { topic: string; records: number | null }[];
+    assert.equal(topics.find(({ topic }) => topic === 'weather.readings')?.records, 0);
+  });
+
   it('sends the good lines with --skip-invalid', async () => {
     const file = place.write('mixed.ndjson', `${good}{}\n`);
     assert.match(
