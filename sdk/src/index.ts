@@ -21,6 +21,7 @@
  */
 export * from './brand.ts';
 export * from './duration.ts';
+export * from './error-codes.ts';
 export * from './errors.ts';
 export * from './outcome.ts';
 export * from './paths.ts';

@@ -185,7 +185,7 @@ export class TableUnit {
   async ids(table = 0): Promise<readonly string[]> {
     const delta = this.tables[table] as DeltaTable;
     await delta.refresh();
-    return (await delta.readRows({ columns: ['id'] })).map((row) => String(row['id'])).sort();
+    return (await delta.readRows({ columns: ['id'] })).map((row) => row['id'] as string).sort();
   }
 
   close(): void {

@@ -12,6 +12,7 @@ function definePlugin(changes: Readonly<Record<string, string>>): PluginDefiniti
   const code = weatherPlugin(changes)
     .replace(/^import (\{.*\}) from .*$/m, 'const $1 = sdk;')
     .replace('export default', 'return');
+  // oxlint-disable-next-line typescript/no-implied-eval: the text of a plugin is what is tested
   return new Function('sdk', code)(sdk) as PluginDefinition;
 }
 
