@@ -19,6 +19,7 @@ export async function writeBlock(state: TableState, block: RowBlock): Promise<Wr
   const shape = state.check('write');
   const { fields, partitionBy } = shape;
   if (block.rows === 0) return { ...NO_FILES, shape };
+  await state.checkPresent(); // before DuckDB makes folders
   const written = await engine.withConnection((connection) =>
     engine.scratch.withFile(block.ndjson, async (file) => {
       try {

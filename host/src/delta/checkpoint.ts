@@ -57,12 +57,12 @@ export async function writeCheckpoint(engine: DeltaEngine, table: TableFolder, s
   const bytes = await engine.scratch.withFile(ndjson, (source) =>
     engine.scratch.withDiskFile(async (target) => {
       await engine.withConnection((connection) => connection.run(copyStatement(source, target, ndjson.byteLength, hasFeatures)));
-      await table.store.put(path, { file: target });
+      await table.store.put(path, { file: target }, { folder: 'existing' });
       return (await stat(target)).size;
     }),
   );
   const hint = { version, size: actions.length, sizeInBytes: bytes, numOfAddFiles: files };
-  await table.store.put(`${logFolder(table)}/_last_checkpoint`, Buffer.from(JSON.stringify(hint)));
+  await table.store.put(`${logFolder(table)}/_last_checkpoint`, Buffer.from(JSON.stringify(hint)), { folder: 'existing' });
   return { version, actions: actions.length, bytes };
 }
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type Action, type CommitInfo, commitBody } from './actions.ts';
 import type { TableFolder } from './data-files.ts';
-import { CommitConflictError, type ConflictRule, TxnConflictError } from './delta-errors.ts';
-import { advanceSnapshot, commitPath, readCommit } from './log.ts';
+import { CommitConflictError, type ConflictRule, TableGoneError, TxnConflictError } from './delta-errors.ts';
+import { advanceSnapshot, commitPath, findVersion, readCommit } from './log.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const MOST_LOST_RACES = 1000;
@@ -27,14 +27,15 @@ export interface Committed {
 /**
  * Commits by put-if-absent on top of the snapshot, and again on top of whoever was first, as long as Delta's conflict
  * rules allow. The snapshot has moved to the committed version, or on a conflict to the newest one. Throws
- * {@link TxnConflictError} or {@link CommitConflictError}: then nothing of the request is in the table. Any other error
- * leaves that open: read `txn` again before writing again.
+ * {@link TxnConflictError}, {@link CommitConflictError} or {@link TableGoneError}: then nothing of the request is in the
+ * table. Any other error leaves that open: read `txn` again before writing again.
  */
 export async function commitActions(table: TableFolder, snapshot: Snapshot, request: CommitRequest): Promise<Committed> {
   const txnId = randomUUID();
   for (let retries = 0; retries <= MOST_LOST_RACES; retries += 1) {
     const version = snapshot.version + 1;
     const actions: readonly Action[] = [{ commitInfo: commitInfo(request, snapshot.version, txnId) }, ...request.actions];
+    await checkPredecessor(table, snapshot.version);
     if (await putCommit(table, version, actions, txnId)) {
       snapshot.apply(actions, version);
       return { version, retries };
@@ -77,10 +78,20 @@ function sharedAppIds(ours: readonly Action[], winner: readonly Action[]): reado
   return winner.flatMap((action) => (action.txn !== undefined && wanted.has(action.txn.appId) ? [action.txn.appId] : []));
 }
 
+/** A commit without those before it would be a table that nobody can open, so none is made in a folder that lost them. */
+async function checkPredecessor(table: TableFolder, version: number): Promise<void> {
+  if (version < 0) return;
+  const found = await findVersion(table, version);
+  if (found === 'gone') throw new TableGoneError(table.path);
+  // Cleaned up while others went on: the next version may be one of the past.
+  if (found === 'overtaken' && (await readCommit(table, version + 1)) === null)
+    throw new CommitConflictError(table.path, 'TooManyRetries', version);
+}
+
 /** False if another commit has the version. */
 async function putCommit(table: TableFolder, version: number, actions: readonly Action[], txnId: string): Promise<boolean> {
   try {
-    return (await table.store.putIfAbsent(commitPath(table, version), commitBody(actions))) === 'created';
+    return (await table.store.putIfAbsent(commitPath(table, version), commitBody(actions), { folder: version === 0 ? 'made' : 'existing' })) === 'created';
   } catch (error) {
     // A time-out says nothing about what the store did.
     const stored = await readCommit(table, version).catch(() => null);

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectStore } from '../storage/index.ts';
 import { type AddFile, decodePath, encodePath } from './actions.ts';
@@ -28,7 +27,7 @@ const PARQUET_OPTIONS = 'FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, 
 
 /**
  * Writes the rows of a SELECT, whose columns are the table's in their exact types, as new data files. They are durable
- * when this resolves, and belong to the table only once a commit names them.
+ * when this resolves, and belong to the table only once a commit names them. The table's folder is there, or this fails.
  */
 export async function writeDataFiles(
   engine: DeltaEngine,
@@ -74,7 +73,6 @@ async function copyToFolder(
     .map((field) => `${partitions.has(field.name) ? `${partitionExpression(field)} AS ` : ''}${identifier(field.name)}`)
     .join(', ');
   const source = `SELECT ${columns} FROM (${select})`;
-  await mkdir(folder, { recursive: true });
   const copy =
     partitionBy.length === 0
       ? `COPY (${source}) TO ${literal(join(folder, `part-00000-${randomUUID()}.c000.zstd.parquet`))} (${PARQUET_OPTIONS})`

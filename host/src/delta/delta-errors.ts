@@ -1,4 +1,4 @@
-import { type ErrorDetails, PermanentError, PipelineError, TransientError } from '@pipeline-host/sdk';
+import { type ErrorDetails, PermanentError, PipelineError, TransientError, UnavailableError } from '@pipeline-host/sdk';
 
 /** One value that a table refuses. */
 export interface RowFault {
@@ -55,9 +55,16 @@ export class CommitConflictError extends TransientError {
   }
 }
 
+/** A table that was opened is not in its place any more. Raised before anything is written there. */
+export class TableGoneError extends UnavailableError {
+  constructor(table: string, details: Omit<ErrorDetails, 'place'> = {}) {
+    super('PH_DELTA_GONE', `the log of table ${table} is not there any more`, { ...details, place: table });
+  }
+}
+
 /** Whether a failed commit is known to be in no version: only then may its files be deleted. */
 export function isKnownLost(error: unknown): boolean {
-  return error instanceof CommitConflictError || error instanceof TxnConflictError;
+  return error instanceof CommitConflictError || error instanceof TxnConflictError || error instanceof TableGoneError;
 }
 
 /** An error of the `PH_DELTA_*` codes about one table. */

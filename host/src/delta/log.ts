@@ -83,6 +83,17 @@ export async function isOvertaken(table: TableFolder, snapshot: Snapshot): Promi
   return !commits.has(snapshot.version + 1) && Math.max(...commits, ...checkpoints.keys(), -1) > snapshot.version;
 }
 
+/**
+ * Whether the log still holds the version, by one look at its commit. `overtaken`: it was cleaned up, and newer state is
+ * there. `gone`: neither is; the folder was moved, deleted, or its volume is not mounted.
+ */
+export async function findVersion(table: TableFolder, version: number): Promise<'there' | 'overtaken' | 'gone'> {
+  if ((await table.store.stat(commitPath(table, version))) !== null) return 'there';
+  const { commits, checkpoints } = await listLog(table);
+  if (checkpoints.has(version)) return 'there';
+  return Math.max(...commits, ...checkpoints.keys(), -1) >= version ? 'overtaken' : 'gone';
+}
+
 /** The actions of one version; null where it is not committed yet. */
 export async function readCommit(table: TableFolder, version: number): Promise<readonly Action[] | null> {
   const body = await table.store.get(commitPath(table, version));

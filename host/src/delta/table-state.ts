@@ -3,9 +3,9 @@ import { isCheckpointDue, type WrittenCheckpoint, writeCheckpoint } from './chec
 import type { SchemaField } from './column-type.ts';
 import { type CommitRequest, type Committed, commitActions } from './commit.ts';
 import type { TableFolder } from './data-files.ts';
-import { deltaError } from './delta-errors.ts';
+import { deltaError, TableGoneError } from './delta-errors.ts';
 import type { DeltaEngine } from './engine.ts';
-import { advanceSnapshot, isOvertaken, loadSnapshot } from './log.ts';
+import { advanceSnapshot, findVersion, isOvertaken, loadSnapshot } from './log.ts';
 import { checkReadable, checkWritable } from './protocol.ts';
 import { checkLiveSchema, parseSchema, type TableSpec } from './schema.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -60,11 +60,25 @@ export class TableState {
     return this.#shape;
   }
 
-  /** Applies what others have committed. */
+  /** Applies what others have committed. Throws {@link TableGoneError}. */
   async advance(): Promise<void> {
-    await advanceSnapshot(this.folder, this.#snapshot);
+    if (!(await advanceSnapshot(this.folder, this.#snapshot))) await this.checkPresent();
     await this.followIfOld();
     this.check('read');
+  }
+
+  /** Throws {@link TableGoneError} where the log is not in its place any more. */
+  async checkPresent(cause?: unknown): Promise<void> {
+    const found = await findVersion(this.folder, this.#snapshot.version);
+    if (found === 'gone') throw new TableGoneError(this.folder.path, cause === undefined ? {} : { cause });
+    if (found === 'overtaken') this.#listedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Rethrows a failed operation's error, or the reason behind it: that the table is gone. */
+  async explain(error: unknown): Promise<never> {
+    if (error instanceof TableGoneError) throw error;
+    const gone = await this.checkPresent(error).catch((reason: unknown) => reason);
+    throw gone instanceof TableGoneError ? gone : error;
   }
 
   /** Makes sure, after a long rest, that the next version is really the next: the log may have been cleaned up behind us. */
@@ -72,7 +86,7 @@ export class TableState {
     if (Date.now() - this.#listedAt < OVERTAKEN_AFTER_MS) return;
     if (await isOvertaken(this.folder, this.#snapshot)) {
       const snapshot = await loadSnapshot(this.engine, this.folder);
-      if (snapshot === null) throw deltaError('PH_DELTA_ABSENT', this.folder.path, `the table ${this.folder.path} is gone`);
+      if (snapshot === null) throw new TableGoneError(this.folder.path);
       this.#snapshot = snapshot;
     }
     this.#listedAt = Date.now();

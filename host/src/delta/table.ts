@@ -60,7 +60,7 @@ export class DeltaTable {
     return this.#state.snapshot.txns.get(appId)?.version ?? null;
   }
 
-  /** Reads what others have committed; returns the newest version. */
+  /** Reads what others have committed; returns the newest version. Throws `PH_DELTA_GONE` where the folder is not in its place. */
   async refresh(): Promise<number> {
     await this.#queue.exclusive(() => this.#state.advance());
     return this.version;
@@ -70,18 +70,21 @@ export class DeltaTable {
    * Appends the rows with their txns in one commit. Throws {@link RowConversionError} with every row that the table
    * refuses, {@link TxnConflictError} if some of the txns are in the table already or were written by another process
    * meanwhile: in both cases nothing is written, and the rest of the block may be appended without them. `PH_DELTA_CONFLICT`
-   * says that another writer changed the table's schema: append again.
+   * says that another writer changed the table's schema: append again. `PH_DELTA_GONE` says that the table's folder is not in
+   * its place: nothing is made there, and the same append goes through once it is back.
    */
   async append(block: RowBlock, options: WriteOptions = {}): Promise<Appended | Skipped> {
     const state = this.#state;
     const txns = options.txns ?? [];
     if (areWritten(state.snapshot, txns)) return { skipped: true, version: this.version };
-    return await this.#queue.run(
-      txnIds(txns),
-      () => writeBlock(state, block),
-      (written) => commitBlock(state, written, txns),
-      (written) => breakOrder(state, written),
-    );
+    return await this.#queue
+      .run(
+        txnIds(txns),
+        () => writeBlock(state, block),
+        (written) => commitBlock(state, written, txns),
+        (written) => breakOrder(state, written),
+      )
+      .catch((error: unknown) => state.explain(error));
   }
 
   /**
@@ -92,12 +95,14 @@ export class DeltaTable {
   async merge(block: RowBlock, options: MergeOptions): Promise<Merged | Skipped> {
     const state = this.#state;
     const txns = options.txns ?? [];
-    return await this.#queue.run(
-      txnIds(txns),
-      async () => NO_FILES,
-      () => mergeBlock(state, block, options, txns),
-      (none) => breakOrder(state, none),
-    );
+    return await this.#queue
+      .run(
+        txnIds(txns),
+        async () => NO_FILES,
+        () => mergeBlock(state, block, options, txns),
+        (none) => breakOrder(state, none),
+      )
+      .catch((error: unknown) => state.explain(error));
   }
 
   /** Writes a checkpoint of the present version. Appends and merges do so by themselves now and then, in the background. */

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 import { PermanentError } from '@pipeline-host/sdk';
-import { checkObjectPath, type LocalFiles, type ObjectBody, type ObjectStat, type ObjectStore } from './object-store.ts';
+import { checkObjectPath, type LocalFiles, type ObjectBody, type ObjectStat, type ObjectStore, type PutOptions } from './object-store.ts';
 import { errorNumber, storageError } from './storage-error.ts';
 
 /** Names of writes in progress: `.<uuid>.part`; the object's own name may already be as long as a name can be. A killed process leaves them; nobody lists or reads them. */
@@ -68,9 +68,9 @@ class LocalStore implements ObjectStore {
     return found?.isFile() ? { path, bytes: found.size, modified: Math.round(found.mtimeMs) } : null;
   }
 
-  async put(path: string, body: ObjectBody): Promise<void> {
+  async put(path: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
     const file = await this.#guarded(path);
-    const part = await this.#writePart(file, body);
+    const part = await this.#writePart(file, body, options);
     try {
       await rename(part, file);
       await syncFolder(dirname(file));
@@ -81,10 +81,10 @@ class LocalStore implements ObjectStore {
     }
   }
 
-  async putIfAbsent(path: string, body: ObjectBody): Promise<'created' | 'exists'> {
+  async putIfAbsent(path: string, body: ObjectBody, options: PutOptions = {}): Promise<'created' | 'exists'> {
     const file = await this.#guarded(path);
     // link() is the one call that is atomic in name and content: rename() would replace, open('wx') shows a half-written file.
-    const part = await this.#writePart(file, body);
+    const part = await this.#writePart(file, body, options);
     try {
       await link(part, file);
       await syncFolder(dirname(file));
@@ -161,10 +161,10 @@ class LocalStore implements ObjectStore {
     return file;
   }
 
-  async #writePart(file: string, body: ObjectBody): Promise<string> {
+  async #writePart(file: string, body: ObjectBody, options: PutOptions): Promise<string> {
     const part = join(dirname(file), `.${randomUUID()}.part`);
     try {
-      await makeFolder(dirname(file));
+      if (options.folder !== 'existing') await makeFolder(dirname(file));
       if (body instanceof Uint8Array) {
         await using handle = await open(part, 'wx');
         await handle.writeFile(body);

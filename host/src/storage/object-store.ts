@@ -10,6 +10,11 @@ export interface ObjectStat {
   readonly modified: number;
 }
 
+export interface PutOptions {
+  /** `existing`: the write fails where the folder of the object is not there, and makes none. Stores without folders pay no heed. */
+  readonly folder?: 'made' | 'existing';
+}
+
 /** The body of a write: bytes, or a file of this machine, which is copied and left where it is. */
 export type ObjectBody = Uint8Array | { readonly file: string };
 
@@ -29,10 +34,10 @@ export interface ObjectStore {
   /** A stream of the object. Throws `PH_STORAGE_ABSENT` where there is none. */
   read(path: string): Promise<Readable>;
   stat(path: string): Promise<ObjectStat | null>;
-  /** Writes or replaces the object. Creates folders. */
-  put(path: string, body: ObjectBody): Promise<void>;
+  /** Writes or replaces the object. Creates folders, unless told otherwise. */
+  put(path: string, body: ObjectBody, options?: PutOptions): Promise<void>;
   /** Writes the object only if there is none, atomically also against other processes: of several callers exactly one gets `created`. */
-  putIfAbsent(path: string, body: ObjectBody): Promise<'created' | 'exists'>;
+  putIfAbsent(path: string, body: ObjectBody, options?: PutOptions): Promise<'created' | 'exists'>;
   /** All objects below a folder (`''` is the root), recursively, sorted by path. Writes in progress are not listed. */
   list(folder: string): Promise<readonly ObjectStat[]>;
   /** Removes the object; none there is fine. */
