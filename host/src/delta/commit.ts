@@ -91,7 +91,10 @@ async function checkPredecessor(table: TableFolder, version: number): Promise<vo
 /** False if another commit has the version. */
 async function putCommit(table: TableFolder, version: number, actions: readonly Action[], txnId: string): Promise<boolean> {
   try {
-    return (await table.store.putIfAbsent(commitPath(table, version), commitBody(actions), { folder: version === 0 ? 'made' : 'existing' })) === 'created';
+    return (
+      (await table.store.putIfAbsent(commitPath(table, version), commitBody(actions), { folder: version === 0 ? 'made' : 'existing' })) ===
+      'created'
+    );
   } catch (error) {
     // A time-out says nothing about what the store did.
     const stored = await readCommit(table, version).catch(() => null);

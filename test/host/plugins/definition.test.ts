@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { compileFunction } from 'node:vm';
 import type { PipelineError, PluginDefinition } from '@pipeline-host/sdk';
 import * as sdk from '@pipeline-host/sdk';
 import { loadConfig } from '../../../host/src/config/load.ts';
@@ -12,8 +13,7 @@ function definePlugin(changes: Readonly<Record<string, string>>): PluginDefiniti
   const code = weatherPlugin(changes)
     .replace(/^import (\{.*\}) from .*$/m, 'const $1 = sdk;')
     .replace('export default', 'return');
-  // oxlint-disable-next-line typescript/no-implied-eval: the text of a plugin is what is tested
-  return new Function('sdk', code)(sdk) as PluginDefinition;
+  return compileFunction(code, ['sdk'])(sdk) as PluginDefinition;
 }
 
 const faultsOf = (changes: Readonly<Record<string, string>>): readonly PipelineError[] => checkDefinition(definePlugin(changes), 'weather');
