@@ -1,5 +1,5 @@
-import { isPipelineError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
-import type { KafkaAdmin, KafkaCluster, KafkaConsumer } from '../kafka/driver.ts';
+import { isPipelineError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import type { KafkaAdmin, KafkaCluster, KafkaConsumer, TopicPartition } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
@@ -113,6 +113,7 @@ export class Unit {
         onAssigned: async (epoch, partitions) => {
           try {
             await this.#intake.assign(epoch, partitions);
+            this.#checkLanes(partitions);
             log.info({ epoch, partitions: partitions.length }, 'partitions assigned');
             this.#pause = null;
             this.#life = this.#life === 'starting' ? 'running' : this.#life;
@@ -138,6 +139,19 @@ export class Unit {
     const admin = await cluster.admin();
     this.#probe = setInterval(() => void this.#measure(admin), PROBE_INTERVAL);
     this.#probe.unref();
+  }
+
+  /** The source may have grown while the host ran: the lanes of its new partitions are not there. */
+  #checkLanes(partitions: readonly TopicPartition[]): void {
+    const { worker, topics } = this.#options;
+    if (!hasRetryTopic(worker)) return;
+    const beyond = partitions.find(({ topic, partition }) => topic === worker.consumes?.topic && partition >= topics.sourcePartitions);
+    if (beyond === undefined) return;
+    throw new PipelineError(
+      'PH_RETRY_TOPIC_SHAPE',
+      `${worker.retryTopic} was made for ${topics.sourcePartitions} partitions of ${beyond.topic}, which now has partition ${beyond.partition}`,
+      { place: `worker ${worker.id}` },
+    );
   }
 
   /** Says once when it begins and once when it ends. */

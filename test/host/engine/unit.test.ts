@@ -80,6 +80,20 @@ describe('a unit', () => {
     await unit.stop();
   });
 
+  it('is failed, and takes no record, where its source has more partitions than its retry topic was made for', async () => {
+    let taken = 0;
+    const { unit, given } = openUnit({ wake: () => void taken++ });
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION, { ...PARTITION, partition: 1 }]);
+    const { state } = unit.status();
+    assert.equal(state.kind === 'failed' && state.code, 'PH_RETRY_TOPIC_SHAPE');
+    await assert.rejects(unit.failed, { code: 'PH_RETRY_TOPIC_SHAPE' });
+    const record = { offset: 0, timestamp: 0, key: null, value: null, headers: {} };
+    given.handlers.onBatch({ ...PARTITION, partition: 1, epoch: 1, highWatermark: 1, lastOffset: 0, records: [record] });
+    assert.equal(taken, 0);
+    await unit.stop();
+  });
+
   it('is stalled when nothing settles for too long while records are open, and not by a rest before them', async (t) => {
     t.mock.timers.enable({ apis: ['Date', 'setInterval'], now: 1_000_000 });
     const { unit, given } = openUnit();
