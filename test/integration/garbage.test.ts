@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { DeadLetterView } from '@pipeline-host/sdk';
+import kafkajs from 'kafkajs';
 import { HEADER, HOST_PREFIX, headerText } from '../../host/src/engine/headers.ts';
 import type { LocatedRecord, OutgoingRecord, RecordHeaders } from '../../host/src/kafka/driver.ts';
 import { cachedDownload, completedResult, downloadTask, eventMessages } from '../xact/samples.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { openRelayWorld } from './relay-world.ts';
 import { openXactWorld, XACT_WORKERS, type XactWorld } from './xact-world.ts';
 
 /** The header by which the test finds its garbage again. */
@@ -136,6 +138,43 @@ describe('garbage on every topic of xact', { skip: brokerMissing() }, () => {
     await world.untilThrough();
     assert.equal(await world.committed('ingester'), before + 50);
     await assertSumsWithoutGarbage(world);
+  });
+});
+
+describe('a record that is large only when it is unpacked', { skip: brokerMissing() }, () => {
+  let broker: TestBroker;
+  before(async () => {
+    broker = await openTestBroker();
+  });
+  after(() => broker.close());
+
+  it('ends in the dead letters byte for byte, and the good record behind it goes through', async () => {
+    await using world = await openRelayWorld({ brokers: broker.brokers, partitions: 1 });
+    const host = await world.start({ workers: ['relay'] });
+    const value = Buffer.alloc(8 * 1024 * 1024, 'B');
+    const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });
+    const producer = client.producer();
+    await producer.connect();
+    try {
+      await producer.send({
+        topic: world.source,
+        compression: kafkajs.CompressionTypes.GZIP,
+        messages: [{ key: 'a key', value, headers: { mine: 'yes' } }],
+      });
+    } finally {
+      await producer.disconnect();
+    }
+    await world.send([{ key: 'k', n: 1 }]);
+    await world.untilThrough({ workers: ['relay'] });
+
+    assert.deepEqual(await world.relayed(), [1]);
+    const [letter, ...others] = await world.deadLetters();
+    assert.equal(others.length, 0);
+    assert.ok(letter?.value?.equals(value) === true);
+    assert.equal(hex(letter.key), hex('a key'));
+    assert.equal(headerText(letter.headers, 'mine'), 'yes');
+    assert.equal(headerText(letter.headers, HEADER.errorCode), 'PH_MESSAGE_UNREADABLE');
+    assert.ok(host.status().units.every(({ state }) => state.kind === 'idle'));
   });
 });
 
