@@ -59,3 +59,19 @@ export function sortedBy<Row extends Readonly<Record<string, unknown>>>(rows: re
 
 export const coded = (code: string) => (error: unknown) =>
   typeof error === 'object' && error !== null && 'code' in error && error.code === code;
+
+/** The store as a plain object, so that a test can replace one method. */
+export function boundStore(store: ObjectStore): ObjectStore {
+  return {
+    uri: store.uri,
+    get: (path) => store.get(path),
+    getRange: (path, offset, length) => store.getRange(path, offset, length),
+    read: (path) => store.read(path),
+    stat: (path) => store.stat(path),
+    put: (path, body, options) => store.put(path, body, options),
+    putIfAbsent: (path, body, options) => store.putIfAbsent(path, body, options),
+    list: (folder) => store.list(folder),
+    delete: (path) => store.delete(path),
+    ...(store.local !== undefined && { local: store.local }),
+  };
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DeltaTable } from '../../../host/src/delta/index.ts';
 import type { ObjectStore } from '../../../host/src/storage/index.ts';
-import { block, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
+import { block, boundStore, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 
 let lake: Lake;
 before(async () => {
@@ -33,7 +33,7 @@ test('a folder with files but no log is never written over', async () => {
 test('a log that cannot be listed or read is an error, not an absent table', async () => {
   await lake.create('unreadable', COLUMNS);
   const refusing: ObjectStore = {
-    ...bound(lake.store),
+    ...boundStore(lake.store),
     list: () => Promise.reject(Object.assign(new Error('down'), { code: 'PH_STORAGE_FAILED' })),
   };
   await assert.rejects(
@@ -203,7 +203,7 @@ test('a commit whose answer was lost is recognised as ours, not as a conflict', 
   const table = await lake.create('lost-answer', COLUMNS);
   let mode: 'exists' | 'throws' | 'plain' = 'plain';
   const flaky: ObjectStore = {
-    ...bound(lake.store),
+    ...boundStore(lake.store),
     putIfAbsent: async (path, body) => {
       const result = await lake.store.putIfAbsent(path, body);
       if (mode === 'exists') return 'exists'; // a retried request meets its own success
@@ -221,7 +221,7 @@ test('a commit whose answer was lost is recognised as ours, not as a conflict', 
 });
 
 test('a store without local files is written and read through copies', async () => {
-  const { local: _, ...remote } = bound(lake.store);
+  const { local: _, ...remote } = boundStore(lake.store);
   const table = await DeltaTable.open(lake.engine, remote, 'remote', { create: { name: 'remote', columns: COLUMNS, partitionBy: ['id'] } });
   await table.append(
     block([
@@ -244,22 +244,6 @@ test('a store without local files is written and read through copies', async () 
     ['d', '4'],
   ]);
 });
-
-/** The store as a plain object, so that a test can replace one method. */
-function bound(store: ObjectStore): ObjectStore {
-  return {
-    uri: store.uri,
-    get: (path) => store.get(path),
-    getRange: (path, offset, length) => store.getRange(path, offset, length),
-    read: (path) => store.read(path),
-    stat: (path) => store.stat(path),
-    put: (path, body, options) => store.put(path, body, options),
-    putIfAbsent: (path, body, options) => store.putIfAbsent(path, body, options),
-    list: (folder) => store.list(folder),
-    delete: (path) => store.delete(path),
-    ...(store.local !== undefined && { local: store.local }),
-  };
-}
 
 async function handMade(name: string, protocol: object, configuration: Record<string, string>, metadata: object = {}): Promise<void> {
   const fields = [
