@@ -10,7 +10,14 @@
 export type { CommitInfo, Protocol, Txn } from './actions.ts';
 export type { WrittenCheckpoint } from './checkpoint.ts';
 export type { DeltaColumn, DeltaType, SchemaField, SchemaType } from './column-type.ts';
-export { CommitConflictError, type ConflictRule, RowConversionError, type RowFault, TxnConflictError } from './delta-errors.ts';
+export {
+  CommitConflictError,
+  type ConflictRule,
+  RowConversionError,
+  type RowFault,
+  TableGoneError,
+  TxnConflictError,
+} from './delta-errors.ts';
 export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
 export type { MergePolicy } from './merge.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';
