@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { PermanentError, UnavailableError } from '@pipeline-host/sdk';
 import { TxnConflictError } from '../../../host/src/delta/index.ts';
@@ -93,6 +96,29 @@ describe('a table writer', () => {
     assert.equal(unit.pause, null);
     assert.deepEqual(await unit.ids(), ['a', 'b', 'c', 'd', 'e', 'f']);
     unit.close();
+  });
+
+  it('waits for a table whose folder was moved away, makes no other in its place, and goes on when it is back', async (t) => {
+    const unit = await TableUnit.open({ lake, name: 'moved' });
+    t.after(() => unit.close());
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c']);
+    await until(() => unit.committed === 3, 'committed');
+    const folder = join(lake.folder, 'tables', 'moved-first');
+    const away = join(lake.folder, 'moved-away');
+    await rename(folder, away);
+    let looks = 0;
+    unit.at(0).refresh = async () => {
+      looks++;
+    };
+    unit.deliver(['d', 'e', 'f']);
+    await until(() => unit.pause !== null && looks > 0, 'paused and tried again');
+    assert.deepEqual([unit.pause?.code, unit.pause?.class], ['PH_DELTA_GONE', 'hold']);
+    assert.equal(existsSync(folder), false);
+    await rename(away, folder);
+    await until(() => unit.committed === 6, 'committed');
+    assert.deepEqual([unit.pause, unit.fatal], [null, undefined]);
+    assert.deepEqual(await unit.ids(), ['a', 'b', 'c', 'd', 'e', 'f']);
   });
 
   it('does not make the next assignment wait for a storage that failed the last one', async () => {
