@@ -5,6 +5,7 @@ import { classify, type Where } from './classify.ts';
 import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { CommitOffset, ConsumerHandlers, ConsumerOptions, KafkaConsumer, KafkaLog, TopicPartition } from './driver.ts';
+import { leaveGroup } from './leave-group.ts';
 import { Member } from './member.ts';
 
 const REBUILD_MILLISECONDS = { first: 100, most: 10_000 } as const;
@@ -125,6 +126,7 @@ export class GroupConsumer implements KafkaConsumer {
       joined: () => {
         this.#failures = 0;
       },
+      leave: (memberId) => leaveGroup(this.#config, group, memberId, this.#log),
     });
     const consumer = openClient(this.#config, this.#log).consumer({
       groupId: group,

@@ -51,6 +51,7 @@ export interface BrokerInternals {
     }[];
   }>;
   heartbeat(member: { readonly groupId: string; readonly groupGenerationId: number; readonly memberId: string }): Promise<unknown>;
+  leaveGroup(member: { readonly groupId: string; readonly memberId: string }): Promise<unknown>;
   offsetCommit(request: unknown): Promise<unknown>;
   offsetFetch(request: {
     readonly groupId: string;

@@ -4,7 +4,7 @@ import { brokerErrorType, isGone } from './classify.ts';
 import type { AssignedPartition, CommitOffset, ConsumerHandlers, KafkaLog, RecordBatch, TopicPartition } from './driver.ts';
 import type { BatchInternals, BrokerInternals, GroupInternals } from './kafkajs-internals.ts';
 import { recordBatch } from './record-batch.ts';
-import { decodeOurselves, joinRetrier, type MembershipHooks } from './repairs.ts';
+import { joinRetrier, type MembershipHooks, ownConnections } from './repairs.ts';
 
 /** One assignment of this member: from the broker's answer to the join until it is revoked or lost. */
 interface Assignment {
@@ -32,7 +32,14 @@ export interface MemberOptions {
   readonly drainDeadline: number;
   readonly nextEpoch: () => number;
   readonly joined: () => void;
+  /** Takes a member out of the group by another connection: its own is taken while it joins. Never rejects. */
+  readonly leave: (memberId: string) => Promise<void>;
 }
+
+/** The broker gives a member its id at once; without one it cannot leave. */
+const ID_MILLISECONDS = 2_000;
+/** A member that has left is answered at once, where the broker is there at all. */
+const ANSWER_MILLISECONDS = 1_000;
 
 /**
  * One life of a group member, from connect to disconnect or crash: turns what kafkajs's group does into the port's
@@ -42,6 +49,9 @@ export class Member implements MembershipHooks {
   readonly #options: MemberOptions;
   #assignment: Assignment | undefined;
   #joining: Promise<void> | undefined;
+  /** Of this member at the broker, from before its first join is answered until it has left. */
+  #memberId: string | null = null;
+  readonly #known = Promise.withResolvers<void>();
   #closing = false;
 
   constructor(options: MemberOptions) {
@@ -56,6 +66,15 @@ export class Member implements MembershipHooks {
     return this.#joining;
   }
 
+  requestingJoin(): void {
+    if (this.#closing) throw unretriable(new Error('the consumer is closing'));
+  }
+
+  memberIdGiven(memberId: string): void {
+    this.#memberId = memberId;
+    this.#known.resolve();
+  }
+
   async leaving(_group: GroupInternals, leave: () => Promise<void>): Promise<void> {
     this.lose();
     await leave();
@@ -68,7 +87,6 @@ export class Member implements MembershipHooks {
       await sleep(50);
       return [];
     }
-    decodeOurselves(group.cluster);
     for (const batch of await fetch()) {
       // Another fetcher may have rejoined meanwhile; what was fetched before belongs to nobody now.
       if (this.#assignment !== assignment || !assignment.open) return [];
@@ -137,7 +155,22 @@ export class Member implements MembershipHooks {
   /** Ends the assignment with a chance to drain; nothing is joined after it. */
   async close(): Promise<void> {
     this.#closing = true;
+    const joining = this.#joining;
     await this.#revoke();
+    if (joining !== undefined) await this.#stopJoining(joining.catch(() => {}));
+  }
+
+  /** The answer to a join may wait for other members, and kafkajs with it; to a member that leaves it comes at once. */
+  async #stopJoining(answered: Promise<void>): Promise<void> {
+    await Promise.race([answered, this.#known.promise, pause(ID_MILLISECONDS)]);
+    await this.#leave();
+    await Promise.race([answered, pause(ANSWER_MILLISECONDS)]);
+  }
+
+  async #leave(): Promise<void> {
+    const memberId = this.#memberId;
+    this.#memberId = null;
+    if (memberId !== null) await this.#options.leave(memberId);
   }
 
   /** Ends the assignment without a chance to drain, if one is held. */
@@ -155,11 +188,14 @@ export class Member implements MembershipHooks {
     try {
       await this.#revoke();
       if (this.#closing) throw new Error('the consumer is closing');
+      ownConnections(group.cluster, this);
       group.retrier = joinRetrier();
       await join();
       if (this.#closing) throw new Error('the consumer is closing');
       await this.#assign(group);
     } catch (error) {
+      // kafkajs itself leaves only a group that it had joined before, and this member would hold the next one up.
+      await this.#leave();
       // kafkajs would go on fetching with half a membership; its crash, and our rebuild, is the recovery that always works.
       throw unretriable(error);
     }
@@ -299,6 +335,8 @@ export class Member implements MembershipHooks {
     });
   }
 }
+
+const pause = (milliseconds: number): Promise<void> => sleep(milliseconds, undefined, { ref: false });
 
 /** Marked so that kafkajs does not try again but crashes at once. */
 const unretriable = (error: unknown): Error =>

@@ -4,7 +4,7 @@ import type { ClusterConfig } from './cluster-config.ts';
 import type { KafkaAdmin, KafkaLog, LocatedRecord, ReadOptions } from './driver.ts';
 import type { FetchedBatch } from './fetch-decoder.ts';
 import type { ClusterInternals } from './kafkajs-internals.ts';
-import { decodeOurselves } from './repairs.ts';
+import { ownConnections } from './repairs.ts';
 
 interface FetchedPartition {
   readonly partition: number;
@@ -33,7 +33,7 @@ export async function readRange(
   }));
   const { cluster, close } = await openBareCluster(config, log);
   try {
-    decodeOurselves(cluster);
+    ownConnections(cluster);
     await cluster.addMultipleTargetTopics([topic]);
     const records: LocatedRecord[] = [];
     for (const range of ranges) records.push(...(await readPartition(cluster, topic, range)));

@@ -21,7 +21,12 @@ import { encodeProduceRequest, PRODUCE_VERSIONS, type ProduceRequest, WireMessag
  * 2. `ConsumerGroup.joinAndSync`, `leave` and `fetch` get an awaited hook: kafkajs has no onPartitionsRevoked (#28, #916).
  *    Without it each planned rebalance repeats what was in flight.
  * 3. `Broker.fetch` and `produce` decode and encode our own records with our own code, which takes a fraction of the
- *    time. A plain kafkajs client in the same process is not touched by 2 and 3.
+ *    time.
+ * 4. `Broker.joinGroup` tells the member id as soon as the broker gives it, and asks before each request whether to join
+ *    still: kafkajs knows the id only when the join is answered, so a member that stops before that cannot leave, and its
+ *    group waits for it until its session ends.
+ *
+ * A plain kafkajs client in the same process is not touched by 2 to 4.
  */
 const PINNED = '2.2.4';
 
@@ -29,6 +34,10 @@ const PINNED = '2.2.4';
 export interface MembershipHooks {
   joining(group: GroupInternals, join: () => Promise<void>): Promise<void>;
   leaving(group: GroupInternals, leave: () => Promise<void>): Promise<void>;
+  /** Before each request to join. Throws where nothing is to be joined any more. */
+  requestingJoin(): void;
+  /** The broker knows this member from now on. */
+  memberIdGiven(memberId: string): void;
   /** Returns what kafkajs's own worker queue shall handle: nothing, since batches are handed off here. */
   fetching(group: GroupInternals, nodeId: string, fetch: () => Promise<BatchInternals[]>): Promise<BatchInternals[]>;
 }
@@ -71,6 +80,7 @@ function refuse(found: string): never {
 }
 
 interface BrokerPrototype {
+  joinGroup(this: BrokerInternals, request: unknown): Promise<unknown>;
   fetch(this: BrokerInternals, request: FetchRequest): ReturnType<BrokerInternals['fetch']>;
   produce(this: BrokerInternals, request: ProduceRequest): Promise<unknown>;
 }
@@ -82,12 +92,17 @@ interface EncoderInternals {
 
 const OWN = Symbol('pipeline-host.kafka.own');
 
-/** Marks the cluster's brokers, so that their fetches give {@link FetchedBatch}es in place of kafkajs's messages. */
-export function decodeOurselves(cluster: ClusterInternals & { [OWN]?: true }): void {
-  if (cluster[OWN]) return;
-  cluster[OWN] = true;
+interface Own {
+  /** Of the member that the cluster's connections belong to; null for one that joins no group. */
+  [OWN]?: MembershipHooks | null;
+}
+
+/** Marks the cluster's brokers: their fetches give {@link FetchedBatch}es in place of kafkajs's messages, and their joins tell the hooks. */
+export function ownConnections(cluster: ClusterInternals & Own, hooks: MembershipHooks | null = null): void {
+  if (OWN in cluster) return;
+  cluster[OWN] = hooks;
   const { findBroker } = cluster;
-  cluster.findBroker = async (options) => Object.assign(await findBroker.call(cluster, options), { [OWN]: true });
+  cluster.findBroker = async (options) => Object.assign(await findBroker.call(cluster, options), { [OWN]: hooks });
 }
 
 /** The broker, but for one request whose protocol is changed on the way. */
@@ -148,7 +163,21 @@ export function repairKafkajs(): void {
 
   const broker = (internals('kafkajs/src/broker') as { prototype: BrokerPrototype }).prototype;
   const Encoder = internals('kafkajs/src/protocol/encoder') as new () => EncoderInternals;
-  const { fetch: fetchFrom, produce } = broker;
+  const { joinGroup, fetch: fetchFrom, produce } = broker;
+  broker.joinGroup = function (this: BrokerInternals & Own, request) {
+    const hooks = this[OWN];
+    if (hooks === undefined || hooks === null) return joinGroup.call(this, request);
+    const changed = withProtocol(this, (protocol) => {
+      hooks.requestingJoin();
+      const parse = (decoded: unknown) => {
+        const { memberId } = decoded as { readonly memberId: string };
+        if (memberId !== '') hooks.memberIdGiven(memberId);
+        return protocol.response.parse(decoded);
+      };
+      return { ...protocol, response: { ...protocol.response, parse } };
+    });
+    return joinGroup.call(changed, request);
+  };
   broker.fetch = function (request) {
     if (!(OWN in this)) return fetchFrom.call(this, request);
     const changed = withProtocol(this, (protocol) => {

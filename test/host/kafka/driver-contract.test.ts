@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isPipelineError } from '@pipeline-host/sdk';
 import kafkajs from 'kafkajs';
 import type { CommitOffset, KafkaAdmin, KafkaCluster, KafkaProducer } from '../../../host/src/kafka/driver.ts';
@@ -385,6 +386,52 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     await until('the tail', () => member.records.length === 10);
     assert.equal(member.records[0]?.offset, 40);
     assert.equal((await admin.committed(group, [name]))[0]?.offset, null);
+    await member.consumer.close();
+  });
+
+  // With a session of a minute a member that did not leave would hold its group up for longer than these tests wait.
+  test('a member that is closed while it joins for the first time leaves the group', async () => {
+    const name = await topic('hasty', 2);
+    const options = { group: unique('g'), topics: [name], sessionTimeout: 60_000 };
+    for (const milliseconds of [0, 2, 5, 10, 20, 40]) {
+      const hasty = await join(cluster, options);
+      await sleep(milliseconds);
+      await hasty.consumer.close();
+    }
+    const member = await join(cluster, options);
+    await until('it holds both', () => member.holds(name).length === 2);
+    await member.consumer.close();
+  });
+
+  test('a member that is closed while it waits for others to join does not wait for them, and leaves', async () => {
+    const name = await topic('impatient', 2);
+    const options = { group: unique('g'), topics: [name], sessionTimeout: 60_000, drainDeadline: 30_000 };
+    const drained = Promise.withResolvers<void>();
+    const slow = await join(cluster, options, { onRevoking: () => drained.promise });
+    await until('the first holds both', () => slow.holds(name).length === 2);
+    const newcomer = await join(cluster, options);
+    const isDraining = (): boolean => slow.steps.at(-1)?.step === 'revoking';
+    await until('the first drains, and the second waits for it', isDraining);
+    await newcomer.consumer.close();
+    assert.ok(isDraining());
+    drained.resolve();
+    await until('the first holds both again', () => slow.epoch === 2 && slow.holds(name).length === 2);
+    await slow.consumer.close();
+  });
+
+  test('a member whose assignment failed is no member any more when it joins again', async () => {
+    const name = await topic('again', 2);
+    let refusals = 3;
+    const member = await join(
+      cluster,
+      { group: unique('g'), topics: [name], sessionTimeout: 60_000 },
+      {
+        onAssigned: () => {
+          if (refusals-- > 0) throw new Error('not ready');
+        },
+      },
+    );
+    await until('it holds both', () => member.holds(name).length === 2);
     await member.consumer.close();
   });
 
