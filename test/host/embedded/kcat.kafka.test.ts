@@ -7,7 +7,7 @@ import { eventually, startBroker } from './broker-fixture.ts';
 
 const HAS_KCAT = spawnSync('kcat', ['-V']).status === 0;
 if (!HAS_KCAT)
-  console.log('SKIPPED: kcat is not on PATH, so the embedded broker is not tested with librdkafka (Debian: apt-get install kcat)');
+  console.log('*** SKIPPED: librdkafka does not use the embedded broker: kcat is not on PATH (Debian: apt-get install kcat) ***');
 
 async function kcat(args: readonly string[], input = ''): Promise<string> {
   const child = spawn('kcat', args, { stdio: ['pipe', 'pipe', 'pipe'] });
