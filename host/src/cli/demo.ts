@@ -2,6 +2,7 @@ import { PipelineError } from '@pipeline-host/sdk';
 import { Command, InvalidArgumentError } from 'commander';
 import { runDemo } from './demo-run.ts';
 import { summaryText } from './demo-summary.ts';
+import { listenForStop } from './stop-signals.ts';
 
 interface DemoFlags {
   readonly plugin: readonly string[];
@@ -12,8 +13,6 @@ interface DemoFlags {
   readonly json: boolean;
 }
 
-const INTERRUPTED = 130;
-
 /** `pipeline-host demo` */
 export function demoCommand(): Command {
   return new Command('demo')
@@ -21,7 +20,7 @@ export function demoCommand(): Command {
     .description(
       'Starts the embedded broker and the simulations of the installed plugins, publishes their events, runs all workers in this\n' +
         'process and adds up at the end: what went in, what came out, where it is. Needs no config and touches nothing outside\n' +
-        'its data folder. Exit code 0 when all sums hold, 1 when one does not, 130 after Ctrl-C.',
+        'its data folder. Exit code 0 when all sums hold, 1 when one does not, 130 after Ctrl-C, 143 after SIGTERM.',
     )
     .option(
       '--plugin <plugin>',
@@ -43,11 +42,11 @@ export function demoCommand(): Command {
 
 async function demo(flags: DemoFlags): Promise<void> {
   const stop = new AbortController();
-  const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(INTERRUPTED);
+  using signals = listenForStop();
+  const interrupted = signals.asked.then((exitCode) => {
     stop.abort();
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+    return exitCode;
+  });
   try {
     const summary = await runDemo({
       plugins: flags.plugin,
@@ -60,14 +59,12 @@ async function demo(flags: DemoFlags): Promise<void> {
       signal: stop.signal,
       onSummary: (found) => process.stdout.write(flags.json ? `${JSON.stringify(found)}\n` : `${summaryText(found)}\n`),
     });
-    if (summary === null) process.exitCode = INTERRUPTED;
+    if (summary === null) process.exitCode = await interrupted;
     else if (!summary.ok) throw wrongSums(summary.data);
   } catch (error) {
     // What fails because the user stopped it is no failure.
     if (!stop.signal.aborted) throw error;
-    process.exitCode = INTERRUPTED;
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    process.exitCode = await interrupted;
   }
 }
 

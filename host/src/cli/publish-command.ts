@@ -66,7 +66,11 @@ async function publish(name: string, file: string, flags: PublishFlags): Promise
     }
   }
   const source = file === '-' ? 'standard input' : file;
-  if (faults.length > 0 && !flags.skipInvalid && !(flags.dryRun && flags.json)) throw refused(topic, source, faults, good);
+  const report = (sent: number): void => print(JSON.stringify({ topic: topic.topic, valid: good, sent, skipped: faults.length, faults }));
+  if (faults.length > 0 && !flags.skipInvalid && !(flags.dryRun && flags.json)) {
+    if (flags.json) report(0);
+    throw refused(topic, source, faults, good);
+  }
   if (!flags.json) listFaults(source, faults, LISTED.skipped);
   const sent = flags.dryRun
     ? 0
@@ -76,7 +80,7 @@ async function publish(name: string, file: string, flags: PublishFlags): Promise
           refuse: (limit) => refuseLarge(topic, source, large, limit),
         }),
       );
-  if (flags.json) print(JSON.stringify({ topic: topic.topic, valid: good, sent, skipped: faults.length, faults }));
+  if (flags.json) report(sent);
   else
     print(
       `${flags.dryRun ? `${good} messages fit ${topic.topic}; nothing was sent` : `${sent} messages sent to ${topic.topic}`}${faults.length > 0 ? `, ${faults.length} lines left out` : ''}`,

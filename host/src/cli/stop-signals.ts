@@ -8,19 +8,19 @@ const STOP_DEADLINE = 30_000;
 const LINGER = 2_000;
 
 export interface StopSignals extends Disposable {
-  /** Resolves at the first SIGINT, SIGTERM or SIGHUP. */
-  readonly asked: Promise<void>;
+  /** Resolves at the first SIGINT, SIGTERM or SIGHUP, with the exit code of a process that it ended. */
+  readonly asked: Promise<number>;
 }
 
 /** Listens until disposed. The second signal ends the process at once. */
 export function listenForStop(): StopSignals {
-  const { promise, resolve } = Promise.withResolvers<void>();
+  const { promise, resolve } = Promise.withResolvers<number>();
   let isAsked = false;
   const onSignal = (signal: keyof typeof EXIT_CODES): void => {
     if (isAsked) process.exit(EXIT_CODES[signal]);
     isAsked = true;
     process.stderr.write('stopping; the same again ends it at once\n');
-    resolve();
+    resolve(EXIT_CODES[signal]);
   };
   const signals = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
   for (const signal of signals) process.on(signal, onSignal);

@@ -36,6 +36,18 @@ export async function runCommand(args: readonly string[], options: RunOptions): 
   return outcomeOf(child, options.deadline);
 }
 
+/** Resolves with what a process has said once it fits the pattern. */
+export function firstOutput(child: ChildProcess, pattern: RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child[stream]?.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      if (pattern.test(text)) resolve(text);
+    });
+    child.on('close', (code) => reject(new Error(`ended with ${code} before it said ${pattern}: ${text}`)));
+  });
+}
+
 /** What a process says until it ends. */
 export function outcomeOf(child: ChildProcess, deadline = 60_000): Promise<Outcome> {
   const output = { stdout: '', stderr: '' };

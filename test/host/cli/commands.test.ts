@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makeWorkplace, type Outcome, outcomeOf, runCommand, startCommand, type Workplace } from './command-line.ts';
+import { firstOutput, makeWorkplace, type Outcome, outcomeOf, runCommand, startCommand, type Workplace } from './command-line.ts';
 
 let place: Workplace;
 before(() => {
@@ -133,6 +133,17 @@ describe('pipeline-host publish', () => {
     assert.equal(existsSync(join(place.folder, 'never')), false);
   });
 
+  it('says with --json on stdout what it refused', async () => {
+    const { code, stdout } = await run(['publish', 'weather.readings', '-', '--json', '--data', 'never'], { input: `${good}{}\n` });
+    assert.equal(code, 2);
+    const { faults, ...counts } = JSON.parse(stdout) as { readonly faults: readonly { readonly line: number; readonly code: string }[] };
+    assert.deepEqual(counts, { topic: 'weather.readings', valid: 2, sent: 0, skipped: 1 });
+    assert.deepEqual(
+      faults.map(({ line, code: fault }) => [line, fault]),
+      [[3, 'PH_MESSAGE_INVALID']],
+    );
+  });
+
   it('sends nothing of a file with a line that the topic does not take', async () => {
     const file = place.write('large.ndjson', `\ufeff${good}{"sensor":"a","celsius":1,"note":"${'x'.repeat(2_000_000)}"}\n`);
     const { code, stderr } = await run(['publish', 'weather.readings', file, '--data', 'large']);
@@ -210,17 +221,6 @@ it('the launcher is plain enough for old Nodes', () => {
   const text = readFileSync(new URL('../../../host/bin/pipeline-host.js', import.meta.url), 'utf8');
   assert.doesNotMatch(text, /\?\.|\?\?|await |node:/);
 });
-
-function firstOutput(child: ReturnType<typeof startCommand>, pattern: RegExp): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stdout?.on('data', (chunk: Buffer) => {
-      text += chunk.toString('utf8');
-      if (pattern.test(text)) resolve(text);
-    });
-    child.on('close', (code) => reject(new Error(`ended with ${code} before it said ${pattern}: ${text}`)));
-  });
-}
 
 async function until<T>(probe: () => Promise<T | null>): Promise<T> {
   const deadline = Date.now() + 60_000;
