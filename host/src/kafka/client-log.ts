@@ -5,13 +5,13 @@ import type { KafkaLog } from './driver.ts';
 const FOLD_MILLISECONDS = 10_000;
 const FOLDED_LINES = 1_000;
 
-/** What a rebalance or a reconnect says on its ordinary way; kafkajs calls most of it ERROR, once for each partition. */
+/** What a rebalance, a reconnect or two hosts that make one topic say on their ordinary way; kafkajs calls most of it ERROR, once for each partition. */
 const ORDINARY = [
   /rebalanc/i,
   /re-joining/i,
   /not aware of this member/i,
   /coordinator (?:is )?not/i,
-  /Response (?:Heartbeat|JoinGroup|SyncGroup|LeaveGroup|FindCoordinator|GroupCoordinator|OffsetCommit|Metadata)/i,
+  /Response (?:Heartbeat|JoinGroup|SyncGroup|LeaveGroup|FindCoordinator|GroupCoordinator|OffsetCommit|Metadata|CreateTopics)/i,
   /^Connection (?:timeout|error)/i,
   /Failed to connect/i,
   /Closed connection/i,
