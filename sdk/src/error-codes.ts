@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   PH_RETRY_TOPIC_SHAPE: entry('fatal', 3, 'let the worker drain the retry topic with its old delays, delete the topic and start again'),
   PH_START_REQUIRED: entry('fatal', 2, 'state where to start: earliest, latest or an ISO time'),
   PH_CLUSTER_UNKNOWN: entry('fatal', 2, 'define the cluster under kafka.clusters'),
+  PH_WORKER_COUNT: entry('fatal', 2, 'start fewer members (--count), or raise plugins.<p>.workers.<w>.concurrency'),
   PH_WORKER_UNSUPPORTED: entry('fatal', 2, 'this version of the host does not run pollers yet; run the other workers'),
   PH_DELTA_SECOND_WRITER: entry(
     'fatal',

@@ -282,6 +282,12 @@ const MISTAKES: readonly Mistake[] = [
     arrange: () => ({ args: ['--plugin', 'weather', '--worker', 'sitfer'] }),
   },
   {
+    title: 'more members than a worker may have handlers',
+    code: 'PH_WORKER_COUNT',
+    exit: 2,
+    arrange: () => ({ args: ['--plugin', 'weather', '--worker', 'sifter', '--count', '11'] }),
+  },
+  {
     title: 'a config file that is not there',
     code: 'PH_CONFIG_NOT_FOUND',
     exit: 2,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { lastSegment, typedName } from '../../plugins/xact/src/attachment-url.ts';
-import { blobNameOf, withMediaId } from '../../plugins/xact/src/blob-path.ts';
+import { blobNameOf, withSuffix } from '../../plugins/xact/src/blob-path.ts';
 import { FILE_TYPES } from '../../plugins/xact/src/file-types.ts';
 import { EVENT_NAMESPACE, eventIdOf, MEDIA_NAMESPACES, mediaIdOf } from '../../plugins/xact/src/ids.ts';
 import { linkExpiry } from '../../plugins/xact/src/link-expiry.ts';
@@ -70,9 +70,9 @@ describe('xact blob paths', () => {
   it('hold the media id where the scheme or a collision wants it', () => {
     const safe = blobNameOf({ ...place, url: 'https://h/a.pdf' }, 'collision-safe');
     assert.equal(safe.blobPath, `documentsReceived/04XQ7PK/t-1/${MEDIA}/04XQ7PK_a.pdf`);
-    assert.equal(withMediaId('x.y/a.pdf', 'm'), 'x.y/a_m.pdf');
-    assert.equal(withMediaId('x.y/readme', 'm'), 'x.y/readme_m');
-    assert.notEqual(withMediaId(`x/${'n'.repeat(250)}.pdf`, 'm1'), withMediaId(`x/${'n'.repeat(250)}.pdf`, 'm2'));
+    assert.equal(withSuffix('x.y/a.pdf', 'm'), 'x.y/a_m.pdf');
+    assert.equal(withSuffix('x.y/readme', 'm'), 'x.y/readme_m');
+    assert.notEqual(withSuffix(`x/${'n'.repeat(250)}.pdf`, 'm1'), withSuffix(`x/${'n'.repeat(250)}.pdf`, 'm2'));
   });
 });
 

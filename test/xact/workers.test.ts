@@ -236,6 +236,23 @@ describe('the uploader', () => {
     assert.equal(((await upload(other)).message as MessageOf<typeof downloadsResults>).blob_path, expected);
   });
 
+  it('keeps an attachment whose content is another one at each download', async () => {
+    const first = await download(taskFor('changing.pdf', 'fine'));
+    const paths = [((await upload(first)).message as MessageOf<typeof downloadsResults>).blob_path];
+    const contents = [first.sha256];
+    for (const name of ['other-a.pdf', 'other-b.pdf', 'other-c.pdf']) {
+      const { destination_path, media_id } = first;
+      const again = { ...(await download(taskFor(name, 'fine'))), destination_path, media_id };
+      contents.push(again.sha256);
+      paths.push(((await upload(again)).message as MessageOf<typeof downloadsResults>).blob_path);
+      await kit.staging.delete(again.local_cache_path);
+      assert.equal(((await upload(again)).message as MessageOf<typeof downloadsResults>).blob_path, paths.at(-1));
+    }
+    assert.equal(new Set(contents).size, 4);
+    assert.equal(new Set(paths).size, 4);
+    assert.deepEqual(await Promise.all(paths.map(hashOf)), contents);
+  });
+
   it('stops at a file of another staging area', async () => {
     const cached = await download(taskFor('foreign.pdf', 'fine'));
     const foreign = {

@@ -150,6 +150,10 @@ export const HostConfigSchema = Type.Object(
         tables: Type.Optional(Type.String({ description: 'URI of the Delta tables; default <dataDir>/tables' })),
         files: Type.Optional(Type.String({ description: 'URI of stored files; default <dataDir>/files' })),
         staging: Type.Optional(Type.String({ description: 'URI of the staging area; default <dataDir>/staging' })),
+        stagedFor: DurationText({
+          default: '8d',
+          description: 'a staged file that nobody took for so long is deleted: longer than the retention of the topics that name it',
+        }),
       },
       { ...closed, default: {} },
     ),

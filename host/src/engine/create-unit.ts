@@ -57,7 +57,7 @@ export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): 
     },
   });
   const sink = isTableWriter(worker)
-    ? await tableSink(worker, source, environment, writer, log)
+    ? await tableSink(plan, worker, source, environment, writer, log)
     : await handlerSink(plan, environment, writer, log);
   return new Unit({
     id: plan.id,
@@ -121,6 +121,7 @@ async function handlerSink(
 }
 
 async function tableSink(
+  { byteBudget }: UnitPlan,
   worker: ResolvedWorker & { readonly definition: TableWriterDefinition },
   source: ResolvedTopic,
   { clusters, services, metrics }: UnitEnvironment,
@@ -145,6 +146,7 @@ async function tableSink(
       config: worker.plugin.config,
       tables,
       flush: worker.settings.flush,
+      byteBudget,
       codec: createMessageCodec(source.definition),
       writer,
       log,

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Http, Objects, ServiceFactories } from '@pipeline-host/sdk';
+import { type Http, milliseconds, type Objects, type ServiceFactories } from '@pipeline-host/sdk';
 import type { HostConfig } from '../config/host-config.ts';
 import { type DeltaEngine, openDeltaEngine } from '../delta/index.ts';
 import { createHttp } from '../http/http-service.ts';
@@ -11,10 +11,8 @@ import { type ObjectStore, openStore } from '../storage/index.ts';
 import { createObjects } from '../storage/plugin-objects.ts';
 import { openStaging, type StagingArea } from '../storage/staging.ts';
 import { HOST_VERSION } from '../version.ts';
+import { sweepLeftovers } from './leftovers.ts';
 import { meteredHttp } from './metered-http.ts';
-
-/** Leftovers of downloads that were cut off are swept when they are so old. */
-const STALE_PART = 24 * 3_600_000;
 
 /** What a plugin may take to close one of its services: a stop has 30 s in all. */
 const CLOSE_TIMEOUT = 3_000;
@@ -53,9 +51,10 @@ export async function openHostServices(
 ): Promise<HostServices> {
   const uris = storageUris(config);
   const staging = await openStaging(uris.staging);
-  await staging.sweep({ unfinishedOlderThan: STALE_PART });
   const http = createHttp({ staging, log, userAgent: `pipeline-host/${HOST_VERSION}` });
   const files = openStore(uris.files);
+  const tables = openStore(uris.tables);
+  const sweeping = sweepLeftovers({ staging, stores: [files, tables], stagedFor: milliseconds(config.storage.stagedFor), log });
   const plugins = new Map<string, Promise<PluginServices>>();
   const closers: (() => unknown)[] = [];
   let engine: Promise<DeltaEngine> | null = null;
@@ -80,7 +79,7 @@ export async function openHostServices(
 
   return {
     staging,
-    tables: openStore(uris.tables),
+    tables,
     delta: () => {
       engine ??= openDeltaEngine({
         memoryLimit: config.delta.memoryLimit,
@@ -99,6 +98,7 @@ export async function openHostServices(
     },
     close: async () => {
       for (const close of closers.reverse()) await closeService(close, closeTimeout, log);
+      await sweeping.stop();
       await http.close();
       await (await engine?.catch(() => null))?.close();
     },

@@ -81,6 +81,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
     metrics.bindStatus(status);
     metrics.bindProducerBuffer(() => clusters.bufferedBytes());
     try {
+      for (const worker of options.workers) checkCount(worker, options.count);
       const topics = await ensureTopics(options.workers, clusters, config.kafka.createTopics);
       for (const worker of options.workers) await settlePosition(worker, options.topology, clusters, log);
       services = await openHostServices(config, log, metrics);
@@ -139,16 +140,26 @@ async function settlePosition(
   await settleStartPosition(await (await clusters.get(cluster)).admin(), worker, isOwn, log);
 }
 
+/** Members share the concurrency of their worker, and each needs a part of it. Table writers have none. */
+function checkCount({ id, settings, definition }: ResolvedWorker, count: number): void {
+  if (count <= settings.concurrency || 'rows' in definition) return;
+  throw new PipelineError('PH_WORKER_COUNT', `${count} members of ${id} cannot share a concurrency of ${settings.concurrency}`, {
+    place: `worker ${id}`,
+  });
+}
+
 /** One unit a member; a second one for retries whose source lives on another cluster. */
 function planUnits({ workers, count, config }: HostOptions, topics: Awaited<ReturnType<typeof ensureTopics>>): UnitPlan[] {
   const plans = workers.flatMap((worker) => {
     const shape = topics.get(worker.id);
     if (shape === undefined) return [];
     const apart = hasRetryTopic(worker) && worker.consumes?.cluster !== worker.cluster;
-    const concurrency = Math.max(1, Math.ceil(worker.settings.concurrency / count));
+    const { concurrency } = worker.settings;
     return Array.from({ length: count }, (_, member) => member).flatMap((member) => {
       const id = member === 0 ? worker.id : `${worker.id}#${member + 1}`;
-      const plan = { worker, topics: shape, concurrency };
+      // The first members take what cannot be shared out evenly.
+      const share = Math.floor(concurrency / count) + (member < concurrency % count ? 1 : 0);
+      const plan = { worker, topics: shape, concurrency: share };
       return [{ ...plan, id, reads: 'source' as const }, ...(apart ? [{ ...plan, id: `${id}~retry`, reads: 'retry' as const }] : [])];
     });
   });

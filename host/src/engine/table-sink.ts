@@ -7,7 +7,7 @@ import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import { failedAttempts } from './headers.ts';
 import type { Intake, Sink } from './intake.ts';
 import type { MessageCodec } from './message-codec.ts';
-import type { PartitionState } from './partition-state.ts';
+import { type PartitionState, recordBytes } from './partition-state.ts';
 import { recordInfo } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { createRowEncoder, type RowEncoder } from './table-rows.ts';
@@ -32,6 +32,8 @@ export interface TableSinkOptions {
   readonly config: unknown;
   readonly tables: readonly WritableTable[];
   readonly flush: { readonly rows: number; readonly bytes: number; readonly age: number };
+  /** Bytes of records that the unit may hold. A batch takes half of them: while one is written, the next can fill. */
+  readonly byteBudget: number;
   readonly codec: MessageCodec;
   readonly writer: RecordWriter;
   readonly log: Log;
@@ -59,7 +61,10 @@ class Batch {
   /** Aborted when its assignment ends: what is not written by then is left to the next owner. */
   readonly ended: AbortSignal;
   rows = 0;
+  /** Of its rows as lines. */
   bytes = 0;
+  /** Of its records as they came. */
+  recordBytes = 0;
 
   constructor(ended: AbortSignal) {
     this.ended = ended;
@@ -113,11 +118,12 @@ export class TableSink implements Sink {
   }
 
   wake(): void {
-    const { intake, flush } = this.#options;
+    const { intake, flush, byteBudget } = this.#options;
     if (this.#failed) return;
     for (let taken = intake.take(); taken !== undefined; taken = intake.take()) {
       this.#add(taken.partition, taken.record);
-      if (this.#batch.rows >= flush.rows || this.#batch.bytes >= flush.bytes) this.#cut();
+      const { rows, bytes, recordBytes: held } = this.#batch;
+      if (rows >= flush.rows || bytes >= flush.bytes || held * 2 >= byteBudget) this.#cut();
     }
     if (this.#batch.entries.length > 0 && this.#ageTimer === null) {
       this.#ageTimer = setTimeout(() => {
@@ -157,6 +163,7 @@ export class TableSink implements Sink {
       return;
     }
     batch.entries.push({ state, record, lines });
+    batch.recordBytes += recordBytes(record);
     for (const table of lines.values()) {
       batch.rows += table.length;
       for (const line of table) batch.bytes += line.length;

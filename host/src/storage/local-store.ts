@@ -9,7 +9,7 @@ import { PermanentError } from '@pipeline-host/sdk';
 import { checkObjectPath, type LocalFiles, type ObjectBody, type ObjectStat, type ObjectStore, type PutOptions } from './object-store.ts';
 import { errorNumber, storageError } from './storage-error.ts';
 
-/** Names of writes in progress: `.<uuid>.part`; the object's own name may already be as long as a name can be. A killed process leaves them; nobody lists or reads them. */
+/** Names of writes in progress: `.<uuid>.part`; the object's own name may already be as long as a name can be. A killed process leaves them; nobody lists or reads them, and a sweep deletes them. */
 const PART = /^\..*\.part$/;
 const STAT_AT_ONCE = 64;
 
@@ -29,6 +29,7 @@ class LocalStore implements ObjectStore {
     this.local = {
       path: (path) => this.#absolute(path, 'folder'),
       sync: (paths) => this.#sync(paths),
+      sweep: (olderThan) => this.#sweep(olderThan),
     };
   }
 
@@ -192,6 +193,26 @@ class LocalStore implements ObjectStore {
     } catch (error) {
       throw storageError(error, 'write', this.#root);
     }
+  }
+
+  async #sweep(olderThan: number): Promise<number> {
+    const before = Date.now() - olderThan;
+    let deleted = 0;
+    const folders = [this.#root];
+    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+      const path = folder;
+      const entries: readonly Dirent[] = (await this.#unlessAbsent('list', path, () => readdir(path, { withFileTypes: true }))) ?? [];
+      for (const entry of entries) {
+        const file = join(path, entry.name);
+        if (entry.isDirectory()) folders.push(file);
+        if (!entry.isFile() || !PART.test(entry.name)) continue;
+        const found = await this.#unlessAbsent('look at', file, () => lstat(file));
+        if (found === null || found.mtimeMs > before) continue;
+        await this.#unlessAbsent('delete', file, () => rm(file, { force: true }));
+        deleted++;
+      }
+    }
+    return deleted;
   }
 
   async #unlessAbsent<T>(action: string, file: string, run: () => Promise<T>): Promise<T | null> {

@@ -52,6 +52,8 @@ export interface LocalFiles {
   path(path: string): string;
   /** Makes files that another library wrote in place durable, with the folders that hold them. */
   sync(paths: readonly string[]): Promise<void>;
+  /** Deletes writes in progress whose last byte was written so many milliseconds ago; gives their number. */
+  sweep(olderThan: number): Promise<number>;
 }
 
 /** Returns the path, or throws `PH_STORAGE_PATH` for one that could leave the root. `''` names the root, for folders only. */

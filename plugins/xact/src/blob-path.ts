@@ -36,11 +36,11 @@ function infixOf({ statusSubtype, estimateVersion }: BlobPlace): string {
   return '';
 }
 
-/** The same path with the media id in the file's name, for a path that already holds another file. */
-export function withMediaId(blobPath: string, mediaId: string): string {
+/** The same path with a suffix in the file's name, for a path that already holds another file. */
+export function withSuffix(blobPath: string, suffix: string): string {
   const slash = blobPath.lastIndexOf('/') + 1;
   const file = blobPath.slice(slash);
   const extension = extensionOf(file);
-  const suffix = extension === null ? '' : `.${extension}`;
-  return blobPath.slice(0, slash) + sanitizeSegment(`${file.slice(0, file.length - suffix.length)}_${mediaId}${suffix}`);
+  const type = extension === null ? '' : `.${extension}`;
+  return blobPath.slice(0, slash) + sanitizeSegment(`${file.slice(0, file.length - type.length)}_${suffix}${type}`);
 }

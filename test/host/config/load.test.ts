@@ -150,7 +150,8 @@ describe('the config', () => {
       flags: [{ flag: '--staging', path: ['storage', 'staging'], value: 'stage' }],
     });
     assert.equal(loaded.config.dataDir, join(folder, 'data'));
-    assert.deepEqual(loaded.config.storage, { tables: 'abfss://x@y/z', files: join(folder, 'files'), staging: join(cwd, 'stage') });
+    const { tables, files, staging } = loaded.config.storage;
+    assert.deepEqual({ tables, files, staging }, { tables: 'abfss://x@y/z', files: join(folder, 'files'), staging: join(cwd, 'stage') });
   });
 });
 

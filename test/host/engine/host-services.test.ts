@@ -14,7 +14,7 @@ describe("a host's services", () => {
   it('are all closed, whatever a plugin does when its own are', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'ph-services-'));
     const closed: string[] = [];
-    const config = { dataDir, storage: {}, delta: {} } as unknown as HostConfig;
+    const config = { dataDir, storage: { stagedFor: '8d' }, delta: {} } as unknown as HostConfig;
     const metrics = createMetrics();
     try {
       const services = await openHostServices(config, createLogger({ level: 'silent' as never }), metrics, { closeTimeout: 50 });

@@ -40,6 +40,17 @@ describe('a table writer', () => {
     unit.close();
   });
 
+  it('writes what it has when its records fill their budget, and does not wait for its flush', async () => {
+    const unit = await TableUnit.open({ lake, name: 'budget', flush: { rows: 1_000, bytes: 1e6, age: 600_000 }, byteBudget: 1_000 });
+    await unit.assign();
+    const ids = Array.from({ length: 40 }, (_, n) => `job ${String(n).padStart(2, '0')}`);
+    unit.deliver(ids);
+    // Records take some 160 bytes each, so a batch has four.
+    await until(() => unit.committed === 40, 'committed');
+    assert.deepEqual(await unit.ids(), ids);
+    unit.close();
+  });
+
   it('writes the dead letter of a refused row before the offsets that cover it', async () => {
     const unit = await TableUnit.open({ lake, name: 'refused', rows: refusedRows });
     unit.producer.holding = true;

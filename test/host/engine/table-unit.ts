@@ -33,6 +33,7 @@ export interface TableUnitOptions {
   readonly tables?: 1 | 2 | 3;
   readonly rows?: (job: { id: string; n: number }) => unknown;
   readonly flush?: { readonly rows: number; readonly bytes: number; readonly age: number };
+  readonly byteBudget?: number;
 }
 
 /** A table writer's intake and sink on an in-memory log and real Delta tables. */
@@ -94,11 +95,12 @@ export class TableUnit {
       deadLetterTopic: 'p.dlq',
       settings: { concurrency: 1, order: 'key', timeout: 60_000, retryDelays: [], batchSize: 1, flush, start: undefined },
     };
+    const { byteBudget = 1e9 } = options;
     this.intake = new Intake({
       sourceTopic: 'p.jobs',
       lanes: 1,
       delays: [],
-      byteBudget: 1e9,
+      byteBudget,
       log: silent,
       releaseFile: async () => {},
       onCommit: () => {},
@@ -112,6 +114,7 @@ export class TableUnit {
         delta: interpose(delta, this.interposed[index] as Interposed),
       })) satisfies WritableTable[],
       flush,
+      byteBudget,
       codec: createMessageCodec(jobs),
       writer: new RecordWriter({
         onFailure: () => {},

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -63,6 +63,17 @@ test('list gives every object below a folder by path, and no write in progress',
     ['list/a-b', 'list/a/b', 'list/a/z', 'list/b'],
   );
   assert.ok((await store.list('')).length >= 4);
+});
+
+test('a sweep deletes old writes in progress, and nothing else', async () => {
+  await store.put('swept/deep/object', Buffer.from('x'));
+  const [old, young, foreign] = ['.a.part', 'deep/.b.part', 'deep/c.part'].map((name) => join(folder, 'root', 'swept', name));
+  const hourAgo = new Date(Date.now() - 3_600_000);
+  for (const file of [old, young, foreign]) await writeFile(file as string, 'half');
+  for (const file of [old, foreign, join(folder, 'root', 'swept', 'deep', 'object')]) await utimes(file as string, hourAgo, hourAgo);
+  assert.equal(await store.local?.sweep(600_000), 1);
+  assert.deepEqual(await readdir(join(folder, 'root', 'swept')), ['deep']);
+  assert.deepEqual((await readdir(join(folder, 'root', 'swept', 'deep'))).sort(), ['.b.part', 'c.part', 'object']);
 });
 
 test('paths that could leave the root are refused', async () => {

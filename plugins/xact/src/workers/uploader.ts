@@ -1,5 +1,5 @@
-import { defineWorker, done, isPipelineError, type Objects, output, type Staging } from '@pipeline-host/sdk';
-import { withMediaId } from '../blob-path.ts';
+import { defineWorker, done, isPipelineError, type Objects, output, PermanentError, type Staging } from '@pipeline-host/sdk';
+import { withSuffix } from '../blob-path.ts';
 import { XactConfig } from '../config.ts';
 import { completedResult, failedResult } from '../results.ts';
 import type { CachedDownload } from '../schemas/cached-download.ts';
@@ -28,21 +28,28 @@ export const uploader = defineWorker({
 async function storeStaged(cached: CachedDownload, objects: Objects, staging: Staging): Promise<string | null> {
   const { local_cache_path: uri, bytes_downloaded: bytes, sha256, destination_path } = cached;
   if (sha256 === null || !(await staging.has(uri))) return null;
-  const file = { uri, bytes, sha256 };
-  try {
-    return (await objects.put(destination_path, file)).path;
-  } catch (error) {
-    const code = isPipelineError(error) ? error.code : null;
-    if (code === 'PH_STAGING_MISSING' || code === 'PH_STAGING_CHANGED') return null;
-    if (code !== 'PH_OBJECT_OCCUPIED') throw error;
-    return (await objects.put(withMediaId(destination_path, cached.media_id), file)).path;
+  for (const path of pathsOf(cached, sha256)) {
+    try {
+      return (await objects.put(path, { uri, bytes, sha256 })).path;
+    } catch (error) {
+      const code = isPipelineError(error) ? error.code : null;
+      if (code === 'PH_STAGING_MISSING' || code === 'PH_STAGING_CHANGED') return null;
+      if (code !== 'PH_OBJECT_OCCUPIED') throw error;
+    }
   }
+  throw new PermanentError('PH_OBJECT_OCCUPIED', `${destination_path} and its other names hold other content`);
+}
+
+/** Where a file may lie, in the order in which they are tried: other files come to the same path, and one attachment with other content to the same id. */
+function pathsOf({ destination_path, media_id }: CachedDownload, sha256: string): readonly string[] {
+  return [destination_path, withSuffix(destination_path, media_id), withSuffix(destination_path, `${media_id}_${sha256.slice(0, 16)}`)];
 }
 
 /** The path that already holds this content: an earlier try stored it and died before it could say so. */
-async function findStored({ destination_path, media_id, sha256 }: CachedDownload, objects: Objects): Promise<string | null> {
+async function findStored(cached: CachedDownload, objects: Objects): Promise<string | null> {
+  const { sha256 } = cached;
   if (sha256 === null) return null;
-  for (const path of [destination_path, withMediaId(destination_path, media_id)]) {
+  for (const path of pathsOf(cached, sha256)) {
     if ((await objects.stat(path))?.sha256 === sha256) return path;
   }
   return null;
