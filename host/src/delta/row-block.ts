@@ -94,7 +94,7 @@ export function blockLines(ndjson: Uint8Array): readonly Buffer[] {
   return lines;
 }
 
-/** DuckDB sizes its buffers by this, so it follows the block: no line is longer than that. */
+/** No line is longer than its block. DuckDB sizes its buffers by this. */
 function maximumObjectSize(block: RowBlock): number {
   return Math.max(1024 * 1024, Math.min(block.ndjson.byteLength + 1, LONGEST_ROW_BYTES));
 }
@@ -103,11 +103,15 @@ function projected({ message, columns }: RowProjection, lines: string): string {
   return `(SELECT ${columns} FROM (SELECT line, from_json(line, ${literal(JSON.stringify(message))}) AS message FROM ${lines}))`;
 }
 
-/** The lines as text. Valid JSON holds no raw control character, so U+0001 parts nothing. */
+/**
+ * The lines as text. Valid JSON holds no raw control character, so U+0001 parts nothing. Without its own size the buffer is
+ * 16 lines of the greatest length: 164 MB for a block of 10 MB, so that three blocks at once overran a limit of 512 MB.
+ */
 function readLines(file: string, block: RowBlock): string {
   const format =
     "header = false, auto_detect = false, delim = chr(1), quote = '', escape = '', new_line = '\\n', columns = {'line': 'VARCHAR'}";
-  return `read_csv(${literal(file)}, ${format}, max_line_size = ${maximumObjectSize(block)})`;
+  const size = maximumObjectSize(block);
+  return `read_csv(${literal(file)}, ${format}, max_line_size = ${size}, buffer_size = ${size})`;
 }
 
 async function projectedColumns(connection: SqlConnection, projection: RowProjection): Promise<readonly string[]> {
