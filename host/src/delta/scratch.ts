@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorNumber, storageError } from '../storage/index.ts';
+import { MemoryFiles } from './memory-files.ts';
 
 const MEMORY_FOLDER = '/dev/shm';
 const FOLDER = /^ph-delta-(\d+)-/;
-/** A container often has only 64 MB of shared memory: below this the disk is used. */
-const MEMORY_RESERVE_BYTES = 256 * 1024 * 1024;
 
 /** Short-lived files that hand bytes to DuckDB, in memory where the machine has room for that, else on disk. */
 export interface Scratch {
-  /** Writes the bytes to a new file, runs `use` with its absolute path, and deletes it. */
+  /** Writes the bytes to a file, and runs `use` with its absolute path. Afterwards nobody may read it. */
   withFile<T>(bytes: Uint8Array, use: (file: string) => Promise<T>): Promise<T>;
   /** A place for one file on disk, which DuckDB writes itself. Deleted after use. */
   withDiskFile<T>(use: (file: string) => Promise<T>): Promise<T>;
@@ -30,33 +29,30 @@ export async function openScratch(tempDirectory: string): Promise<Scratch> {
   }
   const memory = await makeMemoryFolder(own);
   await Promise.all([removeAbandoned(tempDirectory), ...(memory === null ? [] : [removeAbandoned(MEMORY_FOLDER)])]);
-  return new TwoFolders(disk, memory);
+  return new TwoFolders(disk, memory === null ? null : new MemoryFiles(memory));
 }
 
 class TwoFolders implements Scratch {
   readonly #disk: string;
-  readonly #memory: string | null;
+  readonly #memory: MemoryFiles | null;
 
-  constructor(disk: string, memory: string | null) {
+  constructor(disk: string, memory: MemoryFiles | null) {
     this.#disk = disk;
     this.#memory = memory;
   }
 
   async withFile<T>(bytes: Uint8Array, use: (file: string) => Promise<T>): Promise<T> {
-    const name = randomUUID();
-    if (this.#memory !== null && (await hasRoom(this.#memory, bytes.byteLength))) {
-      const file = join(this.#memory, name);
-      try {
-        if (await writeIfRoom(file, bytes)) return await use(file);
-      } finally {
-        await rm(file, { force: true });
-      }
+    const file = (await this.#memory?.take(bytes)) ?? null;
+    if (this.#memory === null || file === null) return await this.#onDisk(use, bytes);
+    try {
+      return await use(file.path);
+    } finally {
+      await this.#memory.give(file);
     }
-    return await this.#onDisk(name, use, bytes);
   }
 
   withDiskFile<T>(use: (file: string) => Promise<T>): Promise<T> {
-    return this.#onDisk(randomUUID(), use);
+    return this.#onDisk(use);
   }
 
   async withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
@@ -71,11 +67,11 @@ class TwoFolders implements Scratch {
 
   async close(): Promise<void> {
     await rm(this.#disk, { recursive: true, force: true });
-    if (this.#memory !== null) await rm(this.#memory, { recursive: true, force: true });
+    await this.#memory?.close();
   }
 
-  async #onDisk<T>(name: string, use: (file: string) => Promise<T>, bytes?: Uint8Array): Promise<T> {
-    const file = join(this.#disk, name);
+  async #onDisk<T>(use: (file: string) => Promise<T>, bytes?: Uint8Array): Promise<T> {
+    const file = join(this.#disk, randomUUID());
     try {
       if (bytes !== undefined) await writeFile(file, bytes).catch((error: unknown) => Promise.reject(storageError(error, 'write', file)));
       return await use(file);
@@ -92,21 +88,6 @@ async function makeMemoryFolder(name: string): Promise<string | null> {
     return folder;
   } catch {
     return null; // no shared memory on this system, or no right to it: the disk does as well
-  }
-}
-
-async function hasRoom(folder: string, bytes: number): Promise<boolean> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize > bytes + MEMORY_RESERVE_BYTES;
-}
-
-async function writeIfRoom(file: string, bytes: Uint8Array): Promise<boolean> {
-  try {
-    await writeFile(file, bytes);
-    return true;
-  } catch (error) {
-    if (errorNumber(error) === 'ENOSPC') return false;
-    throw storageError(error, 'write', file);
   }
 }
 
