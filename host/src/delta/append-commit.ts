@@ -1,7 +1,8 @@
 import { isPipelineError } from '@pipeline-host/sdk';
 import { identifier } from './column-type.ts';
-import { discardDataFiles, NO_FILES, type WrittenFiles, writeDataFiles } from './data-files.ts';
+import { discardDataFiles, writeDataFiles } from './data-files.ts';
 import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
+import { NO_FILES, type WrittenFiles } from './parquet-copy.ts';
 import { checkRowCount, type RowBlock, typedRows } from './row-block.ts';
 import { blameRows } from './row-diagnosis.ts';
 import type { Appended, Skipped, WriteTxn } from './table-contract.ts';
@@ -17,6 +18,7 @@ export interface WrittenBlock extends WrittenFiles {
 export async function writeBlock(state: TableState, block: RowBlock): Promise<WrittenBlock> {
   const { engine, folder } = state;
   const shape = state.check('write');
+  const { partitionGuess } = state;
   const { fields, partitionBy } = shape;
   if (block.rows === 0) return { ...NO_FILES, shape };
   await state.checkPresent(); // before DuckDB makes folders
@@ -25,7 +27,8 @@ export async function writeBlock(state: TableState, block: RowBlock): Promise<Wr
       try {
         const rows = await typedRows(connection, file, block, fields, false);
         const values = fields.map((field) => `${rows.value(field)} AS ${identifier(field.name)}`).join(', ');
-        return await writeDataFiles(engine, connection, folder, fields, partitionBy, `SELECT ${values} FROM ${rows.relation}`);
+        const select = `SELECT ${values} FROM ${rows.relation}`;
+        return await writeDataFiles(engine, connection, folder, { fields, partitionBy, select }, partitionGuess);
       } catch (failure) {
         const isDuckDb = isPipelineError(failure) && failure.code === 'PH_DELTA_ENGINE';
         if (isDuckDb) return await blameRows(engine.scratch, connection, folder.path, block, fields, failure);

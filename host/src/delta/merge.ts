@@ -1,10 +1,11 @@
 import { type Action, type AddFile, removalOf } from './actions.ts';
 import { identifier, type SchemaField } from './column-type.ts';
 import { refusalReason } from './conversion.ts';
-import { type TableFolder, type WrittenFiles, writeDataFiles } from './data-files.ts';
+import { type TableFolder, writeDataFiles } from './data-files.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
 import type { DeltaEngine, SqlConnection } from './engine.ts';
 import { candidateFiles } from './file-pruning.ts';
+import type { WrittenFiles } from './parquet-copy.ts';
 import { checkRowCount, type RowBlock, typedRows } from './row-block.ts';
 import { blameRows } from './row-diagnosis.ts';
 import { FILE_INDEX, withScan } from './scan.ts';
@@ -175,7 +176,8 @@ async function rewrite(
   const names = target.fields.map((field) => identifier(field.name)).join(', ');
   const inserts = `SELECT ${names} FROM ${CHANGES} s ANTI JOIN ${HITS} h USING (${keyList(plan)})`;
   const merged = target.fields.map((field) => mergedExpression(field, plan)).join(', ');
-  const write = (select: string) => writeDataFiles(engine, connection, target, target.fields, target.partitionBy, select);
+  const { fields, partitionBy } = target;
+  const write = (select: string) => writeDataFiles(engine, connection, target, { fields, partitionBy, select });
   const groups = grouped(hit);
   const [first, ...others] = groups;
   if (first === undefined) return await write(inserts);

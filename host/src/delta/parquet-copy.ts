@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isPipelineError } from '@pipeline-host/sdk';
+import { type AddFile, encodePath } from './actions.ts';
+import { duckType, identifier, literal, type SchemaField } from './column-type.ts';
+import { type SqlConnection, type SqlValue, sqlText } from './engine.ts';
+import type { Partition, PartitionGuess } from './partition-guess.ts';
+import { encodePartitionValue, partitionExpression } from './partition-value.ts';
+import { mapEntries, statisticsText } from './statistics.ts';
+
+/** Rows for data files: a SELECT whose columns are the table's in their exact types. */
+export interface RowSource {
+  readonly fields: readonly SchemaField[];
+  readonly partitionBy: readonly string[];
+  readonly select: string;
+}
+
+export interface WrittenFiles {
+  readonly adds: readonly AddFile[];
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+export const NO_FILES: WrittenFiles = { adds: [], rows: 0, bytes: 0 };
+
+/**
+ * zstd at level 1 is faster than snappy and 40 % smaller (measured on event rows). A dictionary that outgrows its limit is
+ * thrown away: at DuckDB's 1 MB much of the text was hashed for nothing (2.4 against 2.7 µs for an event, the same bytes).
+ */
+const PARQUET_OPTIONS = 'FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, RETURN_STATS';
+
+/**
+ * Copies the rows into files below the folder. Where they are probably all in one partition, as one file that is written
+ * as the rows come: `PARTITION_BY` keeps a copy of all of them first, 0.7 µs for an event of 1 KB.
+ */
+export async function copyGuessed(
+  connection: SqlConnection,
+  folder: string,
+  source: RowSource,
+  guess: PartitionGuess | undefined,
+): Promise<WrittenFiles> {
+  const guessed = guess?.next ?? null;
+  if (guess !== undefined && guessed !== null) {
+    try {
+      const written = await copyIntoPartition(connection, folder, source, guessed);
+      guess.right(guessed);
+      return written;
+    } catch (error) {
+      // Whatever else DuckDB fails by, as a bad row or a folder that is not there, the copy below meets or mends.
+      if (!isPipelineError(error) || error.code !== 'PH_DELTA_ENGINE') throw error;
+      guess.wrong(guessed);
+    }
+  }
+  const files = await copy(connection, folder, copyStatement(folder, source));
+  guess?.learn(onlyPartition(files));
+  return addsOf(source, files);
+}
+
+export async function copyRows(connection: SqlConnection, folder: string, source: RowSource): Promise<WrittenFiles> {
+  return addsOf(source, await copy(connection, folder, copyStatement(folder, source)));
+}
+
+/** A file as DuckDB tells of it. */
+interface CopiedFile {
+  /** Below the folder. */
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly statistics: SqlValue | undefined;
+  /** DuckDB's text of the partition columns' values. */
+  readonly keys: ReadonlyMap<string, string | null>;
+}
+
+function copyStatement(folder: string, { fields, partitionBy, select }: RowSource): string {
+  const partitions = new Set(partitionBy);
+  const columns = fields
+    .map((field) => `${partitions.has(field.name) ? `${partitionExpression(field)} AS ` : ''}${identifier(field.name)}`)
+    .join(', ');
+  const source = `SELECT ${columns} FROM (${select})`;
+  return partitionBy.length === 0
+    ? `COPY (${source}) TO ${literal(join(folder, fileName()))} (${PARQUET_OPTIONS})`
+    : `COPY (${source}) TO ${literal(folder)} (${PARQUET_OPTIONS}, PARTITION_BY (${partitionBy.map(identifier).join(', ')}), FILENAME_PATTERN 'part-00000-{uuid}', APPEND)`;
+}
+
+/** The partition's columns are left out of the file, as `PARTITION_BY` does it. Fails, and leaves nothing, where a row is in another. */
+async function copyIntoPartition(
+  connection: SqlConnection,
+  folder: string,
+  source: RowSource,
+  partition: Partition,
+): Promise<WrittenFiles> {
+  const [first, ...others] = source.fields.filter((field) => !partition.keys.has(field.name));
+  if (first === undefined) throw new TypeError('a table has a column that it is not partitioned by');
+  const isThere = source.fields
+    .filter((field) => partition.keys.has(field.name))
+    .map((field) => `${partitionExpression(field)} IS NOT DISTINCT FROM ${keyLiteral(field, partition.keys.get(field.name) ?? null)}`)
+    .join(' AND ');
+  const name = identifier(first.name);
+  const type = duckType(first.type);
+  const guarded = `CASE WHEN ${isThere} THEN ${name} ELSE CAST(error('a row is in another partition') AS ${type}) END AS ${name}`;
+  const columns = [guarded, ...others.map((field) => identifier(field.name))].join(', ');
+  const file = join(folder, partition.folder, fileName());
+  try {
+    const statement = `COPY (SELECT ${columns} FROM (${source.select})) TO ${literal(file)} (${PARQUET_OPTIONS})`;
+    const files = await copy(connection, folder, statement);
+    return addsOf(
+      source,
+      files.map((copied) => ({ ...copied, keys: partition.keys })),
+    );
+  } catch (error) {
+    await rm(file, { force: true });
+    throw error;
+  }
+}
+
+function keyLiteral(field: SchemaField, text: string | null): string {
+  return `CAST(${text === null ? 'NULL' : literal(text)} AS ${duckType(field.type)})`;
+}
+
+async function copy(connection: SqlConnection, folder: string, statement: string): Promise<readonly CopiedFile[]> {
+  const files: CopiedFile[] = [];
+  for (const [file, count, bytes, , statistics, keys] of await connection.rows(statement)) {
+    if (Number(count) === 0) continue; // an empty file has nothing to say; it stays an orphan for VACUUM
+    const texts = [...mapEntries(keys ?? null)].map(([key, value]) => [key, typeof value === 'string' ? value : null] as const);
+    files.push({
+      path: sqlText(file).slice(folder.length + 1),
+      rows: Number(count),
+      bytes: Number(bytes),
+      statistics,
+      keys: new Map(texts),
+    });
+  }
+  return files;
+}
+
+function addsOf({ fields }: RowSource, files: readonly CopiedFile[]): WrittenFiles {
+  const now = Date.now();
+  const types = new Map(fields.map((field) => [field.name, field.type]));
+  const adds = files.map(
+    ({ path, rows, bytes, statistics, keys }): AddFile => ({
+      path: encodePath(path),
+      partitionValues: Object.fromEntries([...keys].map(([key, text]) => [key, encodePartitionValue(types.get(key), text)])),
+      size: bytes,
+      modificationTime: now,
+      dataChange: true,
+      stats: statisticsText(fields, rows, statistics),
+    }),
+  );
+  return {
+    adds,
+    rows: files.reduce((sum, { rows }) => sum + rows, 0),
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+function onlyPartition(files: readonly CopiedFile[]): Partition | null {
+  const [only, ...others] = files;
+  return only === undefined || others.length > 0 || only.keys.size === 0 ? null : { folder: dirname(only.path), keys: only.keys };
+}
+
+function fileName(): string {
+  return `part-00000-${randomUUID()}.c000.zstd.parquet`;
+}
