@@ -77,7 +77,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   };
   writeFileSync(file, JSON.stringify(whole, null, 2));
   const { loaded, topology } = await load(folder, file, options.plugin);
-  const clusters = connectClusters(loaded.config, openEmbedded, createLogger({ level: 'silent' }));
+  const clusters = connectClusters(loaded, openEmbedded, createLogger({ level: 'silent' }));
   const producers = new Map<string, Promise<KafkaProducer>>();
   const hosts: RunningHost[] = [];
   const processes: HostProcess[] = [];

@@ -1,5 +1,6 @@
 import { DurationText, Secret } from '@pipeline-host/sdk';
 import { type Static, Type } from '@sinclair/typebox';
+import { BROKER_PATTERN } from './broker-address.ts';
 
 /**
  * The host's config file, whole. Defaults stand in the schema, so that `config schema`, `config explain` and the README
@@ -7,6 +8,9 @@ import { type Static, Type } from '@sinclair/typebox';
  */
 
 const closed = { additionalProperties: false } as const;
+
+/** An empty text would be the working folder, or a name that is none. */
+const text = (options: { readonly description?: string; readonly default?: string } = {}) => Type.String({ ...options, minLength: 1 });
 
 const Tls = Type.Union([
   Type.Boolean(),
@@ -21,23 +25,26 @@ const Tls = Type.Union([
   ),
 ]);
 
-const Sasl = Type.Object(
-  {
-    mechanism: Type.Union([
-      Type.Literal('plain'),
-      Type.Literal('scram-sha-256'),
-      Type.Literal('scram-sha-512'),
-      Type.Literal('oauthbearer'),
-    ]),
-    username: Type.Optional(Type.String()),
-    password: Type.Optional(Secret()),
-    token: Type.Optional(Secret({ description: 'bearer token for oauthbearer; use ${file:...}, which is read again when it changes' })),
-  },
-  closed,
-);
+const Sasl = Type.Union([
+  Type.Object(
+    {
+      mechanism: Type.Union([Type.Literal('plain'), Type.Literal('scram-sha-256'), Type.Literal('scram-sha-512')]),
+      username: Type.String({ minLength: 1 }),
+      password: Secret(),
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      mechanism: Type.Literal('oauthbearer'),
+      token: Secret({ description: 'bearer token; use ${file:...}, which is read again for each new connection' }),
+    },
+    closed,
+  ),
+]);
 
-const Brokers = Type.Union([Type.Literal('embedded'), Type.Array(Type.String({ pattern: '^[^\\s:]+:\\d+$' }), { minItems: 1 })], {
-  description: '"embedded" or a list of host:port',
+const Brokers = Type.Union([Type.Literal('embedded'), Type.Array(Type.String({ pattern: BROKER_PATTERN }), { minItems: 1 })], {
+  description: '"embedded" or a list of host:port, an IPv6 address in brackets',
 });
 
 const Cluster = Type.Object(
@@ -45,7 +52,7 @@ const Cluster = Type.Object(
     brokers: Brokers,
     tls: Type.Optional(Tls),
     sasl: Type.Optional(Sasl),
-    clientId: Type.Optional(Type.String()),
+    clientId: Type.Optional(text()),
     sessionTimeout: Type.Optional(DurationText({ description: 'default 6s; 30s where quiet matters more than fail-over time' })),
   },
   closed,
@@ -56,7 +63,7 @@ const Kafka = Type.Object(
     brokers: Type.Optional(Brokers),
     tls: Type.Optional(Tls),
     sasl: Type.Optional(Sasl),
-    clientId: Type.Optional(Type.String()),
+    clientId: Type.Optional(text()),
     sessionTimeout: Type.Optional(DurationText()),
     partitions: Type.Integer({ default: 6, minimum: 1, maximum: 1000, description: 'partitions of topics that the host creates' }),
     replicationFactor: Type.Integer({ default: -1, description: 'of topics that the host creates; -1 is the default of the broker' }),
@@ -111,7 +118,7 @@ const Worker = Type.Object(
 
 const Plugin = Type.Object(
   {
-    package: Type.Optional(Type.String({ description: 'package name or folder; default: found by name' })),
+    package: Type.Optional(text({ description: 'package name or folder; default: found by name' })),
     prefix: Type.Optional(Type.String({ pattern: '^[a-z0-9][a-z0-9._-]*$', description: 'of topics and groups; default the plugin name' })),
     config: Type.Optional(Type.Object({}, { additionalProperties: true, description: "the plugin's own settings" })),
     cluster: Type.Optional(Type.String({ description: "the plugin's own cluster; default the one of kafka.brokers" })),
@@ -143,13 +150,13 @@ const Plugin = Type.Object(
 
 export const HostConfigSchema = Type.Object(
   {
-    dataDir: Type.String({ default: '.pipeline-host', description: 'root of the embedded broker, tables, files and staging' }),
+    dataDir: text({ default: '.pipeline-host', description: 'root of the embedded broker, tables, files and staging' }),
     kafka: Kafka,
     storage: Type.Object(
       {
-        tables: Type.Optional(Type.String({ description: 'URI of the Delta tables; default <dataDir>/tables' })),
-        files: Type.Optional(Type.String({ description: 'URI of stored files; default <dataDir>/files' })),
-        staging: Type.Optional(Type.String({ description: 'URI of the staging area; default <dataDir>/staging' })),
+        tables: Type.Optional(text({ description: 'URI of the Delta tables; default <dataDir>/tables' })),
+        files: Type.Optional(text({ description: 'URI of stored files; default <dataDir>/files' })),
+        staging: Type.Optional(text({ description: 'URI of the staging area; default <dataDir>/staging' })),
         stagedFor: DurationText({
           default: '8d',
           description: 'a staged file that nobody took for so long is deleted: longer than the retention of the topics that name it',
@@ -159,15 +166,15 @@ export const HostConfigSchema = Type.Object(
     ),
     delta: Type.Object(
       {
-        memoryLimit: Type.String({ default: '512MB' }),
+        memoryLimit: text({ default: '512MB' }),
         threads: Type.Integer({ default: 1, minimum: 1 }),
-        tempDirectory: Type.Optional(Type.String()),
+        tempDirectory: Type.Optional(text()),
       },
       { ...closed, default: {} },
     ),
     http: Type.Object(
       {
-        host: Type.String({ default: '127.0.0.1' }),
+        host: text({ default: '127.0.0.1' }),
         port: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: '0 takes a free one, which is printed' }),
       },
       { ...closed, default: {} },

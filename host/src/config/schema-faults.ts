@@ -1,13 +1,13 @@
-import type { TSchema } from '@pipeline-host/sdk';
+import { type TSchema, Type } from '@pipeline-host/sdk';
 import { Value, type ValueError, ValueErrorType } from '@sinclair/typebox/value';
 import { didYouMean } from './did-you-mean.ts';
-import { describeSchema, isSecret, namedKeys } from './schema-nodes.ts';
-import { formatPath, fromPointer, isPlainObject, type SettingPath } from './setting-path.ts';
+import { alternatives, describeSchema, isSecret, namedKeys } from './schema-nodes.ts';
+import { formatPath, fromPointer, isPlainObject, type PlainObject, type SettingPath } from './setting-path.ts';
 
 /** One setting that does not fit its schema. */
 export interface SchemaFault {
   readonly path: SettingPath;
-  readonly code: 'PH_CONFIG_UNKNOWN_KEY' | 'PH_CONFIG_INVALID';
+  readonly code: 'PH_CONFIG_UNKNOWN_KEY' | 'PH_CONFIG_INVALID' | 'PH_CLUSTER_UNKNOWN';
   readonly message: string;
   readonly hint: string | undefined;
 }
@@ -47,16 +47,34 @@ function explain(error: ValueError, base: SettingPath, hidden: (path: SettingPat
       return [{ path, code: 'PH_CONFIG_INVALID', message: `${name} is missing`, hint: `set it to ${describeSchema(error.schema)}` }];
     case ValueErrorType.Union: {
       // Of the alternatives, the one that is an object like the value can say what is wrong inside.
-      const alternative = isPlainObject(error.value)
-        ? error.schema['anyOf']?.find((schema: TSchema) => schema['type'] === 'object')
-        : undefined;
-      if (alternative !== undefined) return schemaFaults(alternative, error.value, path, hidden);
+      const objects = (error.schema['anyOf'] as readonly TSchema[]).filter(({ type }) => type === 'object');
+      if (isPlainObject(error.value) && objects.length > 0) return explainObject(objects, error.value, path, hidden);
       break;
     }
     default:
   }
   const shown = isSecret(error.schema) || hidden(path) ? '' : `, not ${excerpt(error.value)}`;
   return [{ path, code: 'PH_CONFIG_INVALID', message: `${name} must be ${describeSchema(error.schema)}${shown}`, hint: undefined }];
+}
+
+/** Several kinds of object are told apart by a key with fixed values, such as `mechanism`. */
+function explainObject(
+  kinds: readonly TSchema[],
+  value: PlainObject,
+  path: SettingPath,
+  hidden: (path: SettingPath) => boolean,
+): SchemaFault[] {
+  const key = kinds.length === 1 ? undefined : namedKeys(kinds[0] as TSchema).find((name) => kinds.every((kind) => isFixed(kind, name)));
+  if (key === undefined) return schemaFaults(kinds[0] as TSchema, value, path, hidden);
+  const kind = kinds.find((candidate) => Value.Check(candidate['properties'][key], value[key]));
+  if (kind !== undefined) return schemaFaults(kind, value, path, hidden);
+  const all = Type.Object({ [key]: Type.Union(kinds.map(({ properties }) => properties[key] as TSchema)) });
+  return schemaFaults(all, value, path, hidden);
+}
+
+function isFixed({ properties }: TSchema, key: string): boolean {
+  const schema = properties[key] as TSchema | undefined;
+  return schema !== undefined && [...alternatives(schema)].every((alternative) => alternative.const !== undefined);
 }
 
 function unknownKeyHint(key: string, known: readonly string[], parent: SettingPath): string {

@@ -1,5 +1,6 @@
 import { DURATION_PATTERN, SECRET, type TSchema } from '@pipeline-host/sdk';
 import { Value } from '@sinclair/typebox/value';
+import { BROKER_PATTERN, BROKER_WORDS } from './broker-address.ts';
 import { normalizeKey } from './did-you-mean.ts';
 import { getAt, type SettingPath } from './setting-path.ts';
 
@@ -22,7 +23,7 @@ interface Node {
 }
 
 /** The schema with its alternatives taken apart. */
-function* alternatives(schema: TSchema): Generator<Node & TSchema> {
+export function* alternatives(schema: TSchema): Generator<Node & TSchema> {
   const node = schema as Node & TSchema;
   const parts = node.anyOf ?? node.allOf;
   if (parts === undefined) yield node;
@@ -106,6 +107,19 @@ export function readText(schema: TSchema | undefined, text: string): unknown {
   return [json, text, list].find((candidate) => Value.Check(schema, candidate)) ?? json;
 }
 
+/** YAML reads a time without quotes as a Date: the text that the setting takes, which is a day or a whole time. */
+export function datesAsText(schema: TSchema | undefined, value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const items = schema === undefined ? undefined : [...alternatives(schema)].find((node) => node.items !== undefined)?.items;
+    return value.map((item) => datesAsText(items, item));
+  }
+  if (!(value instanceof Date)) return value;
+  if (Number.isNaN(value.getTime())) return String(value);
+  const time = value.toISOString();
+  const day = time.slice(0, 10);
+  return schema !== undefined && !Value.Check(schema, time) && Value.Check(schema, day) ? day : time;
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -139,6 +153,8 @@ function describeNode(node: Node): string {
       return `a ${node.type === 'integer' ? 'whole ' : ''}number${describeRange(node)}`;
     case 'string':
       if (node.pattern === DURATION_PATTERN) return DURATION;
+      if (node.pattern === BROKER_PATTERN) return BROKER_WORDS;
+      if (node.format === 'date-time') return 'an ISO time with zone such as "2026-01-31T12:00:00Z"';
       if (node.pattern !== undefined) return `a text that matches ${node.pattern}`;
       if (node.format !== undefined) return `a text of the format ${node.format}`;
       return node.minLength === undefined || node.minLength === 0 ? 'a text' : 'a text that is not empty';

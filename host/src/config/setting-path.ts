@@ -20,7 +20,7 @@ export type PlainObject = Record<string, unknown>;
 
 /** A list or a value is one setting; only plain objects have keys of their own. */
 export function isPlainObject(value: unknown): value is PlainObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
 /** Every setting below a value: what is not an object, and objects without keys. */
@@ -57,6 +57,22 @@ export function getAt(root: unknown, path: SettingPath): unknown {
     value = value[key];
   }
   return value;
+}
+
+/** Whether a path is a setting or leads into it. */
+export function isWithin(path: SettingPath, setting: SettingPath): boolean {
+  return setting.every((key, index) => path[index] === key);
+}
+
+/** Takes out the setting at a path, in place. Where it is not there, the nearest around it. */
+export function removeAt(root: PlainObject, path: SettingPath): void {
+  for (let length = path.length; length > 0; length--) {
+    const around = length === 1 ? root : getAt(root, path.slice(0, length - 1));
+    const key = path[length - 1] ?? '';
+    if (!isPlainObject(around) || !Object.hasOwn(around, key)) continue;
+    delete around[key];
+    return;
+  }
 }
 
 /** Keys such as `__proto__` come from files and must stay plain keys. */

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { type Log, milliseconds, PipelineError } from '@pipeline-host/sdk';
+import { DEFAULT_CLUSTER } from '../config/cluster-faults.ts';
 import type { ClusterSettings, HostConfig } from '../config/host-config.ts';
-import { connectCluster, type KafkaCluster, type KafkaLog, type KafkaProducer, type SaslConfig, type TlsConfig } from '../kafka/index.ts';
-
-/** The cluster of `kafka.brokers`. */
-export const DEFAULT_CLUSTER = 'default';
+import type { LoadedConfig } from '../config/load.ts';
+import { connectCluster, type KafkaCluster, type KafkaLog, type KafkaProducer, type TlsConfig } from '../kafka/index.ts';
+import { saslConfig } from './sasl.ts';
 
 /** Starts or finds the embedded broker of a data folder. Given by the CLI and by tests: the engine does not know the broker. */
 export type OpenEmbedded = (settings: {
@@ -64,7 +64,8 @@ export function clusterSettings(config: HostConfig, name: string): ClusterSettin
   return settings;
 }
 
-export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, log: Log): Clusters {
+export function connectClusters(loaded: LoadedConfig, openEmbedded: OpenEmbedded, log: Log): Clusters {
+  const { config } = loaded;
   const connected = new Map<string, Promise<Connected>>();
 
   const connect = async (name: string): Promise<Connected> => {
@@ -82,7 +83,7 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
     let cluster: KafkaCluster | null = null;
     try {
       const tls = tlsConfig(settings);
-      const sasl = saslConfig(name, settings);
+      const sasl = saslConfig(name, settings, loaded, log);
       cluster = connectCluster(
         {
           name,
@@ -148,21 +149,6 @@ export function connectClusters(config: HostConfig, openEmbedded: OpenEmbedded, 
 
 function tlsConfig({ tls }: ClusterSettings): TlsConfig | true | undefined {
   return tls === false ? undefined : tls;
-}
-
-function saslConfig(name: string, { sasl }: ClusterSettings): SaslConfig | undefined {
-  if (sasl === undefined) return undefined;
-  const place = `${name === DEFAULT_CLUSTER ? 'kafka' : `kafka.clusters.${name}`}.sasl`;
-  const missing = (key: string): PipelineError =>
-    new PipelineError('PH_CONFIG_INVALID', `${key} is missing for mechanism ${sasl.mechanism}`, { place: `${place}.${key}` });
-  if (sasl.mechanism === 'oauthbearer') {
-    const { token } = sasl;
-    if (token === undefined) throw missing('token');
-    return { mechanism: 'oauthbearer', token: () => Promise.resolve(token) };
-  }
-  if (sasl.username === undefined) throw missing('username');
-  if (sasl.password === undefined) throw missing('password');
-  return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password };
 }
 
 function kafkaLog(log: Log, cluster: string): KafkaLog {

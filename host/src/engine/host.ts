@@ -59,7 +59,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
   const log = options.log ?? createLogger({ level: config.log.level });
   const metrics = createMetrics();
   const startedAt = new Date().toISOString();
-  const clusters = connectClusters(config, options.openEmbedded, log);
+  const clusters = connectClusters(options.config, options.openEmbedded, log);
   const units: Unit[] = [];
   let services: HostServices | null = null;
   const status = (): HostStatus => ({

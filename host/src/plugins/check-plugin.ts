@@ -1,7 +1,9 @@
 import { definitionKind, type PipelineError, type PluginDefinition, type TopicDefinition } from '@pipeline-host/sdk';
+import { clusterFaults } from '../config/cluster-faults.ts';
 import { didYouMean } from '../config/did-you-mean.ts';
 import type { HostConfig, PluginSettings } from '../config/host-config.ts';
 import { list } from '../config/schema-faults.ts';
+import { formatPath } from '../config/setting-path.ts';
 import { checkTable } from './check-table.ts';
 import { fault } from './fault.ts';
 import type { LoadedPlugin } from './topology.ts';
@@ -144,22 +146,9 @@ function checkSection(plugin: PluginDefinition, section: PluginSettings): Pipeli
   );
 }
 
-function checkClusters(plugin: string, section: PluginSettings, config: HostConfig): PipelineError[] {
-  const known = ['default', ...Object.keys(config.kafka.clusters)];
-  const named = [
-    [`plugins.${plugin}.cluster`, section.cluster] as const,
-    ...Object.entries(section.topics ?? {}).map(([topic, { cluster }]) => [`plugins.${plugin}.topics.${topic}.cluster`, cluster] as const),
-  ];
-  return named.flatMap(([place, cluster]) =>
-    cluster === undefined || known.includes(cluster)
-      ? []
-      : [
-          fault(
-            'PH_CLUSTER_UNKNOWN',
-            `no cluster is called "${cluster}"`,
-            place,
-            didYouMean(cluster, known, `define it under kafka.clusters, or use one of ${list(known)}`),
-          ),
-        ],
+/** The loader of the config says so too; see {@link checkSection}. */
+function checkClusters(plugin: string, section: PluginSettings, { kafka }: HostConfig): PipelineError[] {
+  return clusterFaults({ kafka, plugins: { [plugin]: section } }).map(({ path, code, message, hint }) =>
+    fault(code, message, formatPath(path), hint),
   );
 }

@@ -9,3 +9,8 @@ export function fault(code: ErrorCode, message: string, place: string, hint?: st
 export function throwFaults([first, ...others]: readonly PipelineError[]): void {
   if (first !== undefined) throw new FaultList([first, ...others]);
 }
+
+/** The single faults of a failure. */
+export function faultsOf(error: PipelineError): readonly PipelineError[] {
+  return error instanceof FaultList ? error.faults : [error];
+}

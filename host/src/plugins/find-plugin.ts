@@ -1,9 +1,10 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { FaultList, isPipelineError, PipelineError } from '@pipeline-host/sdk';
+import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import { didYouMean } from '../config/did-you-mean.ts';
 import { list } from '../config/schema-faults.ts';
 import { discoverPlugins } from './discover-plugins.ts';
+import { throwFaults } from './fault.ts';
 import { type PluginPackage, readManifest, readPackageJson } from './manifest.ts';
 
 /** Where plugins are looked for. */
@@ -100,6 +101,16 @@ function notFound(value: string, tried: readonly string[], search: PluginSearch,
 
 /** All of them, with every fault at once; the same package asked for twice counts once. @throws FaultList */
 export function findPlugins(values: readonly string[], search: PluginSearch): readonly PluginPackage[] {
+  const { packages, faults } = lookUpPlugins(values, search);
+  throwFaults(faults);
+  return packages;
+}
+
+/** Like {@link findPlugins}, with the faults beside what was found. */
+export function lookUpPlugins(
+  values: readonly string[],
+  search: PluginSearch,
+): { readonly packages: readonly PluginPackage[]; readonly faults: readonly PipelineError[] } {
   const found = new Map<string, PluginPackage>();
   const faults: PipelineError[] = [];
   for (const value of values) {
@@ -119,7 +130,5 @@ export function findPlugins(values: readonly string[], search: PluginSearch): re
       }),
     );
   }
-  const [first, ...others] = faults;
-  if (first !== undefined) throw new FaultList([first, ...others]);
-  return [...found.values()];
+  return { packages: [...found.values()], faults };
 }

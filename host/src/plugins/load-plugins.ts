@@ -4,8 +4,8 @@ import semver from 'semver';
 import type { LoadedConfig } from '../config/load.ts';
 import { checkDefinition } from './check-definition.ts';
 import { checkSchemas } from './check-schemas.ts';
-import { throwFaults } from './fault.ts';
-import { findPlugins, type PluginSearch } from './find-plugin.ts';
+import { faultsOf, throwFaults } from './fault.ts';
+import { lookUpPlugins, type PluginSearch } from './find-plugin.ts';
 import { importPlace } from './import-place.ts';
 import type { PluginPackage } from './manifest.ts';
 import { entryFile } from './package-entry.ts';
@@ -18,39 +18,45 @@ export interface PluginLoad {
   readonly config: LoadedConfig;
 }
 
+/** What could be loaded, and all that is wrong with the rest and with the config. */
+export interface PluginCheck extends PluginLoad {
+  readonly faults: readonly PipelineError[];
+}
+
 /**
  * Finds, checks and imports plugins, manifest before code.
  *
  * @param values what `--plugin` names: see `findPlugin`
- * @throws FaultList with the faults of all of them; nothing is half loaded
+ * @throws FaultList with the faults of all of them and of the config; nothing is half loaded
  */
 export async function loadPlugins(values: readonly string[], config: LoadedConfig, cwd: string): Promise<PluginLoad> {
-  const packages = findPlugins(values, pluginSearch(config, cwd));
-  throwFaults(packages.flatMap(checkRange));
-  const outcomes = await Promise.all(packages.map(importPlugin));
-  throwFaults(outcomes.flatMap((outcome) => (isPipelineError(outcome) ? faultsOf(outcome) : [])));
-  const definitions = new Map(packages.map(({ manifest }, index) => [manifest.plugin, outcomes[index] as PluginDefinition]));
-  throwFaults([...definitions.values()].flatMap(checkSchemas));
-  const complete = config.forPlugins(definitions);
+  const { faults, ...load } = await checkPlugins(values, config, cwd);
+  throwFaults(faults);
+  return load;
+}
+
+/** Like {@link loadPlugins}, with the faults beside what is right. */
+export async function checkPlugins(values: readonly string[], config: LoadedConfig, cwd: string): Promise<PluginCheck> {
+  const { packages, faults } = lookUpPlugins(values, pluginSearch(config, cwd));
+  const outcomes = await Promise.all(packages.map(async (plugin) => ({ plugin, outcome: await inspectPlugin(plugin) })));
+  const sound = outcomes.flatMap(({ plugin, outcome }) => (isPipelineError(outcome) ? [] : [{ plugin, definition: outcome }]));
+  const checked = config.checkPlugins(new Map(sound.map(({ plugin, definition }) => [plugin.manifest.plugin, definition])));
   return {
-    config: complete,
-    plugins: packages.flatMap(({ manifest, packageName, version, root }) => {
-      const definition = definitions.get(manifest.plugin);
-      if (definition === undefined) return [];
-      const section = complete.config.plugins[manifest.plugin];
-      return [
-        {
-          name: manifest.plugin,
-          definition,
-          manifest,
-          packageName,
-          version,
-          root,
-          prefix: section?.prefix ?? manifest.plugin,
-          config: section?.config ?? {},
-        },
-      ];
+    config: checked.config,
+    plugins: sound.map(({ plugin: { manifest, packageName, version, root }, definition }) => {
+      const section = checked.config.config.plugins[manifest.plugin];
+      return {
+        name: manifest.plugin,
+        definition,
+        manifest,
+        packageName,
+        version,
+        root,
+        prefix: section?.prefix ?? manifest.plugin,
+        config: section?.config ?? {},
+      };
     }),
+    faults: [...faults, ...outcomes.flatMap(({ outcome }) => (isPipelineError(outcome) ? faultsOf(outcome) : [])), ...checked.faults],
   };
 }
 
@@ -70,10 +76,6 @@ export async function inspectPlugin(plugin: PluginPackage): Promise<PluginDefini
   if (isPipelineError(outcome)) return outcome;
   const [first, ...others] = checkSchemas(outcome);
   return first === undefined ? outcome : new FaultList([first, ...others]);
-}
-
-function faultsOf(error: PipelineError): readonly PipelineError[] {
-  return error instanceof FaultList ? error.faults : [error];
 }
 
 function checkRange({ manifest, packageName, version, root }: PluginPackage): PipelineError[] {

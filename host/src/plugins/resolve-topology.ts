@@ -1,5 +1,4 @@
 import {
-  FaultList,
   isPipelineError,
   milliseconds,
   PipelineError,
@@ -8,14 +7,12 @@ import {
   type TopicDefinition,
   type WorkerDefinition,
 } from '@pipeline-host/sdk';
+import { DEFAULT_CLUSTER } from '../config/cluster-faults.ts';
 import type { HostConfig, PluginSettings, WorkerSettings } from '../config/host-config.ts';
 import { checkPlugin } from './check-plugin.ts';
 import { checkTopology } from './check-topology.ts';
-import { throwFaults } from './fault.ts';
+import { faultsOf, throwFaults } from './fault.ts';
 import type { LoadedPlugin, ResolvedSettings, ResolvedTable, ResolvedTopic, ResolvedWorker, Topology } from './topology.ts';
-
-/** The cluster of `kafka.brokers`. */
-export const DEFAULT_CLUSTER = 'default';
 
 const DEFAULTS = {
   concurrency: 10,
@@ -41,7 +38,7 @@ export function resolveTopology(config: HostConfig, plugins: readonly LoadedPlug
         workers.push(resolveWorker(plugin, section, name, config));
       } catch (error) {
         if (!isPipelineError(error)) throw error;
-        faults.push(...(error instanceof FaultList ? error.faults : [error]));
+        faults.push(...faultsOf(error));
       }
     }
   }

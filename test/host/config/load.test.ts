@@ -1,54 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
-import {
-  definePlugin,
-  defineTopic,
-  defineWorker,
-  done,
-  FaultList,
-  isPipelineError,
-  OpenObject,
-  type PipelineError,
-  Secret,
-  Type,
-} from '@pipeline-host/sdk';
-import { type ConfigRequest, type LoadedConfig, loadConfig } from '../../../host/src/config/load.ts';
+import { describe, it } from 'node:test';
+import { faultsOf, plugins, useFolder } from './workplace.ts';
 
-let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'ph-config-'));
-});
-afterEach(() => rm(folder, { recursive: true, force: true }));
-
-const load = (request: Partial<ConfigRequest> = {}): Promise<LoadedConfig> => loadConfig({ cwd: folder, env: {}, ...request });
-const write = (name: string, text: string): Promise<void> => writeFile(join(folder, name), text);
-
-async function faultsOf(loading: Promise<unknown> | (() => unknown)): Promise<readonly PipelineError[]> {
-  try {
-    await (typeof loading === 'function' ? loading() : loading);
-  } catch (error) {
-    if (error instanceof FaultList) return error.faults;
-    assert.ok(isPipelineError(error), String(error));
-    return [error];
-  }
-  return assert.fail('nothing was refused');
-}
-
-const message = defineTopic('events.raw', Type.Object({}), { key: () => null });
-const weather = definePlugin({
-  name: 'weather',
-  config: Type.Object({
-    allowedHosts: Type.Array(Type.String(), { default: ['a.test'] }),
-    api: Type.Object({ token: Type.Optional(Secret()) }, { default: {} }),
-    labels: OpenObject({ default: {} }),
-  }),
-  topics: [message],
-  workers: { 'row-writer': defineWorker({ consumes: message, handle: () => done() }) },
-});
-const plugins = new Map([['weather', weather]]);
+const { load, path, write } = useFolder();
 
 describe('the config', () => {
   it('uses the embedded broker without any file, and says that this is one machine', async () => {
@@ -57,14 +13,14 @@ describe('the config', () => {
     assert.equal(loaded.file, null);
     assert.match(loaded.warnings[0] ?? '', /single machine, not replicated/);
     assert.equal(loaded.config.kafka.partitions, 6);
-    assert.equal(loaded.config.dataDir, join(folder, '.pipeline-host'));
+    assert.equal(loaded.config.dataDir, path('.pipeline-host'));
   });
 
   it('refuses a file that states no brokers, so that a lost variable never starts an empty broker', async () => {
     await write('pipeline-host.config.yaml', 'kafka:\n  brokers:\n');
     const [fault] = await faultsOf(load());
     assert.equal(fault?.code, 'PH_CONFIG_BROKERS');
-    assert.equal(fault.place, join(folder, 'pipeline-host.config.yaml'));
+    assert.equal(fault.place, path('pipeline-host.config.yaml'));
   });
 
   for (const [name, text] of [
@@ -102,9 +58,9 @@ describe('the config', () => {
     assert.deepEqual(await brokers('a:1, b:2'), ['a:1', 'b:2']);
     assert.deepEqual(await brokers('embedded'), 'embedded');
     const { config } = await load({
-      env: { PIPELINE_HOST__KAFKA__SASL: '{"mechanism":"plain"}', PIPELINE_HOST__KAFKA__SASL__PASSWORD: '12345' },
+      env: { PIPELINE_HOST__KAFKA__SASL: '{"mechanism":"plain","username":"u"}', PIPELINE_HOST__KAFKA__SASL__PASSWORD: '12345' },
     });
-    assert.deepEqual(config.kafka.sasl, { mechanism: 'plain', password: '12345' });
+    assert.deepEqual(config.kafka.sasl, { mechanism: 'plain', username: 'u', password: '12345' });
   });
 
   it('refuses a variable that names no setting, and says which was meant', async () => {
@@ -126,7 +82,7 @@ describe('the config', () => {
     assert.match(text, /kafka\.partitons is not a setting \| did you mean "partitions"\?/);
     assert.match(text, /logg is not a setting \| did you mean "log"\?/);
     assert.match(text, /http\.port must be a whole number from 0 to 65535, not "six"/);
-    assert.ok(faults.every(({ place }) => place?.startsWith(join(folder, 'pipeline-host.config.yaml'))));
+    assert.ok(faults.every(({ place }) => place?.startsWith(path('pipeline-host.config.yaml'))));
   });
 
   it('says line and column of a YAML file that cannot be read', async () => {
@@ -146,12 +102,12 @@ describe('the config', () => {
     const cwd = tmpdir();
     const loaded = await load({
       cwd,
-      file: join(folder, 'host.yaml'),
+      file: path('host.yaml'),
       flags: [{ flag: '--staging', path: ['storage', 'staging'], value: 'stage' }],
     });
-    assert.equal(loaded.config.dataDir, join(folder, 'data'));
+    assert.equal(loaded.config.dataDir, path('data'));
     const { tables, files, staging } = loaded.config.storage;
-    assert.deepEqual({ tables, files, staging }, { tables: 'abfss://x@y/z', files: join(folder, 'files'), staging: join(cwd, 'stage') });
+    assert.deepEqual({ tables, files, staging }, { tables: 'abfss://x@y/z', files: path('files'), staging: join(cwd, 'stage') });
   });
 });
 
@@ -167,7 +123,7 @@ describe('secrets', () => {
     );
     await write('level', 'warn');
     const loaded = await load({ env: { PASSWORD: 'hunter2', PORT: '8081' } });
-    assert.equal(loaded.config.kafka.sasl?.password, 'hunter2');
+    assert.deepEqual(loaded.config.kafka.sasl, { mechanism: 'plain', username: 'u', password: 'hunter2' });
     assert.deepEqual(loaded.secrets, ['hunter2']);
     assert.equal(loaded.config.http.port, 8081);
     assert.equal(loaded.config.log.level, 'warn');
@@ -246,7 +202,7 @@ describe('the section of a plugin', () => {
 
 describe('config explain', () => {
   it('shows what is set, and with all also the defaults', async () => {
-    await write('pipeline-host.config.yaml', 'kafka: { brokers: ["b:1"], sasl: { mechanism: plain } }');
+    await write('pipeline-host.config.yaml', 'kafka: { brokers: ["b:1"], sasl: { mechanism: plain, username: u } }');
     const loaded = await load({ env: { PIPELINE_HOST__KAFKA__SASL__PASSWORD: 'hunter2' } });
     assert.deepEqual(
       loaded.explain().map(({ path, value, origin }) => [path, value, origin]),
@@ -254,6 +210,7 @@ describe('config explain', () => {
         ['kafka.brokers', ['b:1'], 'file pipeline-host.config.yaml'],
         ['kafka.sasl.mechanism', 'plain', 'file pipeline-host.config.yaml'],
         ['kafka.sasl.password', '(hidden)', 'environment PIPELINE_HOST__KAFKA__SASL__PASSWORD'],
+        ['kafka.sasl.username', 'u', 'file pipeline-host.config.yaml'],
       ],
     );
     assert.ok(loaded.explain({ all: true }).some(({ path, origin }) => path === 'kafka.partitions' && origin === 'default'));
