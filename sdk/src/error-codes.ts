@@ -105,7 +105,7 @@ export const ERROR_CODES = {
   // Kafka
   PH_KAFKA_UNREACHABLE: entry('unavailable', 3, 'check kafka.brokers and that the broker is running and reachable from here'),
   PH_KAFKA_UNAVAILABLE: entry('unavailable', 3, 'the cluster is not ready for this now; it is tried again'),
-  PH_KAFKA_AUTH: entry('auth', 3, 'check kafka.sasl: mechanism, username and password'),
+  PH_KAFKA_AUTH: entry('auth', 3, 'check kafka.sasl: mechanism, username and password; with oauthbearer the token, which may have ended'),
   PH_KAFKA_TLS: entry(
     'auth',
     3,
@@ -188,7 +188,9 @@ export const ERROR_CODES = {
   PH_TOPIC_EXTERNAL: entry('fatal', 2, 'the topic belongs to another plugin or system; publish with its owner'),
   PH_TABLE_UNKNOWN: entry('fatal', 2, '"pipeline-host tables" lists the tables'),
   PH_PUBLISH_FILE: entry('fatal', 2, 'give a file of one JSON message a line, or - for standard input'),
-  PH_PUBLISH_INVALID: entry('fatal', 2, 'mend the lines, or send the others with --skip-invalid; nothing was sent'),
+  PH_PUBLISH_INVALID: entry('fatal', 2, 'mend the lines, or send the others with --skip-invalid'),
+  PH_PUBLISH_CHANGED: entry('fatal', 1, 'publish a copy that nobody writes to, or give it on standard input'),
+  PH_PUBLISH_BROKEN_OFF: entry('fatal', 1, 'go on with --from-line: all sent again would be stored twice'),
   PH_STOP_TIMEOUT: entry('fatal', 1, 'the process ends anyway; what was open is done again after the start'),
   PH_SYSTEM: entry('fatal', 3, 'mend rights, room or limits of this machine for the file that is named'),
   PH_UNEXPECTED: entry('fatal', 1, 'this is a bug: run again with PIPELINE_HOST_DEBUG=1 and report the stack'),

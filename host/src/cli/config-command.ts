@@ -3,6 +3,7 @@ import { configJsonSchema } from '../config/json-schema.ts';
 import type { ExplainedSetting } from '../config/load.ts';
 import { explainWorkers } from '../plugins/explain-workers.ts';
 import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
+import { counted } from './counted.ts';
 import { openConfig, openSession } from './session.ts';
 import { print, printList } from './text-table.ts';
 
@@ -74,5 +75,7 @@ async function schema(flags: CommandFlags): Promise<void> {
 async function check(flags: CommandFlags): Promise<void> {
   const { config, topology } = await openSession(flags);
   for (const warning of config.warnings) process.stderr.write(`*** ${warning} ***\n`);
-  print(`${config.file ?? 'no config file'}: ok, ${topology.plugins.length} plugins, ${topology.workers.length} workers`);
+  print(
+    `${config.file ?? 'no config file'}: ok, ${counted(topology.plugins.length, 'plugin')}, ${counted(topology.workers.length, 'worker')}`,
+  );
 }

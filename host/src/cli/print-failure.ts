@@ -37,7 +37,8 @@ function oneLine(text: string): string {
     .join(' ');
 }
 
-function asPipelineError(error: unknown): PipelineError {
+/** Anything thrown as one of our errors. */
+export function asPipelineError(error: unknown): PipelineError {
   if (isPipelineError(error)) return error;
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   if (typeof code === 'string' && ENVIRONMENT.has(code)) return new PipelineError('PH_SYSTEM', errorMessage(error), { cause: error });

@@ -1,4 +1,4 @@
-import { type FaultList, PipelineError } from '@pipeline-host/sdk';
+import { FaultList, PipelineError } from '@pipeline-host/sdk';
 import { Command } from 'commander';
 import { didYouMean } from '../config/did-you-mean.ts';
 import { list } from '../config/schema-faults.ts';
@@ -6,27 +6,28 @@ import { createTopic } from '../engine/topics.ts';
 import type { KafkaCluster } from '../kafka/driver.ts';
 import { resolveTopics } from '../plugins/resolve-topology.ts';
 import type { ResolvedTopic } from '../plugins/topology.ts';
-import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
-import { type LineFault, lineReader, openLines, type PublishedLine } from './publish-lines.ts';
+import { addCommonOptions, type CommandFlags, jsonOption, wholeNumber } from './command-options.ts';
+import { counted } from './counted.ts';
+import { printFailure } from './print-failure.ts';
+import { type CheckedLines, checkLines, inBatches, type LargeLine } from './publish-batches.ts';
+import { type LineFault, lineReader, openLines } from './publish-lines.ts';
+import { brokenOff, type Sending, sendBatches } from './publish-send.ts';
 import { openSession, type Session, withClusters } from './session.ts';
+import { listenForStop } from './stop-signals.ts';
 import { print } from './text-table.ts';
 
-/** What a broker takes in one record where it does not say; most lines are far smaller and are not looked at again. */
+/** What a broker takes in one record where it does not say. */
 const DEFAULT_MAX_MESSAGE = 1_048_588;
-const SMALL_RECORD = 64 * 1024;
-/** Bytes of a record around its key and value, batch header included, rounded up. */
-const RECORD_OVERHEAD = 128;
 
 interface PublishFlags extends CommandFlags {
   readonly skipInvalid: boolean;
   readonly dryRun: boolean;
   readonly json: boolean;
+  readonly fromLine: number;
 }
 
-/** Messages in one hand-over to the producer. */
-const BATCH = 1_000;
-/** Faults that are listed beside a refusal, and beside a run that skips them. */
-const LISTED = { refused: 3, skipped: 20 } as const;
+/** Faulty lines that are explained; of the others only the number is told. */
+const EXPLAINED = 20;
 
 /** `pipeline-host publish` */
 export function publishCommand(): Command {
@@ -41,6 +42,7 @@ export function publishCommand(): Command {
   )
     .option('--skip-invalid', 'send the good lines of a file with faults', false)
     .option('--dry-run', 'check the lines and send nothing', false)
+    .option('--from-line <number>', 'pass over the lines before this one', wholeNumber(1, Number.MAX_SAFE_INTEGER), 1)
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -52,87 +54,81 @@ export function publishCommand(): Command {
 async function publish(name: string, file: string, flags: PublishFlags): Promise<void> {
   const session = await openSession(flags);
   const topic = findTopic(session, name);
-  const read = lineReader(topic.definition);
+  const read = lineReader(topic.definition, flags.fromLine);
   const lines = await openLines(file);
-  const faults: LineFault[] = [];
-  const large: { readonly line: number; readonly bytes: number }[] = [];
-  let good = 0;
-  for await (const line of read(lines())) {
-    if ('fault' in line) faults.push(line.fault);
-    else {
-      good++;
-      const bytes = line.value.length + (line.key?.length ?? 0) + RECORD_OVERHEAD;
-      if (bytes > SMALL_RECORD) large.push({ line: line.line, bytes });
-    }
-  }
+  const checked = await checkLines(read(lines()));
+  const { good, faults } = checked;
   const source = file === '-' ? 'standard input' : file;
-  const report = (sent: number): void => print(JSON.stringify({ topic: topic.topic, valid: good, sent, skipped: faults.length, faults }));
-  if (faults.length > 0 && !flags.skipInvalid && !(flags.dryRun && flags.json)) {
-    if (flags.json) report(0);
+
+  explainFaults(source, faults);
+  if (faults.length > 0 && !flags.skipInvalid) {
+    if (flags.json) printJson(topic, checked, null);
     throw refused(topic, source, faults, good);
   }
-  if (!flags.json) listFaults(source, faults, LISTED.skipped);
-  const sent = flags.dryRun
-    ? 0
-    : await withClusters(session.config, async (clusters) =>
-        send(await clusters.get(topic.cluster), topic, read(lines()), {
-          create: session.config.config.kafka.createTopics,
-          refuse: (limit) => refuseLarge(topic, source, large, limit),
-        }),
-      );
-  if (flags.json) report(sent);
-  else
-    print(
-      `${flags.dryRun ? `${good} messages fit ${topic.topic}; nothing was sent` : `${sent} messages sent to ${topic.topic}`}${faults.length > 0 ? `, ${faults.length} lines left out` : ''}`,
-    );
+  const leftOut = faults.length > 0 ? `, ${counted(faults.length, 'line')} left out` : '';
+  if (flags.dryRun) {
+    if (flags.json) printJson(topic, checked, null);
+    else print(`${counted(good, 'message fits', 'messages fit')} ${topic.topic}; nothing was sent${leftOut}`);
+    return;
+  }
+  await withClusters(session.config, async (clusters) => {
+    const cluster = await clusters.get(topic.cluster);
+    await prepareTopic(cluster, topic, session, (limit) => refuseLarge(topic, source, checked.large, limit));
+    const sending = await send(cluster, topic, inBatches(read(lines())), checked);
+    if (flags.json) printJson(topic, checked, sending);
+    if (sending.end.kind !== 'complete') endBrokenOff(sending, brokenOff(sending, good, source, flags.fromLine));
+    else if (!flags.json) print(`${counted(sending.sent, 'message')} sent to ${topic.topic}${leftOut}`);
+  });
 }
 
-async function send(
+async function prepareTopic(
   cluster: KafkaCluster,
   topic: ResolvedTopic,
-  lines: AsyncIterable<{ readonly fault: LineFault } | PublishedLine>,
-  { create, refuse }: { readonly create: boolean; readonly refuse: (limit: number) => void },
-): Promise<number> {
+  { config }: Session,
+  refuse: (limit: number) => void,
+): Promise<void> {
   const admin = await cluster.admin();
-  await createTopic(admin, topic, create);
+  await createTopic(admin, topic, config.config.kafka.createTopics);
   refuse((await admin.maxMessageBytes(topic.topic)) ?? DEFAULT_MAX_MESSAGE);
+}
+
+/** Ctrl-C ends it after the batch that is on its way, so that it is known what was sent. */
+async function send(
+  cluster: KafkaCluster,
+  { topic }: ResolvedTopic,
+  batches: ReturnType<typeof inBatches>,
+  { fingerprints }: CheckedLines,
+): Promise<Sending> {
   const producer = await cluster.producer({ deliveryTimeout: 30_000 });
-  let sent = 0;
-  let batch: PublishedLine[] = [];
-  const flush = async (): Promise<void> => {
-    await producer.sendAll(batch.map(({ key, value }) => ({ topic: topic.topic, key, value })));
-    sent += batch.length;
-    batch = [];
-  };
-  for await (const line of lines) {
-    if ('fault' in line) continue;
-    batch.push(line);
-    if (batch.length === BATCH) await flush();
-  }
-  await flush();
-  return sent;
+  using signals = listenForStop();
+  let exitCode: number | null = null;
+  void signals.asked.then((code) => {
+    exitCode = code;
+  });
+  return await sendBatches(producer, batches, { topic, fingerprints, stopped: () => exitCode });
+}
+
+/** @throws FaultList with the cause and how far it came; where a signal was the cause, its exit code is set */
+function endBrokenOff({ end }: Sending, howFar: PipelineError): void {
+  if (end.kind === 'failed') throw new FaultList([end.error, howFar]);
+  printFailure(howFar);
+  if (end.kind === 'stopped') process.exitCode = end.exitCode;
+}
+
+function printJson({ topic }: ResolvedTopic, { good, faults }: CheckedLines, sending: Sending | null): void {
+  const counts = { topic, valid: good, sent: sending?.sent ?? 0, skipped: faults.length };
+  const broken = sending === null || sending.end.kind === 'complete' ? {} : { upToLine: sending.upToLine, unsure: sending.unsure };
+  print(JSON.stringify({ ...counts, ...broken, faults }));
 }
 
 /** Before anything is sent: a file goes in whole or not at all. */
-function refuseLarge(
-  topic: ResolvedTopic,
-  source: string,
-  large: readonly { readonly line: number; readonly bytes: number }[],
-  limit: number,
-): void {
+function refuseLarge(topic: ResolvedTopic, source: string, large: readonly LargeLine[], limit: number): void {
   const beyond = large.filter(({ bytes }) => bytes > limit);
-  const [first] = beyond;
-  if (first === undefined) return;
-  throw new PipelineError(
-    'PH_MESSAGE_TOO_LARGE',
-    `${beyond.length} lines are larger than ${topic.topic} takes (${limit} bytes a record); nothing was sent`,
-    {
-      place: `${source}, line ${beyond
-        .slice(0, 10)
-        .map(({ line }) => line)
-        .join(', ')}${beyond.length > 10 ? ' …' : ''}`,
-    },
-  );
+  if (beyond.length === 0) return;
+  const what = counted(beyond.length, 'line is', 'lines are');
+  throw new PipelineError('PH_MESSAGE_TOO_LARGE', `${what} larger than ${topic.topic} takes (${limit} bytes a record); nothing was sent`, {
+    place: `${source}, ${lineNumbers(beyond)}`,
+  });
 }
 
 function findTopic({ config, topology }: Session, name: string): ResolvedTopic {
@@ -157,18 +153,22 @@ function findTopic({ config, topology }: Session, name: string): ResolvedTopic {
   });
 }
 
-function refused(topic: ResolvedTopic, source: string, faults: readonly LineFault[], good: number): FaultList | PipelineError {
-  listFaults(source, faults, LISTED.refused);
-  const numbers = faults.slice(0, 10).map(({ line }) => line);
+function refused(topic: ResolvedTopic, source: string, faults: readonly LineFault[], good: number): PipelineError {
+  const what = `${faults.length.toLocaleString('en-US')} of ${counted(faults.length + good, 'line')}`;
   return new PipelineError(
     'PH_PUBLISH_INVALID',
-    `${faults.length} of ${faults.length + good} lines are no messages of ${topic.topic}; nothing was sent`,
-    {
-      place: `${source}, line${faults.length === 1 ? '' : 's'} ${numbers.join(', ')}${faults.length > numbers.length ? ' …' : ''}`,
-    },
+    `${what} ${faults.length === 1 ? 'is no message' : 'are no messages'} of ${topic.topic}; nothing was sent`,
+    { place: `${source}, ${lineNumbers(faults)}` },
   );
 }
 
-function listFaults(source: string, faults: readonly LineFault[], limit: number): void {
-  for (const { line, code, message } of faults.slice(0, limit)) process.stderr.write(`${source}:${line}: ${code}: ${message}\n`);
+function lineNumbers(lines: readonly { readonly line: number }[]): string {
+  const numbers = lines.slice(0, EXPLAINED).map(({ line }) => line);
+  return `line${lines.length === 1 ? '' : 's'} ${numbers.join(', ')}${lines.length > numbers.length ? ' …' : ''}`;
+}
+
+function explainFaults(source: string, faults: readonly LineFault[]): void {
+  for (const { line, code, message } of faults.slice(0, EXPLAINED)) process.stderr.write(`${source}:${line}: ${code}: ${message}\n`);
+  const more = faults.length - EXPLAINED;
+  if (more > 0) process.stderr.write(`${source}: and ${counted(more, 'more faulty line')}; --json lists all\n`);
 }

@@ -21,21 +21,25 @@ export interface PublishedLine {
 
 export type Lines = () => AsyncIterable<Buffer>;
 
+const STANDARD_INPUT: ReadonlySet<string> = new Set(['-', '/dev/stdin', '/dev/fd/0']);
+
 /**
- * The lines of a file, or of standard input for `-`, as often as they are asked for: a file is read again each time,
- * standard input is kept in memory.
+ * The lines of a file, or of standard input for `-`, as often as they are asked for: a file is read again each time; what
+ * can be read only once, such as standard input and pipes, is kept in memory.
  *
  * @throws PipelineError `PH_PUBLISH_FILE`
  */
 export async function openLines(file: string): Promise<Lines> {
-  if (file !== '-') {
-    const stats = statSync(file, { throwIfNoEntry: false });
-    if (stats === undefined || stats.isDirectory()) {
-      throw new PipelineError('PH_PUBLISH_FILE', stats === undefined ? `there is no file ${file}` : `${file} is a folder`, { place: file });
-    }
-    return () => splitLines(createReadStream(file));
+  if (STANDARD_INPUT.has(file)) return keepLines(process.stdin);
+  const stats = statSync(file, { throwIfNoEntry: false });
+  if (stats === undefined || stats.isDirectory()) {
+    throw new PipelineError('PH_PUBLISH_FILE', stats === undefined ? `there is no file ${file}` : `${file} is a folder`, { place: file });
   }
-  const kept = await Array.fromAsync(splitLines(process.stdin));
+  return stats.isFile() ? () => splitLines(createReadStream(file)) : keepLines(createReadStream(file));
+}
+
+async function keepLines(stream: Readable): Promise<Lines> {
+  const kept = await Array.fromAsync(splitLines(stream));
   return async function* () {
     yield* kept;
   };
@@ -60,9 +64,10 @@ async function* splitLines(stream: Readable): AsyncGenerator<Buffer> {
   if (rest.length > 0) yield Buffer.concat(rest);
 }
 
-/** Checks lines against a topic; blank ones are passed over. The message keeps its bytes, in whichever shape it came. */
+/** Checks lines against a topic; blank ones and those before `fromLine` are passed over. The message keeps its bytes, in whichever shape it came. */
 export function lineReader(
   topic: TopicDefinition,
+  fromLine: number,
 ): (lines: AsyncIterable<Buffer>) => AsyncGenerator<{ readonly fault: LineFault } | PublishedLine> {
   if (topic.codec === 'bytes') {
     throw new PipelineError('PH_PUBLISH_FILE', `topic ${topic.name} holds bytes, which lines of JSON cannot give`, {
@@ -80,6 +85,7 @@ export function lineReader(
     let number = 0;
     for await (const raw of lines) {
       number++;
+      if (number < fromLine) continue;
       const line = raw.at(-1) === 0x0d ? raw.subarray(0, -1) : raw;
       if (isBlank(line)) continue;
       let published: PublishedLine;

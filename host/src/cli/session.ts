@@ -66,11 +66,16 @@ export function knownPlugins({ config }: LoadedConfig): readonly string[] {
 /** The clusters of the config, for as long as `use` runs. An embedded broker that nobody runs yet runs as long. */
 export async function withClusters<T>(config: LoadedConfig, use: (clusters: Clusters) => Promise<T>): Promise<T> {
   const clusters = connectClusters(config, openEmbedded, commandLog());
+  let result: T;
   try {
-    return await use(clusters);
-  } finally {
-    await clusters.close();
+    result = await use(clusters);
+  } catch (error) {
+    // What the command failed of is the news, not that closing after it failed too.
+    await clusters.close().catch(() => {});
+    throw error;
   }
+  await clusters.close();
+  return result;
 }
 
 /** Commands report by what they print; the log is for whoever looks for a bug. */

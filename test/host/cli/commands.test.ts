@@ -106,7 +106,7 @@ describe('pipeline-host config', () => {
   it('checks without connecting anywhere', async () => {
     assert.match(
       await ok(['config', 'check'], { env: { PIPELINE_HOST__KAFKA__BROKERS: 'nowhere.invalid:9092' } }),
-      /ok, 1 plugins, 2 workers/,
+      /ok, 1 plugin, 2 workers/,
     );
   });
 });
@@ -148,7 +148,7 @@ describe('pipeline-host publish', () => {
     const file = place.write('large.ndjson', `\ufeff${good}{"sensor":"a","celsius":1,"note":"${'x'.repeat(2_000_000)}"}\n`);
     const { code, stderr } = await run(['publish', 'weather.readings', file, '--data', 'large']);
     assert.equal(code, 1);
-    assert.match(stderr, /PH_MESSAGE_TOO_LARGE: 1 lines .*; nothing was sent\n {2}at .*large\.ndjson, line 3\n/);
+    assert.match(stderr, /PH_MESSAGE_TOO_LARGE: 1 line .*; nothing was sent\n {2}at .*large\.ndjson, line 3\n/);
     const topics = JSON.parse(await ok(['topics', 'list', '--data', 'large', '--json'])) as { topic: string; records: number | null }[];
     assert.equal(topics.find(({ topic }) => topic === 'weather.readings')?.records, 0);
   });
@@ -157,7 +157,7 @@ describe('pipeline-host publish', () => {
     const file = place.write('mixed.ndjson', `${good}{}\n`);
     assert.match(
       await ok(['publish', 'weather.readings', file, '--skip-invalid', '--data', 'mixed']),
-      /^2 messages sent to weather\.readings, 1 lines left out\n$/,
+      /^2 messages sent to weather\.readings, 1 line left out\n$/,
     );
     const topics = JSON.parse(await ok(['topics', 'list', '--data', 'mixed', '--json'])) as {
       topic: string;
