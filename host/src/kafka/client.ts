@@ -6,6 +6,7 @@ import type { ClusterConfig, SaslConfig } from './cluster-config.ts';
 import { registerCodecs } from './codecs.ts';
 import type { KafkaLog } from './driver.ts';
 import { repairKafkajs } from './repairs.ts';
+import { openSocket, seedAddress } from './socket.ts';
 
 /**
  * Tries of one client call before it rejects. Few: whoever must outlast an outage (producer, consumer) has a loop of its
@@ -43,7 +44,8 @@ export function openClient(config: ClusterConfig, log: KafkaLog): Kafka {
   const ssl = tlsOptions(config);
   return new kafkajs.Kafka({
     clientId: config.clientId,
-    brokers: [...config.brokers],
+    brokers: config.brokers.map(seedAddress),
+    socketFactory: openSocket,
     ...(ssl !== undefined && { ssl }),
     ...(config.sasl !== undefined && { sasl: saslOptions(config.sasl) }),
     connectionTimeout: 5_000,

@@ -174,7 +174,7 @@ describe('what cannot run is refused', () => {
 
   it('but no IPv6 address in brackets, and no port in range', async () => {
     await write(FILE, 'kafka: { brokers: ["[::1]:9092", "[fe80::a]:1", "b:65535", "10.0.0.1:59999"] }');
-    assert.equal((await load()).config.kafka.brokers.length, 4);
+    assert.equal((await load()).config.kafka.brokers?.length, 4);
   });
 });
 

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { pipeline } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isPipelineError } from '@pipeline-host/sdk';
@@ -7,6 +11,12 @@ import kafkajs from 'kafkajs';
 import type { CommitOffset, KafkaAdmin, KafkaCluster, KafkaProducer } from '../../../host/src/kafka/driver.ts';
 import { brokerKind, brokerMissing, openTestBroker, type TestBroker } from '../../integration/brokers.ts';
 import { clusterOf, join, type TestMember, unique, until } from './contract-kit.ts';
+
+function ipv6Missing(): string | false {
+  if (Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'))) return false;
+  console.error('\n*** SKIPPED: this machine has no ::1, so a broker at an IPv6 address was not reached ***\n');
+  return 'no ::1';
+}
 
 describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
   let broker: TestBroker;
@@ -45,6 +55,22 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     }
     return [...next.values()];
   };
+
+  test('a broker is reached by its IPv6 address', { skip: ipv6Missing() }, async (t) => {
+    const [seed = ''] = broker.brokers;
+    const relay = createServer((client) => {
+      const upstream = connect(Number(seed.split(':')[1]), seed.split(':')[0]);
+      pipeline(client, upstream, client, () => {});
+    }).listen(0, '::1');
+    await once(relay, 'listening');
+    t.after(() => relay.close());
+    const { port } = relay.address() as AddressInfo;
+    const other = clusterOf([`[::1]:${port}`]);
+    t.after(() => other.close());
+    const name = await topic('six', 1);
+    await (await other.producer()).send({ topic: name, key: null, value: 'v' });
+    assert.equal(String((await cluster.read({ topic: name }))[0]?.value), 'v');
+  });
 
   test('a record comes back as it was sent: key, value, headers, time', async () => {
     const name = await topic('echo', 1);
