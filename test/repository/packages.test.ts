@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, normalize } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -91,15 +91,24 @@ describe('installed into an empty folder outside the repository', () => {
     assert.match(await succeeds(['npx', '--no-install', 'pipeline-host', 'plugins']), /\bxact\b/);
   });
 
-  test('an older Node is told so, and exits with 3', async (t) => {
-    const { out: version } = await run('node', ['--version']);
-    if (!isOld(version)) {
-      console.log(`*** SKIPPED: the Node on PATH is ${version.trim()}, so what the command says to an older one was not seen ***`);
-      return t.skip('no older Node on PATH');
+  test('an older Node runs the newer one that is installed', async (t) => {
+    if (await olderNodeMissing()) return t.skip('no older Node on PATH');
+    const { code, out } = await run('node', [join(folder, 'node_modules/.bin/pipeline-host'), 'plugins']);
+    assert.equal(code, 0, out);
+    assert.match(out, /\bxact\b/);
+  });
+
+  test('an older Node without a newer one is told so, and exits with 3', async (t) => {
+    if (await olderNodeMissing()) return t.skip('no older Node on PATH');
+    const alone = await mkdtemp(join(tmpdir(), 'pipeline-host-alone-'));
+    try {
+      await cp(join(folder, 'node_modules/pipeline-host'), alone, { recursive: true });
+      const { code, out } = await run('node', [join(alone, 'bin/pipeline-host.js'), 'plugins'], { cwd: alone });
+      assert.equal(code, 3, out);
+      assert.match(out, /PH_NODE_VERSION/);
+    } finally {
+      await rm(alone, { recursive: true, force: true });
     }
-    const { code, out } = await run('node', [join(folder, 'node_modules/pipeline-host/bin/pipeline-host.js'), 'plugins']);
-    assert.equal(code, 3, out);
-    assert.match(out, /PH_NODE_VERSION/);
   });
 
   test('a worker of the installed plugin starts, becomes ready, and stops cleanly on SIGTERM', async () => {
@@ -200,6 +209,13 @@ async function isReady(out: string): Promise<boolean> {
     ({ ok }) => ok,
     () => false,
   );
+}
+
+async function olderNodeMissing(): Promise<boolean> {
+  const { out: version } = await run('node', ['--version']);
+  if (isOld(version)) return false;
+  console.log(`*** SKIPPED: the Node on PATH is ${version.trim()}, so what the command does on an older one was not seen ***`);
+  return true;
 }
 
 function isOld(version: string): boolean {

@@ -1,4 +1,5 @@
 import { PipelineError } from '@pipeline-host/sdk';
+import { hearRelayedSignals } from './relayed-signals.ts';
 
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
@@ -12,22 +13,33 @@ export interface StopSignals extends Disposable {
   readonly asked: Promise<number>;
 }
 
-/** Listens until disposed. The second signal ends the process at once. */
+type StopSignal = keyof typeof EXIT_CODES;
+const SIGNALS = Object.keys(EXIT_CODES) as readonly StopSignal[];
+
+/** Listens until disposed. Asked again, the process ends at once. */
 export function listenForStop(): StopSignals {
   const { promise, resolve } = Promise.withResolvers<number>();
-  let isAsked = false;
-  const onSignal = (signal: keyof typeof EXIT_CODES): void => {
-    if (isAsked) process.exit(EXIT_CODES[signal]);
-    isAsked = true;
+  /** One that is heard both ways was sent once. */
+  const heard = { directly: 0, relayed: 0 };
+  const hear = (way: keyof typeof heard, signal: StopSignal): void => {
+    heard[way]++;
+    if (heard[way] > 1) process.exit(EXIT_CODES[signal]);
+    if (heard.directly + heard.relayed > 1) return;
     process.stderr.write('stopping; the same again ends it at once\n');
     resolve(EXIT_CODES[signal]);
   };
-  const signals = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
-  for (const signal of signals) process.on(signal, onSignal);
+  const onSignal = (signal: StopSignal): void => hear('directly', signal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  const { unhear } = hearRelayedSignals((name) => {
+    const signal = SIGNALS.find((known) => known === name);
+    if (signal !== undefined) hear('relayed', signal);
+  });
   return {
     asked: promise,
     [Symbol.dispose]: () => {
-      for (const signal of signals) process.off(signal, onSignal);
+      for (const signal of SIGNALS) process.off(signal, onSignal);
+      // Once asked, what is relayed late must find no process that its default would end.
+      if (heard.directly + heard.relayed === 0) unhear();
     },
   };
 }

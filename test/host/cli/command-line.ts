@@ -19,12 +19,15 @@ export interface RunOptions {
   readonly input?: string | Buffer;
   /** Milliseconds; then it is killed, and the code is null. */
   readonly deadline?: number;
+  /** A process group of its own, as a terminal gives it. */
+  readonly detached?: boolean;
 }
 
 /** The command line as a user runs it, from source. */
-export function startCommand(args: readonly string[], { cwd, env = {} }: RunOptions): ChildProcess {
+export function startCommand(args: readonly string[], { cwd, env = {}, detached = false }: RunOptions): ChildProcess {
   return spawn(process.execPath, ['-C', '@pipeline-host/source', '--disable-warning=ExperimentalWarning', BIN, ...args], {
     cwd,
+    detached,
     // Nothing of the machine's own settings, and no options of the test runner.
     env: { PATH: process.env['PATH'] ?? '', HOME: cwd, ...env },
   });
