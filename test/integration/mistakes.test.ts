@@ -459,7 +459,7 @@ const MISTAKES: readonly Mistake[] = [
     code: 'PH_PUBLISH_INVALID',
     exit: 2,
     arrange: (setting) => ({
-      args: ['publish', 'weather.readings', setting.write('bad.ndjson', '{"sensor":"a","celsius":1}\n{"sensor":"b"}\n{\n[]\n{}\n{}\n')],
+      args: ['publish', 'weather.readings', setting.write('bad.ndjson', '{"sensor":"a","celsius":1}\n{"sensor":"b"}\n{\n[]\n')],
     }),
   },
   {

@@ -17,7 +17,17 @@ export async function prepareDemoFolder(given: string | undefined, cwd: string, 
     await mkdir(folder, { recursive: true });
     entries = await readdir(folder);
   } catch (cause) {
-    throw new PipelineError('PH_DEMO_DATA_DENIED', `cannot make or read the folder: ${errorNumber(cause)}`, { place, cause });
+    const number = errorNumber(cause);
+    const isInTheWay = number === 'EEXIST' || number === 'ENOTDIR';
+    throw new PipelineError(
+      'PH_DEMO_DATA_DENIED',
+      `cannot make or read the folder: ${isInTheWay ? `a file is there (${number})` : number}`,
+      {
+        place,
+        cause,
+        ...(isInTheWay && { hint: 'name a folder that is empty or not there yet, or leave --data out' }),
+      },
+    );
   }
   if (entries.length > 0) throw new PipelineError('PH_DEMO_DATA_USED', 'the folder is not empty', { place });
   return folder;

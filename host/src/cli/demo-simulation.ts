@@ -22,7 +22,11 @@ const SOURCE_CONDITION = '@pipeline-host/source';
 export async function loadSimulation(plugin: SimulatedPlugin, fromSource = runsFromSource()): Promise<SimulationDefinition> {
   const { simulation } = plugin.manifest;
   const place = `package.json#pipelineHost.simulation of plugin ${plugin.name}`;
-  if (simulation === undefined) throw new PipelineError('PH_SIMULATION_MISSING', 'the plugin has no simulation', { place });
+  if (simulation === undefined)
+    throw new PipelineError('PH_SIMULATION_MISSING', 'the plugin has no simulation', {
+      place,
+      hint: 'show a plugin that brings one, or give this one a simulation and name it there',
+    });
   const file = simulationFile(plugin.root, simulation, fromSource);
   if (file === null) throw new PipelineError('PH_SIMULATION_MISSING', `there is no ${simulation} in ${plugin.root}`, { place });
   let module: { readonly default?: unknown };

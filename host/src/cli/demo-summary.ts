@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { Sum } from '@pipeline-host/sdk';
+import { counted } from './counted.ts';
 import { count } from './demo-progress.ts';
 
 export interface TableSummary {
@@ -54,13 +55,10 @@ export function allHold(plugins: readonly PluginSummary[]): boolean {
 
 /** One line of Python that reads a Delta table with `pip install deltalake` and nothing else: its `to_pandas` wants pyarrow as well. */
 export function pythonLine(tableUri: string): string {
-  return `python3 -c "from deltalake import DeltaTable, QueryBuilder; print(QueryBuilder().register('t', DeltaTable(${pythonText(tableUri)})).execute('select * from t limit 5').read_all())"`;
-}
-
-/** In single quotes for Python, inside double quotes for the shell. */
-function pythonText(text: string): string {
-  const python = text.replace(/[\\']/g, (sign) => `\\${sign}`);
-  return `'${python.replace(/[\\"$`]/g, (sign) => `\\${sign}`)}'`;
+  // A JSON text is a text of Python; within single quotes a shell looks at nothing but the next of them.
+  const table = `DeltaTable(${JSON.stringify(tableUri)})`;
+  const script = `from deltalake import DeltaTable, QueryBuilder; print(QueryBuilder().register("t", ${table}).execute("select * from t limit 5").read_all())`;
+  return `python3 -c '${script.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The summary for people. */
@@ -82,10 +80,10 @@ export function summaryText(summary: DemoSummary): string {
   const sums = summary.plugins.flatMap((plugin) => plugin.sums);
   const wrong = sums.filter(({ holds }) => !holds).length;
   const verdict = summary.ok
-    ? styleText('green', `✓ all ${sums.length} sums hold`)
+    ? styleText('green', sums.length === 1 ? '✓ the one sum holds' : `✓ all ${sums.length} sums hold`)
     : styleText(
         'red',
-        wrong === 0 ? '✗ there is no sum to check' : `✗ ${wrong} of ${sums.length} sums ${wrong === 1 ? 'does' : 'do'} not hold`,
+        wrong === 0 ? '✗ there is no sum to check' : `✗ ${wrong} of ${counted(sums.length, 'sum')} ${wrong === 1 ? 'does' : 'do'} not hold`,
       );
   lines.push('', `${verdict} (${summary.seconds.toFixed(1)} s, seed ${summary.seed})`, '');
   return lines.join('\n');
@@ -94,8 +92,8 @@ export function summaryText(summary: DemoSummary): string {
 function pluginLines(plugin: PluginSummary): readonly string[] {
   const lines = ['', styleText('bold', plugin.plugin)];
   for (const { name, rows, version, uri } of plugin.tables)
-    lines.push(`  table     ${name}: ${count(rows)} rows, version ${version}, ${uri}`);
-  lines.push(`  files     ${count(plugin.files.count)} files, ${bytes(plugin.files.bytes)}, ${plugin.files.uri}`);
+    lines.push(`  table     ${name}: ${counted(rows, 'row')}, version ${version}, ${uri}`);
+  lines.push(`  files     ${counted(plugin.files.count, 'file')}, ${bytes(plugin.files.bytes)}, ${plugin.files.uri}`);
   const codes = Object.entries(plugin.deadLetters.byCode)
     .sort(([, left], [, right]) => right - left)
     .map(([code, times]) => `${times} ${code}`);

@@ -1,7 +1,7 @@
 import { PipelineError } from '@pipeline-host/sdk';
 import { Command, InvalidArgumentError } from 'commander';
 import { runDemo } from './demo-run.ts';
-import { summaryText } from './demo-summary.ts';
+import { type DemoSummary, summaryText } from './demo-summary.ts';
 import { listenForStop } from './stop-signals.ts';
 
 interface DemoFlags {
@@ -20,7 +20,8 @@ export function demoCommand(): Command {
     .description(
       'Starts the embedded broker and the simulations of the installed plugins, publishes their events, runs all workers in this\n' +
         'process and adds up at the end: what went in, what came out, where it is. Needs no config and touches nothing outside\n' +
-        'its data folder. Exit code 0 when all sums hold, 1 when one does not, 130 after Ctrl-C, 143 after SIGTERM.',
+        'its data folder. Exit code 0 when all sums hold, 1 when one does not; before the summary 130 after\n' +
+        'Ctrl-C, 143 after SIGTERM. With --keep, Ctrl-C after a summary whose sums hold is the ordinary end: 0.',
     )
     .option(
       '--plugin <plugin>',
@@ -47,8 +48,9 @@ async function demo(flags: DemoFlags): Promise<void> {
     stop.abort();
     return exitCode;
   });
+  let summary: DemoSummary | null;
   try {
-    const summary = await runDemo({
+    summary = await runDemo({
       plugins: flags.plugin,
       data: flags.data,
       seed: flags.seed,
@@ -59,13 +61,13 @@ async function demo(flags: DemoFlags): Promise<void> {
       signal: stop.signal,
       onSummary: (found) => process.stdout.write(flags.json ? `${JSON.stringify(found)}\n` : `${summaryText(found)}\n`),
     });
-    if (summary === null) process.exitCode = await interrupted;
-    else if (!summary.ok) throw wrongSums(summary.data);
   } catch (error) {
     // What fails because the user stopped it is no failure.
     if (!stop.signal.aborted) throw error;
-    process.exitCode = await interrupted;
+    summary = null;
   }
+  if (summary === null) process.exitCode = await interrupted;
+  else if (!summary.ok) throw wrongSums(summary.data);
 }
 
 function wrongSums(data: string): PipelineError {

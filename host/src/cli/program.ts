@@ -1,6 +1,7 @@
 import { PipelineError } from '@pipeline-host/sdk';
 import { type Command, CommanderError } from 'commander';
 import { didYouMean } from '../config/did-you-mean.ts';
+import { list } from '../config/schema-faults.ts';
 import { HOST_VERSION } from '../version.ts';
 import { brokerCommand } from './broker-command.ts';
 import { configCommand } from './config-command.ts';
@@ -23,7 +24,7 @@ export async function runProgram(args: readonly string[]): Promise<void> {
     await createProgram().parseAsync([...args], { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
-    process.exitCode = printFailure(error instanceof CommanderError ? argumentError(error) : error);
+    process.exitCode = printFailure(error instanceof CommanderError ? argumentError(error, args) : error);
     setTimeout(() => process.exit(), LINGER).unref();
   }
 }
@@ -82,8 +83,18 @@ function withoutCommand(command: Command): never {
 }
 
 /** Commander's words in our form: `error: unknown option '--plugn'\n(Did you mean --plugin?)`. */
-function argumentError({ message }: CommanderError): PipelineError {
+function argumentError({ code, message }: CommanderError, args: readonly string[]): PipelineError {
+  if (code === 'commander.help') return helpless(args);
   const [first = '', suggestion] = message.split('\n');
   const hint = suggestion === undefined ? 'see --help' : suggestion.replace(/^\(Did you mean (.*)\?\)$/, 'did you mean $1?');
   return new PipelineError('PH_CLI_ARGUMENT', first.replace(/^error: /, ''), { place: 'command line', hint });
+}
+
+/** Of all that commander would show a help for, only the command after `help` may not be there. */
+function helpless([, name = '']: readonly string[]): PipelineError {
+  const known = createProgram().commands.map((command) => command.name());
+  return new PipelineError('PH_CLI_ARGUMENT', `there is no command "${name}" to help with`, {
+    place: 'command line',
+    hint: didYouMean(name, known, `the commands are ${list(known)}`),
+  });
 }

@@ -44,6 +44,7 @@ export function tablesCommand(): Command {
   )
     .addOption(jsonOption())
     .argument('[command]')
+    .allowExcessArguments(true)
     .addHelpText('after', '\nExamples:\n  $ pipeline-host tables\n  $ pipeline-host tables show readings --plugin weather --json')
     .action(async (given: string | undefined, flags: TableFlags) => {
       if (given !== undefined && given !== 'list') {
@@ -52,6 +53,12 @@ export function tablesCommand(): Command {
           hint: didYouMean(given, ['show', 'list'], `write "tables show ${given}"`),
         });
       }
+      const [, excess] = command.args;
+      if (excess !== undefined)
+        throw new PipelineError('PH_CLI_ARGUMENT', `tables list takes no argument "${excess}"`, {
+          place: 'command line',
+          hint: `write "tables show ${excess}"`,
+        });
       await listTables(flags);
     });
   addCommonOptions(

@@ -4,6 +4,7 @@ import { ensureTopics, hasRetryTopic } from '../engine/topics.ts';
 import { resolveTopics } from '../plugins/resolve-topology.ts';
 import type { Topology } from '../plugins/topology.ts';
 import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
+import { counted } from './counted.ts';
 import { openSession, type Session, withClusters } from './session.ts';
 import { print, printList } from './text-table.ts';
 
@@ -69,7 +70,7 @@ async function create(session: Session, clusters: Clusters, json: boolean): Prom
   const created = after.filter(({ cluster, topic, partitions }) => partitions !== null && !isThere.has(`${cluster}/${topic}`));
   const missing = after.filter(({ kind, partitions }) => kind === 'external' && partitions === null);
   if (json) return print(JSON.stringify({ created, existing: before.filter(({ partitions }) => partitions !== null), missing }, null, 2));
-  for (const { topic, partitions } of created) print(`created ${topic} with ${partitions} partitions`);
+  for (const { topic, partitions } of created) print(`created ${topic} with ${counted(partitions ?? 0, 'partition')}`);
   print(`${created.length} created, ${isThere.size} were there`);
   for (const { topic } of missing) process.stderr.write(`external topic ${topic} does not exist: its owner creates it\n`);
 }

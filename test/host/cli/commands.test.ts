@@ -111,6 +111,53 @@ describe('pipeline-host config', () => {
   });
 });
 
+describe('what cannot be understood', () => {
+  for (const [args, said, hint] of [
+    [['help', 'publsh'], 'there is no command "publsh" to help with', 'did you mean "publish"?'],
+    [['tables', 'shw', 'weather_warm'], 'unknown command "tables shw"', 'did you mean "show"?'],
+    [['tables', 'list', 'weather_warm'], 'tables list takes no argument "weather_warm"', 'write "tables show weather_warm"'],
+  ] as const) {
+    it(args.join(' '), async () => {
+      const { code, stderr } = await run(args);
+      assert.equal(code, 2);
+      assert.equal(stderr, `PH_CLI_ARGUMENT: ${said}\n  at command line\n  fix: ${hint}\n`);
+    });
+  }
+
+  it('a simulation that a plugin does not have', async () => {
+    const { code, stderr } = await run(['demo', '--plugin', 'weather', '--data', 'no-demo']);
+    assert.equal(code, 2);
+    assert.match(stderr, /PH_SIMULATION_MISSING: the plugin has no simulation\n.*\n {2}fix: show a plugin that brings one/);
+  });
+});
+
+describe('all that is wrong', () => {
+  it('with config, plugins and topology is told at once', async () => {
+    const config = place.write(
+      'faulty.yaml',
+      `kafka: { brokers: embedded }
+http: { port: six }
+plugins:
+  weather:
+    cluster: zzz
+    config: { limt: 3 }
+    workers: { writr: {}, sifter: { group: weather-writer } }
+  climate: {}
+`,
+    );
+    const { code, stderr } = await run(['config', 'check', '--config', config]);
+    assert.equal(code, 2);
+    assert.deepEqual(stderr.match(/^PH_\w+: .{0,40}/gm), [
+      'PH_PLUGIN_NOT_FOUND: no plugin "climate"; tried the packages ',
+      'PH_CONFIG_INVALID: http.port must be a whole number from 0 ',
+      'PH_CONFIG_UNKNOWN_KEY: plugins.weather.config.limt is not a set',
+      'PH_CONFIG_UNKNOWN_KEY: plugins.weather.workers.writr is not a s',
+      'PH_CLUSTER_UNKNOWN: plugins.weather.cluster: no cluster is c',
+      'PH_TOPOLOGY_GROUP: weather.sifter and weather.writer have t',
+    ]);
+  });
+});
+
 describe('pipeline-host publish', () => {
   const good = '{"sensor":"a","celsius":21}\n{"sensor":"b","fahrenheit":50}\n';
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -146,7 +147,7 @@ describe('the summary of the demo', () => {
       '2 files, 1.2 MB, /data/files',
       '3 in weather.dlq: 2 PH_B, 1 PH_A',
       'DeltaTable',
-      '✓ all 1 sums hold (12.3 s, seed 7)',
+      '✓ the one sum holds (12.3 s, seed 7)',
     ]) {
       assert.ok(text.includes(part), `${part}\n${text}`);
     }
@@ -165,11 +166,14 @@ describe('the summary of the demo', () => {
   });
 
   it('quotes the path of the table for Python and the shell', () => {
-    const path = '/tmp/it\'s "a" $HOME `id` back\\slash';
+    const path = '/tmp/it\'s "a" $HOME `id` back\\slash!';
     const command = pythonLine(path)
       .replace(/from deltalake.*DeltaTable\(/, 'print((')
-      .replace(/\)\)\.execute.*"$/, '))"');
-    assert.equal(execFileSync('/bin/sh', ['-c', command], { encoding: 'utf8' }), `${path}\n`);
+      .replace(/\)\)\.execute.*'$/, "))'");
+    for (const shell of [['/bin/sh'], ['/bin/bash', '-H', '-o', 'history']].filter(([file = '']) => existsSync(file))) {
+      const [file = '', ...options] = shell;
+      assert.equal(execFileSync(file, [...options, '-c', command], { encoding: 'utf8' }), `${path}\n`);
+    }
   });
 });
 
@@ -182,7 +186,14 @@ describe('the folder of the demo', () => {
     await prepareDemoFolder('mine', cwd, new Date());
     await writeFile(join(cwd, 'mine', 'x'), '');
     await assert.rejects(prepareDemoFolder('mine', cwd, new Date()), code('PH_DEMO_DATA_USED'));
-    await assert.rejects(prepareDemoFolder('mine/x/y', cwd, new Date()), code('PH_DEMO_DATA_DENIED'));
+    for (const inTheWay of ['mine/x', 'mine/x/y']) {
+      await assert.rejects(prepareDemoFolder(inTheWay, cwd, new Date()), (error) => {
+        assert.ok(code('PH_DEMO_DATA_DENIED')(error) && isPipelineError(error));
+        assert.match(error.message, /a file is there/);
+        assert.doesNotMatch(error.hint, /right/);
+        return true;
+      });
+    }
   });
 });
 
