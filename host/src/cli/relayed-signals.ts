@@ -1,9 +1,14 @@
+/** Set by the launcher; what this process starts is not started by the launcher. */
+const RELAYED = 'PIPELINE_HOST_RELAYED';
+const isRelayed = process.env[RELAYED] !== undefined;
+delete process.env[RELAYED];
+
 /**
  * An older Node that starts this one (host/bin/pipeline-host.js) hands its signals on by the channel between both. By a
  * signal, Ctrl-C and service managers, which send it to all processes, would be heard twice, and the second ends at once.
  */
 export function hearRelayedSignals(onSignal: (signal: string) => void): { readonly unhear: () => void } {
-  if (process.env['PIPELINE_HOST_RELAYED'] === undefined || process.send === undefined) return { unhear: () => {} };
+  if (!isRelayed || process.send === undefined) return { unhear: () => {} };
   const onMessage = (message: unknown): void => {
     if (typeof message === 'string') onSignal(message);
   };

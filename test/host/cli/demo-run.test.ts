@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { isPipelineError } from '@pipeline-host/sdk';
 import { type DemoOptions, runDemo } from '../../../host/src/cli/demo-run.ts';
 import type { DemoSummary } from '../../../host/src/cli/demo-summary.ts';
+import { firstOutput, outcomeOf, startCommand } from './command-line.ts';
 
 /** A plugin as a third party writes it: doubles numbers, rejects negative ones, retries odd ones once. Seed 13 brings a sum that cannot hold. */
 const PLUGIN = `
@@ -173,6 +174,20 @@ describe('the demo of a plugin', () => {
     assert.equal((await end)?.ok, true);
     assert.equal(summaries.length, 1);
   });
+
+  for (const [seed, verdict, exit] of [
+    ['1', 'all 5 sums hold', 0],
+    ['13', '1 of 5 sums does not hold', 1],
+  ] as const) {
+    it(`that is to keep running ends with ${exit} by Ctrl-C after a summary that says: ${verdict}`, async () => {
+      const child = startCommand(['demo', '--keep', '--seed', seed], { cwd: root });
+      const ended = outcomeOf(child, 100_000);
+      await firstOutput(child, new RegExp(verdict));
+      child.kill('SIGINT');
+      const { code, stderr } = await ended;
+      assert.equal(code, exit, stderr);
+    });
+  }
 
   it('has nothing to show where no plugin brings a simulation', async () => {
     const empty = await mkdtemp(join(tmpdir(), 'ph-demo-none-'));
