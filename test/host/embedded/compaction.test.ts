@@ -9,9 +9,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { ErrorCode } from '../../../host/src/embedded/index.ts';
+import { BatchFilter } from '../../../host/src/embedded/log/batch-filter.ts';
 import type { CompactionLimits } from '../../../host/src/embedded/log/compaction-plan.ts';
+import { KeyOffsets } from '../../../host/src/embedded/log/key-offsets.ts';
 import { type LogLimits, PartitionLog } from '../../../host/src/embedded/log/partition-log.ts';
-import { buildBatch, type RecordSpec } from './batch-builder.ts';
+import { readBatchHeader } from '../../../host/src/embedded/log/record-batch.ts';
+import { buildMarker } from '../../../host/src/embedded/log/transaction-marker.ts';
+import { buildBatch, type RecordSpec, readBatches } from './batch-builder.ts';
 import { temporaryFolder } from './broker-fixture.ts';
 import { LogModel, PRODUCERS, readCommitted, readWhole } from './log-model.ts';
 
@@ -187,6 +191,37 @@ describe('compaction', () => {
       Array.from({ length: 22 }, () => '2'),
     );
     await log.close();
+  });
+
+  it('drops no tombstone before the round that knows its key, so that what it deleted does not come back', async () => {
+    const limits = { ...LIMITS, segmentBytes: 300 };
+    const log = new PartitionLog(await temporaryFolder(), { limits: () => limits, cleanShutdown: true, keysAtOnce: 1 });
+    for (const [key, value] of [
+      ['a', '1'],
+      ['b', '1'],
+      ['a', null],
+    ] as const)
+      put(log, key, value);
+    for (let i = 0; i < 3; i++) put(log, 'z', big(String(i)));
+    for (let now = 2_000; now < 30_000; now += 2_000) {
+      await log.compact(now, GOING_ON);
+      const ofA = names(log).filter((name) => name.startsWith('a='));
+      assert.ok(ofA.length === 0 || ofA.at(-1) === 'a=deleted', `at ${now}: ${ofA.join()}`);
+    }
+    assert.deepEqual(names(log), ['b=1', 'z=1', 'z=2']);
+    await log.close();
+  });
+
+  it('drops a marker only where an earlier compaction has removed all that it ends', () => {
+    const filtered = (bytes: Buffer, cleanedTo: number): Buffer | undefined => {
+      const rules = { latest: new KeyOffsets(1), isAborted: () => false, cleanedTo, to: 10, now: 5_000, deleteRetentionMs: 0 };
+      return new BatchFilter(rules).apply({ header: readBatchHeader(bytes, 0), intact: true, bytes });
+    };
+    const marker = filtered(buildMarker({ producerId: 1, producerEpoch: 0, committed: false }, 1_000), 0);
+    assert.ok(marker);
+    assert.equal(readBatches(marker)[0]?.records[0]?.timestamp, 1_000, 'with its own time');
+    assert.equal(filtered(marker, 0), marker);
+    assert.equal(filtered(marker, 1), undefined);
   });
 
   it('does not go past an open transaction, and removes aborted records with their marker in the end', async () => {
