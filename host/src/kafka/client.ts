@@ -43,7 +43,7 @@ export function openClient(config: ClusterConfig, log: KafkaLog): Kafka {
   const ssl = tlsOptions(config);
   return new kafkajs.Kafka({
     clientId: config.clientId,
-    brokers: [...config.brokers],
+    brokers: () => [...config.brokers],
     ...(ssl !== undefined && { ssl }),
     ...(config.sasl !== undefined && { sasl: saslOptions(config.sasl) }),
     connectionTimeout: 5_000,
