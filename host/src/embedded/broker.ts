@@ -11,9 +11,12 @@ import { groupRoutes } from './handlers/groups.ts';
 import { recordRoutes } from './handlers/records.ts';
 import { topicRoutes } from './handlers/topics.ts';
 import type { BrokerSettings } from './options.ts';
+import type { Fence } from './ownership/fence.ts';
+import { offeredRoutes } from './profiles/offered-routes.ts';
 import { Router } from './server/router.ts';
 import { TcpServer } from './server/tcp-server.ts';
 import { replaceFile } from './storage/atomic-file.ts';
+import { provisionTopics } from './topics/provision-topics.ts';
 import { TopicStore } from './topics/topic-store.ts';
 
 const FLUSH_INTERVAL_MS = 50;
@@ -30,6 +33,7 @@ export class Broker {
   readonly clusterId: string;
   readonly faults: FaultHooks;
   readonly #settings: BrokerSettings;
+  readonly #fence: Fence;
   readonly #metaFile: string;
   readonly #cleanFile: string;
   readonly #topics: TopicStore;
@@ -41,9 +45,10 @@ export class Broker {
   #timers: readonly NodeJS.Timeout[] = [];
   #flushing: Promise<void> | undefined;
 
-  constructor(settings: BrokerSettings) {
+  constructor(settings: BrokerSettings, fence: Fence) {
     const { dataDir, log } = settings;
     this.#settings = settings;
+    this.#fence = fence;
     this.#metaFile = join(dataDir, 'meta.json');
     this.#cleanFile = join(dataDir, 'clean-shutdown');
     const meta = existsSync(this.#metaFile)
@@ -62,6 +67,7 @@ export class Broker {
       onRecovery: (folder, { truncated, corrupt }) =>
         log('warn', 'log recovered after a crash', { folder, truncatedBytes: truncated, corruptBatches: corrupt }),
     });
+    provisionTopics(this.#topics, settings);
     const offsets = new OffsetStore(dataDir);
     if (offsets.damagedLines > 0) log('warn', 'committed offsets recovered after a crash', { damagedLines: offsets.damagedLines });
     this.#groups = new GroupCoordinator(offsets);
@@ -77,9 +83,10 @@ export class Broker {
       settle: (written) => this.#settle(written),
     };
     const routes = [recordRoutes, groupRoutes, topicRoutes, configRoutes, authenticationRoutes].flatMap((routesOf) => routesOf(parts));
+    const router = new Router(offeredRoutes(routes, settings.profile), faults, () => fence.isMine());
     const { maxRequestBytes } = settings;
     const authenticated = settings.sasl === undefined;
-    this.#server = new TcpServer({ router: new Router(routes, faults), maxRequestBytes, authenticated, log }, settings.tls);
+    this.#server = new TcpServer({ router, maxRequestBytes, authenticated, log }, settings.tls);
   }
 
   /** The port in use. Rejects with the system's error. */
@@ -100,6 +107,16 @@ export class Broker {
     await this.#flushing;
     await Promise.all([this.#topics.close(), this.#groups.offsets.close()]);
     writeFileSync(this.#cleanFile, '');
+  }
+
+  /** Ends all connections and lets go of the files without a word: the folder is another's, who must find nothing of ours in it. */
+  async abandon(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#groups.close();
+    await this.#server.close();
+    await this.#flushing;
+    this.#topics.abandon();
+    await this.#groups.offsets.close();
   }
 
   async #settle(written: Iterable<Flushable>): Promise<void> {
@@ -124,6 +141,7 @@ export class Broker {
   }
 
   #retain(): void {
+    if (!this.#fence.isMine()) return;
     try {
       this.#topics.applyRetention(Date.now());
     } catch (error) {
