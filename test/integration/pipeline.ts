@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isPipelineError, type SimulationResults } from '@pipeline-host/sdk';
@@ -21,8 +23,8 @@ import { until } from '../host/kafka/contract-kit.ts';
 import { type HostProcess, spawnHost } from './host-process.ts';
 
 export interface PipelineOptions {
-  /** Of the cluster `default`. */
-  readonly brokers: readonly string[];
+  /** Of the cluster `default`. With `embedded` the hosts run their own broker, in the folder `broker`, and the test looks on by its port. */
+  readonly brokers: readonly string[] | 'embedded';
   /** Name of the plugin. */
   readonly plugin: string;
   /** Its folder. */
@@ -68,16 +70,18 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const folder = mkdtempSync(join(tmpdir(), 'pipeline-'));
   const file = join(folder, 'pipeline-host.config.json');
   const { kafka, ...config } = options.config ?? {};
+  const port = options.brokers === 'embedded' ? await freePort() : 0;
   const whole = {
     dataDir: folder,
     log: { level: 'warn' },
-    kafka: { partitions: 4, ...kafka, brokers: options.brokers },
+    kafka: { partitions: 4, ...kafka, brokers: options.brokers, ...(port > 0 && { embedded: { port } }) },
     plugins: { [options.plugin]: { package: options.root, ...options.settings } },
     ...config,
   };
   writeFileSync(file, JSON.stringify(whole, null, 2));
   const { loaded, topology } = await load(folder, file, options.plugin);
-  const clusters = connectClusters(loaded.config, openEmbedded, createLogger({ level: 'silent' }));
+  const onlooker = port > 0 ? { ...loaded.config, kafka: { ...loaded.config.kafka, brokers: [`127.0.0.1:${port}`] } } : loaded.config;
+  const clusters = connectClusters(onlooker, openEmbedded, createLogger({ level: 'silent' }));
   const producers = new Map<string, Promise<KafkaProducer>>();
   const hosts: RunningHost[] = [];
   const processes: HostProcess[] = [];
@@ -154,6 +158,16 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     },
   };
   return pipeline;
+}
+
+/** A port that nobody listens on now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** Asks again while a broker that was killed comes back. */
