@@ -4,11 +4,18 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { listGroupsApi } from '../../../host/src/embedded/api/group-admin.ts';
+import { FaultQueue } from '../../../host/src/embedded/faults.ts';
 import { type EmbeddedBroker, type EmbeddedBrokerOptions, openEmbeddedBroker } from '../../../host/src/embedded/index.ts';
+import { raiseFence } from '../../../host/src/embedded/ownership/fence.ts';
+import { tryLockFolder } from '../../../host/src/embedded/ownership/folder-lock.ts';
+import { CLOSE_CONNECTION } from '../../../host/src/embedded/server/call.ts';
+import { Router, route } from '../../../host/src/embedded/server/router.ts';
+import { WireWriter } from '../../../host/src/embedded/wire/writer.ts';
 import { connectCluster } from '../../../host/src/kafka/cluster.ts';
 import type { KafkaCluster } from '../../../host/src/kafka/driver.ts';
 import { join as joinGroup, silent } from '../kafka/contract-kit.ts';
-import { connectKafka, eventually, temporaryFolder } from './broker-fixture.ts';
+import { connectKafka, eventually, startBroker, temporaryFolder } from './broker-fixture.ts';
 import { type ChildBroker, openInChild } from './child-broker.ts';
 
 /** An owner in a process of its own, this process as the one that found it, and our client, which asks this process for the address. */
@@ -138,6 +145,47 @@ describe('the broker of a data folder when its owner goes', () => {
     await owner.stop('SIGKILL');
     await eventually('the loss is reported', () => logged.some((line) => /^error .*no longer holds the cluster/.test(line)), 30_000);
     assert.equal(guest.owner, false);
+  });
+});
+
+describe('an owner whose mark another one has replaced', () => {
+  it('stores nothing from that moment on', async (t) => {
+    const { broker, dataDir, admin, kafka } = await startBroker(t);
+    await admin.createTopics({ topics: [{ topic: 't', numPartitions: 1 }] });
+    const producer = kafka.producer({ retry: { retries: 0 } });
+    t.after(() => producer.disconnect());
+    await producer.connect();
+    await producer.send({ topic: 't', messages: [{ value: 'before' }] });
+    const log = join(dataDir, 'topics/t/0/00000000000000000000.log');
+    const stored = await readFile(log);
+    await rm(join(dataDir, 'broker.lock'));
+    const lock = await tryLockFolder(dataDir);
+    t.after(() => lock?.release());
+    raiseFence(dataDir);
+    await assert.rejects(producer.send({ topic: 't', messages: [{ value: 'after' }] }));
+    assert.deepEqual(await readFile(log), stored);
+    await eventually('it is no owner any more', () => !broker.owner);
+    await broker.close();
+    assert.equal((await readdir(dataDir)).includes('clean-shutdown'), false, 'the next owner must look through what it finds');
+  });
+
+  it('acknowledges nothing that it was doing in that moment', async () => {
+    let isOwner = true;
+    const list = route(listGroupsApi, () => {
+      isOwner = false;
+      return { groups: [] };
+    });
+    const frame = Buffer.concat([...new WireWriter().int16(list.key).int16(0).int32(1).string('client').frame()]).subarray(4);
+    const peer = {
+      clientHost: '',
+      localHost: '',
+      localPort: 0,
+      closed: new AbortController().signal,
+      authenticated: true,
+      saslMechanism: undefined,
+    };
+    const answer = await new Router([list], new FaultQueue(), () => isOwner).answer(frame, peer);
+    assert.equal(answer, CLOSE_CONNECTION);
   });
 });
 
