@@ -23,8 +23,11 @@ import { until } from '../host/kafka/contract-kit.ts';
 import { type HostProcess, spawnHost } from './host-process.ts';
 
 export interface PipelineOptions {
-  /** Of the cluster `default`. With `embedded` the hosts run their own broker, in the folder `broker`, and the test looks on by its port. */
-  readonly brokers: readonly string[] | 'embedded';
+  /**
+   * Of the cluster `default`. Or settings of an embedded broker, which the hosts then run themselves in the folder `broker`; the
+   * test looks on by its port.
+   */
+  readonly brokers: readonly string[] | { readonly embedded: object };
   /** Name of the plugin. */
   readonly plugin: string;
   /** Its folder. */
@@ -70,17 +73,18 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const folder = mkdtempSync(join(tmpdir(), 'pipeline-'));
   const file = join(folder, 'pipeline-host.config.json');
   const { kafka, ...config } = options.config ?? {};
-  const port = options.brokers === 'embedded' ? await freePort() : 0;
+  const embedded = 'embedded' in options.brokers ? { ...options.brokers.embedded, port: await freePort() } : undefined;
   const whole = {
     dataDir: folder,
     log: { level: 'warn' },
-    kafka: { partitions: 4, ...kafka, brokers: options.brokers, ...(port > 0 && { embedded: { port } }) },
+    kafka: { partitions: 4, ...kafka, ...(embedded ? { brokers: 'embedded', embedded } : { brokers: options.brokers }) },
     plugins: { [options.plugin]: { package: options.root, ...options.settings } },
     ...config,
   };
   writeFileSync(file, JSON.stringify(whole, null, 2));
   const { loaded, topology } = await load(folder, file, options.plugin);
-  const onlooker = port > 0 ? { ...loaded.config, kafka: { ...loaded.config.kafka, brokers: [`127.0.0.1:${port}`] } } : loaded.config;
+  const { kafka: configured } = loaded.config;
+  const onlooker = embedded ? { ...loaded.config, kafka: { ...configured, brokers: [`127.0.0.1:${embedded.port}`] } } : loaded.config;
   const clusters = connectClusters(onlooker, openEmbedded, createLogger({ level: 'silent' }));
   const producers = new Map<string, Promise<KafkaProducer>>();
   const hosts: RunningHost[] = [];

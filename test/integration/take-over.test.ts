@@ -77,7 +77,7 @@ async function assertAllOnce(world: RelayWorld, sent: number): Promise<void> {
 
 describe('hosts that share an embedded broker', () => {
   it('start at the same moment on an empty folder, and go on, each row once, when its owner is killed again and again', async () => {
-    await using world = await openRelayWorld({ brokers: 'embedded', config: FAST_FAIL_OVER });
+    await using world = await openRelayWorld({ brokers: { embedded: {} }, config: FAST_FAIL_OVER });
     const hosts = new Set(await Promise.all([0, 1, 2].map(() => world.spawn(WORKERS))));
     const sender = keepSending(world);
     for (let kill = 0; kill < 3; kill++) {
@@ -92,7 +92,7 @@ describe('hosts that share an embedded broker', () => {
   });
 
   it('go on when the owner is stopped, down to the last one', async () => {
-    await using world = await openRelayWorld({ brokers: 'embedded', config: FAST_FAIL_OVER });
+    await using world = await openRelayWorld({ brokers: { embedded: {} }, config: FAST_FAIL_OVER });
     const hosts = new Set(await Promise.all([0, 1, 2].map(() => world.spawn(WORKERS))));
     const sender = keepSending(world);
     await settles(world);
@@ -107,7 +107,7 @@ describe('hosts that share an embedded broker', () => {
   });
 
   it('take over from a broker that ran in a process of its own', async () => {
-    await using world = await openRelayWorld({ brokers: 'embedded', config: FAST_FAIL_OVER });
+    await using world = await openRelayWorld({ brokers: { embedded: {} }, config: FAST_FAIL_OVER });
     const broker = spawnHost(['broker', '--config', join(world.folder, 'pipeline-host.config.json')], world.folder);
     await broker.ready;
     const hosts = new Set([broker, ...(await Promise.all([0, 1].map(() => world.spawn(WORKERS))))]);

@@ -7,8 +7,10 @@ import { type Endpoint, readEndpoint } from './ownership/endpoint.ts';
 import { tryLockFolder } from './ownership/folder-lock.ts';
 import { PROFILES } from './profiles/profile.ts';
 
-/** How often a process looks after the folder: a fifth of a millisecond of work each time. A take-over begins within one and a half of it. */
+/** How often a process looks after the folder, which costs a guest under half a percent of a core. A take-over begins within one and a half of it. */
 const LOOK_MS = 250;
+/** What failed will hardly go sooner: each try of a take-over reads the logs again. */
+const FAILED_MS = 2_000;
 
 type Role =
   | { readonly kind: 'owner'; readonly owned: OwnedBroker; readonly endpoint: Endpoint }
@@ -60,7 +62,9 @@ export class SharedBroker implements EmbeddedBroker {
     const { signal } = this.#closed;
     while (!signal.aborted) {
       // Guests that always try at the same moment would get into each other's way.
-      await delay(LOOK_MS * (0.5 + Math.random()), undefined, { signal, ref: false }).catch(() => {});
+      await delay((this.#complaint === '' ? LOOK_MS : FAILED_MS) * (0.5 + Math.random()), undefined, { signal, ref: false }).catch(
+        () => {},
+      );
       if (signal.aborted) return;
       try {
         await this.#look();
