@@ -9,6 +9,8 @@ export interface FilterRules {
   readonly isAborted: (producerId: number, offset: number) => boolean;
   /** Up to here an earlier compaction has removed the records of aborted transactions, and markers are not needed for them. */
   readonly cleanedTo: number;
+  /** Up to here `latest` is complete: what comes after stays as it is. */
+  readonly to: number;
   readonly now: number;
   /** How long tombstones and markers stay after the first compaction that met them, so that slow readers see them. */
   readonly deleteRetentionMs: number;
@@ -36,7 +38,7 @@ export class BatchFilter {
 
   /** The batch as it stays (the same bytes where nothing changes), or undefined if nothing does. */
   apply({ header, intact, bytes }: ReadBatch): Buffer | undefined {
-    if (!intact) return bytes;
+    if (!intact || header.baseOffset >= this.#rules.to) return bytes;
     const kept = isControl(header) ? this.#marker(header, bytes) : this.#records(header, bytes);
     if (kept && !isControl(header) && isTransactional(header)) this.#inTransaction.add(header.producerId);
     return kept;

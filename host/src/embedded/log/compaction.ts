@@ -37,13 +37,13 @@ export async function compact(round: CompactionRound): Promise<CompactionState |
   const isAborted = abortedLookup(round.aborted);
   const pace = new Pace(round.signal);
   const latest = new KeyOffsets(round.keysAtOnce ?? KEYS_AT_ONCE);
-  const cleanedTo = await mapKeys(plan.dirty, before.cleanedTo, latest, isAborted, pace);
-  const filter = new BatchFilter({ latest, isAborted, cleanedTo: before.cleanedTo, now, deleteRetentionMs });
-  const affected = plan.segments.filter(({ baseOffset }) => baseOffset < cleanedTo);
+  const to = await mapKeys(plan.dirty, before.cleanedTo, latest, isAborted, pace);
+  const filter = new BatchFilter({ latest, isAborted, cleanedTo: before.cleanedTo, to, now, deleteRetentionMs });
+  const affected = plan.segments.filter(({ baseOffset }) => baseOffset < to);
   for (const group of groupSegments(affected, round.segmentBytes)) {
     if (!(await cleanGroup(round, group, filter, pace))) return undefined;
   }
-  return { cleanedTo, nextHorizon: Number.isFinite(filter.nextHorizon) ? filter.nextHorizon : null };
+  return { cleanedTo: to, nextHorizon: Number.isFinite(filter.nextHorizon) ? filter.nextHorizon : null };
 }
 
 /** Notes the last offset of each key from `from` on, and returns up to where: the end, or where the memory was full. */
