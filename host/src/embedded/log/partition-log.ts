@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ErrorCode } from '../error-code.ts';
 import { StorageFailure, type WriteBytes } from '../storage/append-file.ts';
-import { replaceFile, syncFolder } from '../storage/atomic-file.ts';
+import { replaceFile } from '../storage/atomic-file.ts';
 import { compact } from './compaction.ts';
 import { type CompactionLimits, planCompaction } from './compaction-plan.ts';
 import { type CompactionState, readCompactionState, writeCompactionState } from './compaction-state.ts';
@@ -10,8 +10,8 @@ import { LogProducers, type StoredBatchHeader } from './log-producers.ts';
 import { inspectKeys, inspectProducedBatch } from './produced-batch.ts';
 import { type BatchHeader, isTransactional, offsetAfter, readBatchHeader } from './record-batch.ts';
 import type { TimedOffset } from './record-timestamps.ts';
-import { type Recovery, Segment } from './segment.ts';
-import { openSegmentFiles, swapSegments } from './segment-files.ts';
+import type { Recovery, Segment } from './segment.ts';
+import { SegmentList } from './segment-list.ts';
 import type { AbortedTransaction } from './transaction-index.ts';
 import { buildMarker, type TransactionMarker } from './transaction-marker.ts';
 
@@ -52,7 +52,7 @@ export class PartitionLog {
   readonly #options: LogOptions;
   readonly #producers = new LogProducers();
   readonly #listeners = new Set<AppendListener>();
-  readonly #segments: Segment[] = [];
+  readonly #segments: SegmentList;
   #startOffset: number;
   #endOffset = 0;
   #compaction: CompactionState;
@@ -62,13 +62,13 @@ export class PartitionLog {
     this.folder = folder;
     this.#options = options;
     mkdirSync(folder, { recursive: true });
-    for (const base of openSegmentFiles(folder)) this.#segments.push(new Segment(folder, base, options.write));
-    if (this.#segments.length === 0) this.#roll(0);
+    this.#segments = new SegmentList(folder, options.write);
+    if (this.#segments.all.length === 0) this.#segments.roll(0);
     if (!options.cleanShutdown && this.#active.size > 0) this.#recover();
     this.#endOffset = this.#active.nextOffset;
-    this.#startOffset = Math.min(Math.max(this.#readStart(), this.#oldest.baseOffset), this.#endOffset);
+    this.#startOffset = Math.min(Math.max(this.#readStart(), this.#segments.oldest.baseOffset), this.#endOffset);
     this.#moveStart(this.#startOffset); // a crash may have come between noting the start and removing segments
-    this.#producers.restore(folder, this.#endOffset, (offset) => this.#headers(offset));
+    this.#producers.restore(folder, this.#endOffset, (offset) => this.#segments.headers(offset));
     this.#compaction = readCompactionState(folder);
   }
 
@@ -127,13 +127,7 @@ export class PartitionLog {
    * may begin behind `offset`, where compaction has left a gap. Throws CorruptBatch.
    */
   read(offset: number, maxBytes: number, before = this.#endOffset): Buffer | undefined {
-    if (offset >= before) return undefined;
-    const first = this.#segments.findLastIndex((segment) => segment.baseOffset <= offset);
-    for (const segment of this.#segments.slice(Math.max(first, 0))) {
-      const found = segment.size > 0 ? segment.read(offset, maxBytes, before) : undefined;
-      if (found) return found;
-    }
-    return undefined;
+    return offset < before ? this.#segments.read(offset, maxBytes, before) : undefined;
   }
 
   /** The aborted transactions that a reader of these batches, which begin at `from`, may meet. */
@@ -143,11 +137,7 @@ export class PartitionLog {
   }
 
   findTime(timestamp: number): TimedOffset | undefined {
-    for (const segment of this.#segments) {
-      const found = segment.maxTimestamp >= timestamp ? segment.findTime(timestamp, this.#startOffset) : undefined;
-      if (found) return found;
-    }
-    return undefined;
+    return this.#segments.findTime(timestamp, this.#startOffset);
   }
 
   /** Moves the start up to `offset` (-1: to the end) and removes segments that lie wholly before it. */
@@ -163,16 +153,16 @@ export class PartitionLog {
     const { retentionMs, retentionBytes } = this.#options.limits();
     const expired = (segment: Segment): boolean => retentionMs >= 0 && segment.size > 0 && segment.maxTimestamp < now - retentionMs;
     if (expired(this.#active)) this.#roll(this.#endOffset);
-    let total = this.#segments.reduce((sum, segment) => sum + segment.size, 0);
+    let total = this.#segments.all.reduce((sum, segment) => sum + segment.size, 0);
     let keep = 0;
-    for (const segment of this.#segments.slice(0, -1)) {
+    for (const segment of this.#segments.all.slice(0, -1)) {
       // Compaction may leave a segment empty.
       if (segment.size > 0 && !expired(segment) && !(retentionBytes >= 0 && total - segment.size >= retentionBytes)) break;
       total -= segment.size;
       keep += 1;
     }
     const limited = retentionMs >= 0 || retentionBytes >= 0;
-    if (limited && keep > 0) this.#moveStart(Math.max(this.#startOffset, (this.#segments[keep] as Segment).baseOffset));
+    if (limited && keep > 0) this.#moveStart(Math.max(this.#startOffset, (this.#segments.all[keep] as Segment).baseOffset));
     this.#producers.transactions.forgetBefore(this.#startOffset);
     this.#producers.forgetBefore(now - PRODUCER_EXPIRY_MS);
   }
@@ -189,7 +179,7 @@ export class PartitionLog {
     if (this.#active.size > 0 && this.#active.firstTimestamp < sealBefore) this.#roll(this.#endOffset);
     const before = this.#compaction;
     const start = this.#startOffset;
-    const plan = planCompaction(this.#segments, limits, before, now, this.lastStableOffset);
+    const plan = planCompaction(this.#segments.all, limits, before, now, this.lastStableOffset);
     if (!plan) return false;
     // What producers have written must be known without the batches that go.
     await this.flush();
@@ -202,7 +192,7 @@ export class PartitionLog {
       const after = await compact({
         ...{ plan, folder, before, segmentBytes, deleteRetentionMs, aborted, now, signal },
         ...(this.#options.keysAtOnce !== undefined && { keysAtOnce: this.#options.keysAtOnce }),
-        replace: (sources) => this.#replace(sources),
+        replace: (sources) => !this.#abandoned && this.#segments.replace(sources),
       });
       if (!after || this.#abandoned) return false;
       writeCompactionState(folder, after);
@@ -223,29 +213,25 @@ export class PartitionLog {
   /** Resolves when everything appended so far is on disk. */
   async flush(): Promise<void> {
     if (this.#abandoned) return;
-    await Promise.all(this.#segments.filter((segment) => segment.pending).map((segment) => segment.flush()));
+    await this.#segments.flush();
   }
 
   /** Flushes, notes the state of producers and lets go of the files. */
   async close(): Promise<void> {
     await this.flush();
     this.#saveProducers();
-    await Promise.all(this.#segments.map((segment) => segment.close()));
+    await this.#segments.close();
   }
 
   /** Lets go of the files without a word: the topic is being deleted. Wakes who waits for records. */
   abandon(): void {
     this.#abandoned = true;
-    for (const segment of this.#segments) void segment.close();
+    void this.#segments.close();
     for (const listener of [...this.#listeners]) listener(0);
   }
 
   get #active(): Segment {
-    return this.#segments.at(-1) as Segment;
-  }
-
-  get #oldest(): Segment {
-    return this.#segments[0] as Segment;
+    return this.#segments.active;
   }
 
   /** Stores a checked batch at the end of the log and returns its offset. Throws with nothing changed. */
@@ -260,26 +246,9 @@ export class PartitionLog {
     return offset;
   }
 
-  #replace(sources: readonly [Segment, ...Segment[]]): boolean {
-    const [first, ...others] = sources;
-    const at = this.#segments.indexOf(first);
-    if (this.#abandoned || at < 0 || others.some((segment, i) => this.#segments[at + 1 + i] !== segment)) return false;
-    swapSegments(this.folder, [first.baseOffset, ...others.map(({ baseOffset }) => baseOffset)]);
-    this.#segments.splice(at, sources.length, new Segment(this.folder, first.baseOffset, this.#options.write));
-    for (const segment of sources) void segment.close();
-    return true;
-  }
-
   #roll(baseOffset: number): void {
-    let segment: Segment;
-    try {
-      segment = new Segment(this.folder, baseOffset, this.#options.write);
-    } catch (cause) {
-      throw new StorageFailure(`cannot begin a segment in ${this.folder}`, { cause });
-    }
-    this.#segments.push(segment);
-    syncFolder(this.folder);
-    if (this.#segments.length > 1) this.#saveProducers();
+    this.#segments.roll(baseOffset);
+    this.#saveProducers();
   }
 
   #moveStart(offset: number): void {
@@ -289,7 +258,7 @@ export class PartitionLog {
       throw new StorageFailure(`cannot note the start of ${this.folder}`, { cause });
     }
     this.#startOffset = offset;
-    while ((this.#segments[1]?.baseOffset ?? Number.POSITIVE_INFINITY) <= offset) this.#segments.shift()?.remove();
+    this.#segments.removeBefore(offset);
   }
 
   #readStart(): number {
@@ -304,11 +273,5 @@ export class PartitionLog {
 
   #saveProducers(): void {
     this.#producers.save(this.folder, this.#endOffset);
-  }
-
-  *#headers(from: number): Generator<StoredBatchHeader, void, undefined> {
-    for (const [i, segment] of this.#segments.entries()) {
-      if ((this.#segments[i + 1]?.baseOffset ?? Number.POSITIVE_INFINITY) > from) yield* segment.headers(from);
-    }
   }
 }

@@ -42,8 +42,13 @@ export class TransactionCompletion {
         for (const producerId of records.openTransactions) {
           const owner = store.byProducer(producerId);
           if (owner && hasPartition(owner, name, partition)) continue;
-          records.abortOrphan(producerId, Date.now());
-          log('warn', 'aborted a transaction that a crash of the machine left behind', { topic: name, partition, producerId });
+          const place = { topic: name, partition, producerId };
+          try {
+            records.abortOrphan(producerId, Date.now());
+            log('warn', 'aborted a transaction that a crash of the machine left behind', place);
+          } catch (error) {
+            log('error', 'cannot abort a transaction that nobody knows: readers of committed records wait at it', { ...place, error });
+          }
         }
       }
     }
