@@ -1,11 +1,8 @@
 import type { GroupCoordinator } from './groups/group-coordinator.ts';
 import type { BrokerSettings } from './options.ts';
+import type { Flushable } from './storage/flushable.ts';
 import type { TopicStore } from './topics/topic-store.ts';
-
-/** A file that can be made durable. */
-export interface Flushable {
-  flush(): Promise<void>;
-}
+import type { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
 
 /** What the handlers work on. */
 export interface BrokerParts {
@@ -13,6 +10,7 @@ export interface BrokerParts {
   readonly clusterId: string;
   readonly topics: TopicStore;
   readonly groups: GroupCoordinator;
+  readonly transactions: TransactionCoordinator;
   /** A new id for an idempotent producer, never given out twice for a data folder. */
   readonly nextProducerId: () => number;
   /** Waits for the disk where `fsync` is `always`; notes that there is something to flush where it is not. Rejects when the disk fails. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BrokerParts, Flushable } from './broker-parts.ts';
+import type { BrokerParts } from './broker-parts.ts';
 import { type FaultHooks, FaultQueue } from './faults.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { OffsetStore } from './groups/offset-store.ts';
@@ -10,14 +10,18 @@ import { configRoutes } from './handlers/configs.ts';
 import { groupRoutes } from './handlers/groups.ts';
 import { recordRoutes } from './handlers/records.ts';
 import { topicRoutes } from './handlers/topics.ts';
+import { transactionRoutes } from './handlers/transactions.ts';
 import type { BrokerSettings } from './options.ts';
 import type { Fence } from './ownership/fence.ts';
 import { offeredRoutes } from './profiles/offered-routes.ts';
 import { Router } from './server/router.ts';
 import { TcpServer } from './server/tcp-server.ts';
 import { replaceFile } from './storage/atomic-file.ts';
+import type { Flushable } from './storage/flushable.ts';
 import { provisionTopics } from './topics/provision-topics.ts';
 import { TopicStore } from './topics/topic-store.ts';
+import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
+import { TransactionStore } from './transactions/transaction-store.ts';
 
 const FLUSH_INTERVAL_MS = 50;
 /** Producer ids are reserved on disk this many at a time. */
@@ -38,12 +42,15 @@ export class Broker {
   readonly #cleanFile: string;
   readonly #topics: TopicStore;
   readonly #groups: GroupCoordinator;
+  readonly #transactions: TransactionCoordinator;
   readonly #server: TcpServer;
   readonly #unflushed = new Set<Flushable>();
   #nextProducerId: number;
   #reservedProducerIds: number;
   #timers: readonly NodeJS.Timeout[] = [];
   #flushing: Promise<void> | undefined;
+  #compacting: Promise<void> | undefined;
+  readonly #closing = new AbortController();
 
   constructor(settings: BrokerSettings, fence: Fence) {
     const { dataDir, log } = settings;
@@ -71,6 +78,12 @@ export class Broker {
     const offsets = new OffsetStore(dataDir);
     if (offsets.damagedLines > 0) log('warn', 'committed offsets recovered after a crash', { damagedLines: offsets.damagedLines });
     this.#groups = new GroupCoordinator(offsets);
+    const store = new TransactionStore(dataDir);
+    if (store.damagedLines > 0) log('warn', 'transactions recovered after a crash', { damagedLines: store.damagedLines });
+    const nextProducerId = (): number => this.#takeProducerId();
+    const settle = (written: Iterable<Flushable>): Promise<void> => this.#settle(written);
+    const isOwner = (): boolean => fence.isMine();
+    this.#transactions = new TransactionCoordinator({ store, topics: this.#topics, offsets, nextProducerId, settle, isOwner, log });
 
     const faults = new FaultQueue();
     this.faults = faults;
@@ -79,11 +92,13 @@ export class Broker {
       clusterId: this.clusterId,
       topics: this.#topics,
       groups: this.#groups,
-      nextProducerId: () => this.#takeProducerId(),
-      settle: (written) => this.#settle(written),
+      transactions: this.#transactions,
+      nextProducerId,
+      settle,
     };
-    const routes = [recordRoutes, groupRoutes, topicRoutes, configRoutes, authenticationRoutes].flatMap((routesOf) => routesOf(parts));
-    const router = new Router(offeredRoutes(routes, settings.profile), faults, () => fence.isMine());
+    const areas = [recordRoutes, transactionRoutes, groupRoutes, topicRoutes, configRoutes, authenticationRoutes];
+    const routes = areas.flatMap((routesOf) => routesOf(parts));
+    const router = new Router(offeredRoutes(routes, settings.profile), faults, isOwner);
     const { maxRequestBytes } = settings;
     const authenticated = settings.sasl === undefined;
     this.#server = new TcpServer({ router, maxRequestBytes, authenticated, log }, settings.tls);
@@ -91,10 +106,11 @@ export class Broker {
 
   /** The port in use. Rejects with the system's error. */
   async listen(wanted: number): Promise<number> {
+    await this.#transactions.recover();
     const port = await this.#server.listen(this.#settings.host, wanted);
     this.#timers = [
       setInterval(() => void this.#flush(), FLUSH_INTERVAL_MS),
-      setInterval(() => this.#retain(), this.#settings.retentionCheckMs),
+      setInterval(() => this.#clean(), this.#settings.retentionCheckMs),
     ];
     return port;
   }
@@ -103,7 +119,10 @@ export class Broker {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.#groups.close();
+    this.#closing.abort();
     await this.#server.close();
+    await this.#transactions.close();
+    await this.#compacting;
     await this.#flushing;
     await Promise.all([this.#topics.close(), this.#groups.offsets.close()]);
     writeFileSync(this.#cleanFile, '');
@@ -113,9 +132,12 @@ export class Broker {
   async abandon(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.#groups.close();
-    await this.#server.close();
-    await this.#flushing;
+    this.#closing.abort();
     this.#topics.abandon();
+    await this.#server.close();
+    await this.#transactions.close();
+    await this.#compacting;
+    await this.#flushing;
     await this.#groups.offsets.close();
   }
 
@@ -140,13 +162,21 @@ export class Broker {
     return this.#flushing;
   }
 
-  #retain(): void {
+  /** Retention first: what it removes needs no compaction. One compaction at a time, however long it takes. */
+  #clean(): void {
     if (!this.#fence.isMine()) return;
+    const { log } = this.#settings;
     try {
       this.#topics.applyRetention(Date.now());
+      this.#transactions.forgetIdle(Date.now());
     } catch (error) {
-      this.#settings.log('error', 'cannot apply retention', { error });
+      log('error', 'cannot apply retention', { error });
     }
+    this.#compacting ??= this.#topics
+      .compact(Date.now(), this.#closing.signal, ({ folder }, error) => log('error', 'cannot compact', { folder, error }))
+      .finally(() => {
+        this.#compacting = undefined;
+      });
   }
 
   #takeProducerId(): number {

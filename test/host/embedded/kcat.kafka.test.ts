@@ -65,6 +65,42 @@ describe('librdkafka (kcat)', { skip: HAS_KCAT ? false : 'kcat is not on PATH' }
     });
   }
 
+  it('sends all it has in one transaction, which another client that was killed does not', async (t) => {
+    const { broker, admin } = await startBroker(t);
+    await admin.createTopics({ topics: [{ topic: 'transacted', numPartitions: 1 }] });
+    const producer = ['-b', broker.address, '-t', 'transacted', '-P', '-K', ':', '-X', 'transactional.id=kcat'];
+    const consumer = ['-b', broker.address, '-t', 'transacted', '-C', '-e', '-q', '-o', 'beginning', '-f', '%k:%s\\n'];
+    const readAll = () => kcat([...consumer, '-X', 'isolation.level=read_uncommitted']);
+    const killed = spawn('kcat', producer);
+    t.after(() => killed.kill('SIGKILL'));
+    killed.stdin.on('error', () => {}); // what it had not read when it was killed
+    killed.stdin.write(lines(20_000));
+    await eventually('some of its records are in the log', async () => (await readAll()).length > 0, 20_000);
+    const gone = once(killed, 'close');
+    killed.kill('SIGKILL');
+    await gone;
+    assert.equal(await kcat(consumer), '', 'nobody has decided yet');
+    await kcat(producer, lines(3));
+    assert.equal(await kcat(consumer), lines(3));
+    const all = await readAll();
+    assert.ok(all.length > lines(3).length && all.endsWith(lines(3)));
+  });
+
+  it('reads a compacted topic from any offset to its end', async (t) => {
+    const { broker, admin } = await startBroker(t, { retentionCheckMs: 20 });
+    const config = { 'cleanup.policy': 'compact', 'segment.bytes': '20000' };
+    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+    await admin.createTopics({ topics: [{ topic: 'compacted', numPartitions: 1, configEntries }] });
+    const keyed = Array.from({ length: 3_000 }, (_, i) => `key${i % 10}:value ${i}\n`).join('');
+    const produce = ['-b', broker.address, '-t', 'compacted', '-P', '-K', ':', '-z', 'gzip', '-X', 'batch.num.messages=10'];
+    await kcat(produce, keyed);
+    const read = async (offset: string): Promise<readonly string[]> =>
+      (await kcat(['-b', broker.address, '-t', 'compacted', '-C', '-e', '-q', '-o', offset, '-f', '%o %k:%s\\n'])).trimEnd().split('\n');
+    await eventually('the early records are gone', async () => Number((await read('0'))[0]?.split(' ')[0]) > 500);
+    assert.deepEqual((await read('1')).slice(-10), (await read('2990')).slice(-10));
+    assert.equal((await read('0')).at(-1), '2999 key9:value 2999');
+  });
+
   it('gets every record of an idempotent producer once and in order when it is turned away at first', async (t) => {
     const { broker, admin } = await startBroker(t);
     await admin.createTopics({ topics: [{ topic: 'once', numPartitions: 1 }] });

@@ -12,8 +12,15 @@ import { metadataApi } from '../../../host/src/embedded/api/metadata.ts';
 import { findCoordinatorApi, offsetCommitApi, offsetFetchApi } from '../../../host/src/embedded/api/offsets.ts';
 import { produceApi } from '../../../host/src/embedded/api/produce.ts';
 import { alterReassignmentsApi } from '../../../host/src/embedded/api/reassignments.ts';
-import { initProducerIdApi, saslAuthenticateApi, saslHandshakeApi } from '../../../host/src/embedded/api/session.ts';
+import { saslAuthenticateApi, saslHandshakeApi } from '../../../host/src/embedded/api/session.ts';
 import { createPartitionsApi, createTopicsApi, deleteRecordsApi, deleteTopicsApi } from '../../../host/src/embedded/api/topic-admin.ts';
+import {
+  addOffsetsToTxnApi,
+  addPartitionsToTxnApi,
+  endTxnApi,
+  initProducerIdApi,
+  txnOffsetCommitApi,
+} from '../../../host/src/embedded/api/transactions.ts';
 import { inspectProducedBatch } from '../../../host/src/embedded/log/produced-batch.ts';
 import { FrameReader } from '../../../host/src/embedded/server/frame-reader.ts';
 import { MalformedRequest, WireReader } from '../../../host/src/embedded/wire/reader.ts';
@@ -36,6 +43,7 @@ const APIS = [
     createPartitionsApi,
     deleteRecordsApi,
   ],
+  ...[addPartitionsToTxnApi, addOffsetsToTxnApi, endTxnApi, txnOffsetCommitApi],
   ...[describeConfigsApi, alterConfigsApi, saslHandshakeApi, saslAuthenticateApi, initProducerIdApi, alterReassignmentsApi],
 ];
 

@@ -499,10 +499,7 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     await assert.rejects(admin.offsets(name), { code: 'PH_KAFKA_UNKNOWN_TOPIC' });
   });
 
-  // The embedded broker has no transactions yet.
-  test('aborted records are not seen, but the batches that hold them move lastOffset on', {
-    skip: brokerKind() === 'embedded',
-  }, async () => {
+  test('aborted records are not seen, but the batches that hold them move lastOffset on', async () => {
     const name = await topic('aborted', 1);
     const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });
     const transactional = client.producer({ transactionalId: unique('tx'), idempotent: true, maxInFlightRequests: 1 });

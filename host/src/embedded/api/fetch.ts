@@ -19,8 +19,11 @@ export interface FetchedPartition {
   readonly partition: number;
   readonly error: number;
   readonly highWatermark: number;
+  readonly lastStableOffset: number;
   readonly startOffset: number;
   readonly records: Buffer | undefined;
+  /** Transactions whose records a reader of committed ones leaves out. */
+  readonly aborted: readonly { readonly producerId: number; readonly firstOffset: number }[];
 }
 
 export interface FetchResponse {
@@ -62,13 +65,16 @@ export const fetchApi: Api<FetchRequest, FetchResponse> = {
     writer.int32(NO_THROTTLE);
     if (version >= 7) writer.int16(0).int32(0);
     writer.array(topics, (topic) => {
-      writer.string(topic.name).array(topic.partitions, ({ partition, error, highWatermark, startOffset, records }) => {
-        writer.int32(partition).int16(error).int64(highWatermark).int64(highWatermark);
-        if (version >= 5) writer.int64(startOffset);
-        writer.int32(readCommitted ? 0 : -1); // aborted transactions
-        if (version >= 11) writer.int32(-1); // preferred read replica
-        writer.splice(records ?? NO_RECORDS);
-      });
+      writer
+        .string(topic.name)
+        .array(topic.partitions, ({ partition, error, highWatermark, lastStableOffset, startOffset, records, aborted }) => {
+          writer.int32(partition).int16(error).int64(highWatermark).int64(lastStableOffset);
+          if (version >= 5) writer.int64(startOffset);
+          if (readCommitted) writer.array(aborted, ({ producerId, firstOffset }) => writer.int64(producerId).int64(firstOffset));
+          else writer.int32(-1); // not asked for
+          if (version >= 11) writer.int32(-1); // preferred read replica
+          writer.splice(records ?? NO_RECORDS);
+        });
     });
   },
   touches: ({ topics }) => topics.flatMap(({ partitions }) => partitions),

@@ -1,6 +1,7 @@
 import { type Api, NO_THROTTLE } from './api.ts';
 
 export interface ListOffsetsRequest {
+  readonly readCommitted: boolean;
   readonly topics: readonly {
     readonly name: string;
     readonly partitions: readonly { readonly index: number; readonly timestamp: number }[];
@@ -23,7 +24,7 @@ export const listOffsetsApi: Api<ListOffsetsRequest, ListOffsetsResponse> = {
   versions: [0, 5],
   decode: (reader, version) => {
     reader.int32(); // replica id
-    if (version >= 2) reader.int8(); // isolation level: nothing is ever uncommitted here
+    const readCommitted = version >= 2 && reader.int8() === 1;
     const topics = reader.array(() => {
       const name = reader.string();
       const partitions = reader.array(() => {
@@ -35,7 +36,7 @@ export const listOffsetsApi: Api<ListOffsetsRequest, ListOffsetsResponse> = {
       });
       return { name, partitions };
     });
-    return { topics };
+    return { readCommitted, topics };
   },
   encode: (writer, version, { topics }) => {
     if (version >= 2) writer.int32(NO_THROTTLE);

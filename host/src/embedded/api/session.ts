@@ -46,23 +46,3 @@ export const saslAuthenticateApi: Api<{ readonly token: Buffer }, SaslAuthentica
     if (version >= 1) writer.int64(0); // the session does not expire
   },
 };
-
-export interface InitProducerIdResponse {
-  readonly error: number;
-  readonly producerId: number;
-  readonly producerEpoch: number;
-}
-
-export const initProducerIdApi: Api<{ readonly transactionalId: string | null }, InitProducerIdResponse> = {
-  key: 22,
-  name: 'InitProducerId',
-  versions: [0, 1],
-  decode: (reader) => {
-    const transactionalId = reader.nullableString();
-    reader.int32(); // transaction timeout
-    return { transactionalId };
-  },
-  encode: (writer, _version, { error, producerId, producerEpoch }) => {
-    writer.int32(NO_THROTTLE).int16(error).int64(producerId).int16(producerEpoch);
-  },
-};

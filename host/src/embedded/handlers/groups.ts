@@ -18,6 +18,7 @@ import { advertisedAddress } from './topics.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 const GROUP = 0;
+const TRANSACTION = 1;
 
 /** Consumer groups: membership, offsets, and what tools ask about them. */
 export function groupRoutes(parts: BrokerParts): readonly Route[] {
@@ -25,7 +26,8 @@ export function groupRoutes(parts: BrokerParts): readonly Route[] {
   const throttle = new CommitThrottle(settings.profile.commitsPerSecond);
   return [
     route(findCoordinatorApi, ({ type }, { faults, peer }) => {
-      const error = faults.errorFor() || (type === GROUP ? ErrorCode.NONE : ErrorCode.INVALID_REQUEST);
+      const known = type === GROUP || (type === TRANSACTION && settings.profile.transactions);
+      const error = faults.errorFor() || (known ? ErrorCode.NONE : ErrorCode.INVALID_REQUEST);
       return { error, nodeId: NODE_ID, ...advertisedAddress(parts.settings, peer) };
     }),
     route(joinGroupApi, (request, { version, clientId, peer, faults }) => {

@@ -1,14 +1,15 @@
 import { type FetchedPartition, type FetchPartition, type FetchRequest, type FetchResponse, fetchApi } from '../api/fetch.ts';
 import { EARLIEST, LATEST, listOffsetsApi } from '../api/list-offsets.ts';
 import { type ProduceRequest, type ProduceResponse, produceApi } from '../api/produce.ts';
-import { initProducerIdApi } from '../api/session.ts';
 import { deleteRecordsApi } from '../api/topic-admin.ts';
 import type { BrokerParts } from '../broker-parts.ts';
 import { ErrorCode } from '../error-code.ts';
 import type { AppendListener, PartitionLog } from '../log/partition-log.ts';
+import type { TimedOffset } from '../log/record-timestamps.ts';
 import { CorruptBatch } from '../log/segment.ts';
 import { type Call, CLOSE_CONNECTION, NO_ANSWER } from '../server/call.ts';
 import { type Route, route } from '../server/router.ts';
+import { cleanupPolicy } from '../topics/topic-config.ts';
 import { storing } from './storing.ts';
 
 /** A fetch never reads more than this, whatever the client asks for; a single larger batch is still served whole. */
@@ -26,7 +27,7 @@ export function recordRoutes(parts: BrokerParts): readonly Route[] {
         partitions: partitions.map(({ index, timestamp }) => {
           const log = topics.partition(name, index);
           const error = faults.errorFor(name, index) || (log ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
-          const found = log && !error ? findOffset(log, timestamp) : { offset: -1, timestamp: -1 };
+          const found = log && !error ? findOffset(log, timestamp, request.readCommitted) : { offset: -1, timestamp: -1 };
           return { index, error, ...found };
         }),
       })),
@@ -37,28 +38,29 @@ export function recordRoutes(parts: BrokerParts): readonly Route[] {
         partitions: partitions.map(({ index, offset }) => {
           const log = topics.partition(name, index);
           if (!log) return { index, error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, lowWatermark: -1 };
+          // What only compaction may remove has no start to be moved.
+          const { deletes } = cleanupPolicy(topics.get(name)?.config ?? {});
+          if (!deletes) return { index, error: ErrorCode.POLICY_VIOLATION, lowWatermark: -1 };
           const error = storing(parts.settings.log, `delete records of ${name}`, () => log.deleteBefore(offset));
           return { index, error, lowWatermark: error === ErrorCode.NONE ? log.startOffset : -1 };
         }),
       })),
     })),
-    route(initProducerIdApi, ({ transactionalId }, { faults }) => {
-      const error = faults.errorFor() || (transactionalId === null ? ErrorCode.NONE : ErrorCode.UNSUPPORTED_VERSION);
-      return error ? { error, producerId: -1, producerEpoch: -1 } : { error, producerId: parts.nextProducerId(), producerEpoch: 0 };
-    }),
   ];
 }
 
-function findOffset(log: PartitionLog, timestamp: number): { readonly offset: number; readonly timestamp: number } {
-  if (timestamp === LATEST) return { offset: log.endOffset, timestamp: -1 };
+function findOffset(log: PartitionLog, timestamp: number, readCommitted: boolean): TimedOffset {
+  const end = readCommitted ? log.lastStableOffset : log.endOffset;
+  if (timestamp === LATEST) return { offset: end, timestamp: -1 };
   if (timestamp === EARLIEST) return { offset: log.startOffset, timestamp: -1 };
-  return log.findTime(timestamp) ?? { offset: -1, timestamp: -1 };
+  const found = log.findTime(timestamp);
+  return found && found.offset < end ? found : { offset: -1, timestamp: -1 };
 }
 
 type ProducedPartition = ProduceResponse['topics'][number]['partitions'][number];
 
 async function produce(
-  { topics, settings, settle }: BrokerParts,
+  { topics, transactions, settings, settle }: BrokerParts,
   request: ProduceRequest,
   { faults }: Call,
 ): Promise<ProduceResponse | typeof NO_ANSWER | typeof CLOSE_CONNECTION> {
@@ -71,7 +73,7 @@ async function produce(
     if (!log) return refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
     const injected = faults.errorFor(name, index);
     if (injected) return refused(injected);
-    const result = log.append(records);
+    const result = log.append(records, (header) => transactions.admit(header, name, index));
     if (result.error !== ErrorCode.NONE) {
       if (result.error === ErrorCode.KAFKA_STORAGE_ERROR)
         settings.log('error', 'cannot store records', { topic: name, partition: index, error: result.cause });
@@ -111,10 +113,13 @@ interface Fetched {
 async function fetch({ topics, settings }: BrokerParts, request: FetchRequest, call: Call): Promise<FetchResponse> {
   const wanted = request.topics.flatMap(({ partitions }) => partitions);
   let fetched = read();
-  const missing = request.minBytes - fetched.bytes;
-  if (missing > 0 && request.maxWaitMs > 0 && !fetched.failed && wanted.length > 0) {
+  const deadline = performance.now() + request.maxWaitMs;
+  // More than once where what was appended is not committed yet.
+  while (fetched.bytes < request.minBytes && !fetched.failed && wanted.length > 0) {
+    const left = deadline - performance.now();
+    if (left <= 0 || call.peer.closed.aborted) break;
     const logs = new Set(wanted.flatMap(({ topic, partition }) => topics.partition(topic, partition) ?? []));
-    await appended(logs, missing, request.maxWaitMs, call.peer.closed);
+    await appended(logs, request.minBytes - fetched.bytes, left, call.peer.closed);
     fetched = read();
   }
   return { readCommitted: request.readCommitted, topics: fetched.topics };
@@ -145,18 +150,24 @@ async function fetch({ topics, settings }: BrokerParts, request: FetchRequest, c
     const log = topics.partition(topic, partition);
     const injected = call.faults.errorFor(topic, partition);
     if (!log || injected) {
-      return { partition, error: injected || ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, highWatermark: -1, startOffset: -1, records: undefined };
+      return { ...NOTHING, partition, error: injected || ErrorCode.UNKNOWN_TOPIC_OR_PARTITION };
     }
-    const state = { partition, highWatermark: log.endOffset, startOffset: log.startOffset, records: undefined };
-    if (offset < log.startOffset || offset > log.endOffset) return { ...state, error: ErrorCode.OFFSET_OUT_OF_RANGE };
+    const { endOffset, startOffset, lastStableOffset } = log;
+    const state = { ...NOTHING, partition, highWatermark: endOffset, startOffset, lastStableOffset };
+    if (offset < startOffset || offset > endOffset) return { ...state, error: ErrorCode.OFFSET_OUT_OF_RANGE };
     try {
-      return { ...state, error: ErrorCode.NONE, records: left > 0 ? log.read(offset, Math.min(Math.max(maxBytes, 0), left)) : undefined };
+      const before = request.readCommitted ? lastStableOffset : endOffset;
+      const records = left > 0 ? log.read(offset, Math.min(Math.max(maxBytes, 0), left), before) : undefined;
+      const aborted = request.readCommitted && records ? log.abortedAmong(offset, records) : [];
+      return { ...state, error: ErrorCode.NONE, records, aborted };
     } catch (error) {
       settings.log('error', 'cannot read records', { topic, partition, offset, error });
       return { ...state, error: error instanceof CorruptBatch ? ErrorCode.CORRUPT_MESSAGE : ErrorCode.KAFKA_STORAGE_ERROR };
     }
   }
 }
+
+const NOTHING = { highWatermark: -1, lastStableOffset: -1, startOffset: -1, records: undefined, aborted: [] };
 
 /** Waits until `bytes` more have been written to the logs together, a log went away, the time is over or the client is gone. */
 function appended(logs: ReadonlySet<PartitionLog>, bytes: number, waitMs: number, closed: AbortSignal): Promise<void> {

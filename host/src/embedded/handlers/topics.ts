@@ -23,7 +23,7 @@ export function advertisedAddress(settings: BrokerSettings, peer: Peer): { reado
 
 /** Topics: what there is, and making, growing and removing them. */
 export function topicRoutes(parts: BrokerParts): readonly Route[] {
-  const { topics, groups, settings, clusterId } = parts;
+  const { topics, groups, transactions, settings, clusterId } = parts;
   return [
     route(metadataApi, ({ topics: asked, allowAutoCreate }, { peer, faults }) => ({
       broker: { nodeId: NODE_ID, ...advertisedAddress(settings, peer) },
@@ -56,6 +56,7 @@ export function topicRoutes(parts: BrokerParts): readonly Route[] {
         const stored = storing(settings.log, `delete the topic ${name}`, () => {
           topics.delete(name);
           groups.offsets.deleteTopic(name);
+          transactions.forgetTopic(name);
           return ErrorCode.NONE;
         });
         return { name, error: stored, message: null };

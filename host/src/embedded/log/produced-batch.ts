@@ -1,4 +1,5 @@
 import { ErrorCode } from '../error-code.ts';
+import { codecOf, readRecords } from './batch-records.ts';
 import {
   BATCH_HEADER_SIZE,
   type BatchHeader,
@@ -6,7 +7,6 @@ import {
   compressionOf,
   isControl,
   isIntact,
-  isTransactional,
   readBatchHeader,
   readMagic,
 } from './record-batch.ts';
@@ -27,6 +27,12 @@ export function inspectProducedBatch(records: Buffer, maxMessageBytes: number): 
   const delta = header.lastOffset - header.baseOffset;
   if (header.recordCount < 1 || delta !== header.recordCount - 1 || isControl(header)) return { error: ErrorCode.INVALID_RECORD };
   if (compressionOf(header) > ZSTD) return { error: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE };
-  if (isTransactional(header)) return { error: ErrorCode.INVALID_TXN_STATE };
   return header;
+}
+
+/** Checks a batch for a topic that keeps the latest record of each key: every record needs one, and the broker must find it. */
+export function inspectKeys(records: Buffer, header: BatchHeader): ErrorCode {
+  if (!codecOf(header)) return ErrorCode.UNSUPPORTED_COMPRESSION_TYPE;
+  const read = readRecords(records, header);
+  return read?.records.every(({ key }) => key !== null) ? ErrorCode.NONE : ErrorCode.INVALID_RECORD;
 }

@@ -58,9 +58,21 @@ export class ProducerState {
     this.#producers.set(header.producerId, producer);
   }
 
+  /** A marker has no sequence: they go on behind it. One of a newer epoch shuts out what still writes with the old one. */
+  recordMarker({ producerId, producerEpoch, maxTimestamp }: BatchHeader): void {
+    const known = this.#producers.get(producerId);
+    if (known?.epoch === producerEpoch) known.lastTimestamp = Math.max(known.lastTimestamp, maxTimestamp);
+    else this.#producers.set(producerId, { epoch: producerEpoch, lastTimestamp: maxTimestamp, batches: [] });
+  }
+
+  /** -1 for a producer that has written nothing. */
+  epochOf(producerId: number): number {
+    return this.#producers.get(producerId)?.epoch ?? -1;
+  }
+
   /** Forgets producers whose last record is older than `timestamp`, so that the state stays small. */
-  forgetBefore(timestamp: number): void {
-    for (const [id, producer] of this.#producers) if (producer.lastTimestamp < timestamp) this.#producers.delete(id);
+  forgetBefore(timestamp: number, isNeeded: (producerId: number) => boolean): void {
+    for (const [id, { lastTimestamp }] of this.#producers) if (lastTimestamp < timestamp && !isNeeded(id)) this.#producers.delete(id);
   }
 
   snapshot(): ProducerSnapshot {

@@ -25,10 +25,15 @@ const SIZE_PREFIX = 12;
 const MAGIC_AT = 16;
 const CRC_AT = 17;
 const CRC_START = 21;
+const ATTRIBUTES_AT = 21;
+const BASE_TIMESTAMP_AT = 27;
+const MAX_TIMESTAMP_AT = 35;
+const RECORD_COUNT_AT = 57;
 const MAGIC = 2;
 const COMPRESSION_MASK = 0x07;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
+const DELETE_HORIZON = 0x40;
 
 /** Size of the batch that starts at `at`, or undefined if these bytes cannot be the start of one. Needs a whole header. */
 export function batchSize(bytes: Buffer, at: number): number | undefined {
@@ -46,20 +51,32 @@ export function readBatchHeader(bytes: Buffer, at: number): BatchHeader {
   return {
     baseOffset,
     size: bytes.readInt32BE(at + 8) + SIZE_PREFIX,
-    attributes: bytes.readInt16BE(at + 21),
+    attributes: bytes.readInt16BE(at + ATTRIBUTES_AT),
     lastOffset: baseOffset + bytes.readInt32BE(at + 23),
-    baseTimestamp: readInt64(bytes, at + 27),
-    maxTimestamp: readInt64(bytes, at + 35),
+    baseTimestamp: readInt64(bytes, at + BASE_TIMESTAMP_AT),
+    maxTimestamp: readInt64(bytes, at + MAX_TIMESTAMP_AT),
     producerId: readInt64(bytes, at + 43),
     producerEpoch: bytes.readInt16BE(at + 51),
     baseSequence: bytes.readInt32BE(at + 53),
-    recordCount: bytes.readInt32BE(at + 57),
+    recordCount: bytes.readInt32BE(at + RECORD_COUNT_AT),
   };
+}
+
+/** The offset that follows whole batches, one behind another. */
+export function offsetAfter(batches: Buffer): number {
+  let last = 0;
+  for (let at = 0; at < batches.length; at += batches.readInt32BE(at + 8) + SIZE_PREFIX) last = at;
+  return readBatchHeader(batches, last).lastOffset + 1;
 }
 
 /** True when the checksum fits the whole batch of `size` bytes at `at`. */
 export function isIntact(bytes: Buffer, at: number, size: number): boolean {
   return crc32c(bytes, at + CRC_START, at + size) === bytes.readUInt32BE(at + CRC_AT);
+}
+
+/** Puts the checksum over a batch that is complete otherwise. */
+export function seal(batch: Buffer): void {
+  batch.writeUInt32BE(crc32c(batch, CRC_START), CRC_AT);
 }
 
 export function setBaseOffset(batch: Buffer, offset: number): void {
@@ -77,4 +94,34 @@ export function isTransactional(header: BatchHeader): boolean {
 
 export function isControl(header: BatchHeader): boolean {
   return (header.attributes & CONTROL) !== 0;
+}
+
+/** When tombstones and markers of this batch may go, set by the compaction that met them first; it stands in for the base timestamp. */
+export function deleteHorizonOf(header: BatchHeader): number | undefined {
+  return (header.attributes & DELETE_HORIZON) === 0 ? undefined : header.baseTimestamp;
+}
+
+export interface BatchContents {
+  /** Uncompressed records, one after another, their offsets and times relative to the batch's own. */
+  readonly records: Buffer;
+  /** Compresses as the attributes of the batch say. */
+  readonly compress: (records: Buffer) => Buffer;
+  readonly count: number;
+  readonly maxTimestamp: number;
+  /** Set for a batch that gets a delete horizon now. */
+  readonly deleteHorizon?: number;
+}
+
+/** A stored batch with fewer records or a delete horizon: it covers the same offsets and is of the same producer. */
+export function rewriteBatch(batch: Buffer, { records, compress, count, maxTimestamp, deleteHorizon }: BatchContents): Buffer {
+  const rewritten = Buffer.concat([batch.subarray(0, BATCH_HEADER_SIZE), compress(records)]);
+  rewritten.writeInt32BE(rewritten.length - SIZE_PREFIX, 8);
+  if (deleteHorizon !== undefined) {
+    rewritten.writeInt16BE(rewritten.readInt16BE(ATTRIBUTES_AT) | DELETE_HORIZON, ATTRIBUTES_AT);
+    writeInt64(rewritten, deleteHorizon, BASE_TIMESTAMP_AT);
+  }
+  writeInt64(rewritten, maxTimestamp, MAX_TIMESTAMP_AT);
+  rewritten.writeInt32BE(count, RECORD_COUNT_AT);
+  seal(rewritten);
+  return rewritten;
 }

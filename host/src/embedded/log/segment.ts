@@ -1,10 +1,14 @@
-import { unlinkSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppendFile, type WriteBytes } from '../storage/append-file.ts';
+import { readInt64 } from '../wire/reader.ts';
+import { readRecords } from './batch-records.ts';
 import { walkBatches } from './batch-walk.ts';
-import { BATCH_HEADER_SIZE, type BatchHeader, batchSize, isIntact, readBatchHeader, setBaseOffset } from './record-batch.ts';
+import type { StoredBatchHeader } from './log-producers.ts';
+import { BATCH_HEADER_SIZE, type BatchHeader, batchSize, isControl, isIntact, readBatchHeader, setBaseOffset } from './record-batch.ts';
 import { findInBatch, type TimedOffset } from './record-timestamps.ts';
 import { INDEX_INTERVAL, SparseIndex } from './sparse-index.ts';
+import { isCommitMarker } from './transaction-marker.ts';
 
 /** A stored batch does not fit its checksum. The consumer gets CORRUPT_MESSAGE; nothing is skipped in silence. */
 export class CorruptBatch extends Error {
@@ -18,19 +22,26 @@ export interface Recovery {
   readonly corrupt: number;
 }
 
+export interface ReadBatch {
+  readonly header: BatchHeader;
+  readonly intact: boolean;
+  readonly bytes: Buffer;
+}
+
 /** One file of a partition's log: raw record batches, named for the offset of its first. */
 export class Segment {
   readonly baseOffset: number;
   readonly #file: AppendFile;
   #index: SparseIndex | undefined;
   #maxTimestamp = -1;
+  #firstTimestamp = -1;
   #nextOffset: number;
   /** Bytes from here on were checked by this process before it wrote them; older ones are checked when read. */
   #trustedFrom: number;
 
-  constructor(folder: string, baseOffset: number, write?: WriteBytes) {
+  constructor(folder: string, baseOffset: number, write?: WriteBytes, fileName = segmentFileName(baseOffset)) {
     this.baseOffset = baseOffset;
-    this.#file = new AppendFile(join(folder, segmentFileName(baseOffset)), write);
+    this.#file = new AppendFile(join(folder, fileName), write);
     this.#nextOffset = baseOffset;
     this.#trustedFrom = this.#file.size;
   }
@@ -49,6 +60,12 @@ export class Segment {
   get maxTimestamp(): number {
     this.#load();
     return this.#maxTimestamp;
+  }
+
+  /** Of the first batch; -1 for an empty segment. */
+  get firstTimestamp(): number {
+    this.#load();
+    return this.#firstTimestamp;
   }
 
   /** True while some of it may not be on disk. */
@@ -92,8 +109,11 @@ export class Segment {
     this.#note(offset, offset + header.lastOffset - header.baseOffset, position, header.maxTimestamp);
   }
 
-  /** Whole batches from the one that holds `offset`: at most `maxBytes`, but at least one. Undefined past the end. */
-  read(offset: number, maxBytes: number): Buffer | undefined {
+  /**
+   * Whole batches that begin before `before`, from the first that ends at `offset` or later: at most `maxBytes`, but at least one.
+   * Undefined where there is none.
+   */
+  read(offset: number, maxBytes: number, before: number): Buffer | undefined {
     const from = this.#loadedIndex().positionOf(offset);
     const wanted = Math.min(this.#file.size - from, maxBytes + INDEX_INTERVAL);
     let buffer = this.#bytes(from, wanted);
@@ -107,12 +127,13 @@ export class Segment {
       if (readBatchHeader(buffer, start).lastOffset >= offset) break;
       start += size;
     }
+    if (readInt64(buffer, start) >= before) return undefined;
     const first = this.#sizeAt(buffer, start, from);
     if (start + first > buffer.length) buffer = this.#bytes(from, start + first);
     let end = start + first;
     while (end + BATCH_HEADER_SIZE <= buffer.length) {
       const next = end + this.#sizeAt(buffer, end, from);
-      if (next > buffer.length || next - start > maxBytes) break;
+      if (next > buffer.length || next - start > maxBytes || readInt64(buffer, end) >= before) break;
       end = next;
     }
     return this.#verified(buffer, start, end, from + start);
@@ -129,11 +150,19 @@ export class Segment {
     return undefined;
   }
 
-  /** The headers of all batches from `offset` on, for rebuilding the state of producers. */
-  *headers(offset: number): Generator<BatchHeader, void, undefined> {
-    for (const { header } of walkBatches(this.#file, this.#loadedIndex().positionOf(offset), false)) {
-      if (header.baseOffset >= offset) yield header;
+  /** The headers of all batches from `offset` on, and what control batches say, for rebuilding the state of producers. */
+  *headers(offset: number): Generator<StoredBatchHeader, void, undefined> {
+    for (const { header, position } of walkBatches(this.#file, this.#loadedIndex().positionOf(offset), false)) {
+      if (header.baseOffset < offset) continue;
+      if (!isControl(header)) yield { header };
+      else yield { header, committed: isCommitMarker(this.#controlKey(header, position)) };
     }
+  }
+
+  /** All batches in order, for compaction. `intact` is false for one that does not fit its checksum. */
+  *batches(): Generator<ReadBatch, void, undefined> {
+    for (const { header, position, intact } of walkBatches(this.#file, 0, true))
+      yield { header, intact, bytes: this.#bytes(position, header.size) };
   }
 
   flush(): Promise<void> {
@@ -146,7 +175,7 @@ export class Segment {
 
   /** Removes the file; the descriptor follows when a running flush has ended. */
   remove(): void {
-    unlinkSync(this.#file.path);
+    rmSync(this.#file.path, { force: true });
     void this.close();
   }
 
@@ -161,6 +190,7 @@ export class Segment {
     this.#index = new SparseIndex();
     this.#nextOffset = this.baseOffset;
     this.#maxTimestamp = -1;
+    this.#firstTimestamp = -1;
     for (const { header, position } of walkBatches(this.#file, 0, false)) {
       this.#note(header.baseOffset, header.lastOffset, position, header.maxTimestamp);
     }
@@ -168,8 +198,13 @@ export class Segment {
 
   #note(offset: number, lastOffset: number, position: number, maxTimestamp: number): void {
     this.#index?.add(offset, position, this.#maxTimestamp);
+    if (position === 0) this.#firstTimestamp = maxTimestamp;
     this.#maxTimestamp = Math.max(this.#maxTimestamp, maxTimestamp);
     this.#nextOffset = lastOffset + 1;
+  }
+
+  #controlKey(header: BatchHeader, position: number): Buffer | null {
+    return readRecords(this.#bytes(position, header.size), header)?.records[0]?.key ?? null;
   }
 
   #sizeAt(buffer: Buffer, at: number, from: number): number {
@@ -201,9 +236,4 @@ export class Segment {
 
 export function segmentFileName(baseOffset: number): string {
   return `${String(baseOffset).padStart(20, '0')}.log`;
-}
-
-/** The base offset in a segment's file name, or undefined for any other file. */
-export function baseOffsetOf(fileName: string): number | undefined {
-  return /^\d{20}\.log$/.test(fileName) ? Number(fileName.slice(0, 20)) : undefined;
 }

@@ -11,6 +11,8 @@ export interface BrokerProfile {
   readonly maxRequestBytes: number;
   /** Clients may make, grow and delete topics. Where not, the topics of the options are all there are. */
   readonly clientsManageTopics: boolean;
+  /** Producers may have a transactional id. */
+  readonly transactions: boolean;
   /** Commits that a group may make for one partition in a second; the answer to more comes late and says by how much. */
   readonly commitsPerSecond: number;
   /** The requests that are offered and in which versions, by name; undefined for all that the broker knows. */
@@ -24,6 +26,7 @@ const KAFKA4: BrokerProfile = {
   maxPartitionsOfTopic: 1_000,
   maxRequestBytes: 100 << 20,
   clientsManageTopics: true,
+  transactions: true,
   commitsPerSecond: Number.POSITIVE_INFINITY,
   requests: undefined,
 };
@@ -38,6 +41,7 @@ const EVENTHUBS: BrokerProfile = {
   maxPartitionsOfTopic: 32,
   maxRequestBytes: 1_046_528,
   clientsManageTopics: false,
+  transactions: false,
   commitsPerSecond: 2,
   requests: {
     Produce: [3, 7],

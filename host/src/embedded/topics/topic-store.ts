@@ -107,6 +107,14 @@ export class TopicStore {
     for (const topic of this.#topics.values()) for (const log of topic.partitions) log.applyRetention(now);
   }
 
+  /** Compacts one partition after another where it is worth it; `onError` hears of a log that cannot be, and the others go on. */
+  async compact(now: number, signal: AbortSignal, onError: (log: PartitionLog, error: unknown) => void): Promise<void> {
+    for (const log of [...this.#topics.values()].flatMap(({ partitions }) => partitions)) {
+      if (signal.aborted) return;
+      await log.compact(now, signal).catch((error: unknown) => onError(log, error));
+    }
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.all().flatMap((topic) => topic.partitions.map((log) => log.close())));
     await this.#removals;

@@ -1,0 +1,4 @@
+/** A file that can be made durable. */
+export interface Flushable {
+  flush(): Promise<void>;
+}
