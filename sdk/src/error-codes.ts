@@ -30,6 +30,11 @@ export const ERROR_CODES = {
   // Engine
   PH_UNIT_FAILED: entry('fatal', 1, 'see the log for the cause; the host starts again where it was'),
   PH_TOPIC_MISSING: entry('fatal', 3, 'create it with "pipeline-host topics create", or set kafka.createTopics'),
+  PH_TOPIC_CREATION: entry(
+    'fatal',
+    3,
+    'have them created by who runs the cluster (Event Hubs: portal or "az eventhubs eventhub create"; embedded broker: kafka.embedded.topics, or "broker --topic NAME:PARTITIONS"); "pipeline-host topics list" shows what is missing',
+  ),
   PH_RETRY_TOPIC_SHAPE: entry('fatal', 3, 'let the worker drain the retry topic with its old delays, delete the topic and start again'),
   PH_START_REQUIRED: entry('fatal', 2, 'state where to start: earliest, latest or an ISO time'),
   PH_CLUSTER_UNKNOWN: entry('fatal', 2, 'define the cluster under kafka.clusters'),
@@ -136,6 +141,7 @@ export const ERROR_CODES = {
   PH_BROKER_DATA_DIR: entry('fatal', 3, 'give a folder that this user may write to and that has room'),
   PH_BROKER_PORT_IN_USE: entry('fatal', 3, 'choose another port, or 0 for a free one, or stop what listens there'),
   PH_BROKER_LISTEN: entry('fatal', 3, 'give an address of this machine and a port that this user may use'),
+  PH_BROKER_TOPICS: entry('fatal', 2, 'mend kafka.embedded.topics, or --topic of the broker'),
   PH_BROKER_OWNED: entry('fatal', 3, 'use the running broker, stop it first, or choose another data folder'),
 
   // Config

@@ -414,6 +414,21 @@ const MISTAKES: readonly Mistake[] = [
     arrange: () => ({ ...run, env: { PIPELINE_HOST__KAFKA__CREATE_TOPICS: 'false' } }),
   },
   {
+    title: 'missing topics on a cluster that lets no client create any',
+    code: 'PH_TOPIC_CREATION',
+    exit: 3,
+    arrange: async (setting) => ({ ...run, env: { PIPELINE_HOST__KAFKA__BROKERS: await openBroker(setting, { profile: 'eventhubs' }) } }),
+  },
+  {
+    title: 'more topics than the profile of the broker has room for',
+    code: 'PH_BROKER_TOPICS',
+    exit: 2,
+    arrange: () => {
+      const topics = Array.from({ length: 11 }, (_, index) => ['--topic', `t${index}:1`]).flat();
+      return { args: ['broker', '--data', 'data', '--profile', 'eventhubs', ...topics] };
+    },
+  },
+  {
     title: 'a new group on a long topic, with no start',
     code: 'PH_START_REQUIRED',
     exit: 2,

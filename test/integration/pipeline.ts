@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isPipelineError, type SimulationResults } from '@pipeline-host/sdk';
@@ -21,8 +23,11 @@ import { until } from '../host/kafka/contract-kit.ts';
 import { type HostProcess, spawnHost } from './host-process.ts';
 
 export interface PipelineOptions {
-  /** Of the cluster `default`. */
-  readonly brokers: readonly string[];
+  /**
+   * Of the cluster `default`. Or settings of an embedded broker, which the hosts then run themselves in the folder `broker`; the
+   * test looks on by its port.
+   */
+  readonly brokers: readonly string[] | { readonly embedded: object };
   /** Name of the plugin. */
   readonly plugin: string;
   /** Its folder. */
@@ -68,16 +73,21 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const folder = mkdtempSync(join(tmpdir(), 'pipeline-'));
   const file = join(folder, 'pipeline-host.config.json');
   const { kafka, ...config } = options.config ?? {};
+  const embedded = 'embedded' in options.brokers ? { ...options.brokers.embedded, port: await freePort() } : undefined;
   const whole = {
     dataDir: folder,
     log: { level: 'warn' },
-    kafka: { partitions: 4, ...kafka, brokers: options.brokers },
+    kafka: { partitions: 4, ...kafka, ...(embedded ? { brokers: 'embedded', embedded } : { brokers: options.brokers }) },
     plugins: { [options.plugin]: { package: options.root, ...options.settings } },
     ...config,
   };
   writeFileSync(file, JSON.stringify(whole, null, 2));
   const { loaded, topology } = await load(folder, file, options.plugin);
-  const clusters = connectClusters(loaded, openEmbedded, createLogger({ level: 'silent' }));
+  const { kafka: configured } = loaded.config;
+  const onlooker = embedded
+    ? { ...loaded, config: { ...loaded.config, kafka: { ...configured, brokers: [`127.0.0.1:${embedded.port}`] } } }
+    : loaded;
+  const clusters = connectClusters(onlooker, openEmbedded, createLogger({ level: 'silent' }));
   const producers = new Map<string, Promise<KafkaProducer>>();
   const hosts: RunningHost[] = [];
   const processes: HostProcess[] = [];
@@ -154,6 +164,16 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     },
   };
   return pipeline;
+}
+
+/** A port that nobody listens on now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** Asks again while a broker that was killed comes back. */

@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url';
 import type { OutgoingRecord } from '../../host/src/kafka/driver.ts';
 import { unique } from '../host/kafka/contract-kit.ts';
 import type { Step, Work } from './fixtures/relay/index.ts';
-import { openPipeline, type Pipeline } from './pipeline.ts';
+import { openPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts';
 
 const RELAY = fileURLToPath(new URL('./fixtures/relay', import.meta.url));
 
 export interface RelayWorldOptions {
-  readonly brokers: readonly string[];
+  /** See {@link PipelineOptions}. */
+  readonly brokers: PipelineOptions['brokers'];
   /** Partitions of its topics. 4 by default. */
   readonly partitions?: number;
   /** `plugins.relay.workers`. */

@@ -2,4 +2,4 @@ import { openEmbeddedBroker } from '../embedded/index.ts';
 import type { OpenEmbedded } from '../engine/clusters.ts';
 
 /** Starts or finds the embedded broker of a data folder. The engine gets it from here, since it does not know the broker. */
-export const openEmbedded: OpenEmbedded = ({ dataDir, port, fsync }) => openEmbeddedBroker({ dataDir, port, fsync });
+export const openEmbedded: OpenEmbedded = (settings) => openEmbeddedBroker(settings);

@@ -73,6 +73,20 @@ const Kafka = Type.Object(
       {
         port: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: '0 takes a free one' }),
         fsync: Type.Union([Type.Literal('interval'), Type.Literal('always')], { default: 'interval' }),
+        profile: Type.Optional(
+          Type.Union([Type.Literal('kafka4'), Type.Literal('eventhubs')], {
+            description:
+              'what the broker offers and refuses; default kafka4, or that of the running broker. eventhubs: the limits of a namespace',
+          }),
+        ),
+        topics: Type.Record(Type.String(), Type.Integer({ minimum: 1 }), {
+          default: {},
+          description: 'partitions of topics that the broker makes at its start; with profile eventhubs there are no others',
+        }),
+        commitMetadata: Type.Union([Type.Literal('keep'), Type.Literal('drop')], {
+          default: 'keep',
+          description: 'drop: the broker forgets the metadata of commits, as some services do',
+        }),
       },
       { ...closed, default: {} },
     ),

@@ -12,10 +12,13 @@ import { recordRoutes } from './handlers/records.ts';
 import { topicRoutes } from './handlers/topics.ts';
 import { transactionRoutes } from './handlers/transactions.ts';
 import type { BrokerSettings } from './options.ts';
+import type { Fence } from './ownership/fence.ts';
+import { offeredRoutes } from './profiles/offered-routes.ts';
 import { Router } from './server/router.ts';
 import { TcpServer } from './server/tcp-server.ts';
 import { replaceFile } from './storage/atomic-file.ts';
 import type { Flushable } from './storage/flushable.ts';
+import { provisionTopics } from './topics/provision-topics.ts';
 import { TopicStore } from './topics/topic-store.ts';
 import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
 import { TransactionStore } from './transactions/transaction-store.ts';
@@ -34,6 +37,7 @@ export class Broker {
   readonly clusterId: string;
   readonly faults: FaultHooks;
   readonly #settings: BrokerSettings;
+  readonly #fence: Fence;
   readonly #metaFile: string;
   readonly #cleanFile: string;
   readonly #topics: TopicStore;
@@ -48,9 +52,10 @@ export class Broker {
   #compacting: Promise<void> | undefined;
   readonly #closing = new AbortController();
 
-  constructor(settings: BrokerSettings) {
+  constructor(settings: BrokerSettings, fence: Fence) {
     const { dataDir, log } = settings;
     this.#settings = settings;
+    this.#fence = fence;
     this.#metaFile = join(dataDir, 'meta.json');
     this.#cleanFile = join(dataDir, 'clean-shutdown');
     const meta = existsSync(this.#metaFile)
@@ -69,6 +74,7 @@ export class Broker {
       onRecovery: (folder, { truncated, corrupt }) =>
         log('warn', 'log recovered after a crash', { folder, truncatedBytes: truncated, corruptBatches: corrupt }),
     });
+    provisionTopics(this.#topics, settings);
     const offsets = new OffsetStore(dataDir);
     if (offsets.damagedLines > 0) log('warn', 'committed offsets recovered after a crash', { damagedLines: offsets.damagedLines });
     this.#groups = new GroupCoordinator(offsets);
@@ -76,7 +82,8 @@ export class Broker {
     if (store.damagedLines > 0) log('warn', 'transactions recovered after a crash', { damagedLines: store.damagedLines });
     const nextProducerId = (): number => this.#takeProducerId();
     const settle = (written: Iterable<Flushable>): Promise<void> => this.#settle(written);
-    this.#transactions = new TransactionCoordinator({ store, topics: this.#topics, offsets, nextProducerId, settle, log });
+    const isOwner = (): boolean => fence.isMine();
+    this.#transactions = new TransactionCoordinator({ store, topics: this.#topics, offsets, nextProducerId, settle, isOwner, log });
 
     const faults = new FaultQueue();
     this.faults = faults;
@@ -91,9 +98,10 @@ export class Broker {
     };
     const areas = [recordRoutes, transactionRoutes, groupRoutes, topicRoutes, configRoutes, authenticationRoutes];
     const routes = areas.flatMap((routesOf) => routesOf(parts));
+    const router = new Router(offeredRoutes(routes, settings.profile), faults, isOwner);
     const { maxRequestBytes } = settings;
     const authenticated = settings.sasl === undefined;
-    this.#server = new TcpServer({ router: new Router(routes, faults), maxRequestBytes, authenticated, log }, settings.tls);
+    this.#server = new TcpServer({ router, maxRequestBytes, authenticated, log }, settings.tls);
   }
 
   /** The port in use. Rejects with the system's error. */
@@ -120,6 +128,19 @@ export class Broker {
     writeFileSync(this.#cleanFile, '');
   }
 
+  /** Ends all connections and lets go of the files without a word: the folder is another's, who must find nothing of ours in it. */
+  async abandon(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#groups.close();
+    this.#closing.abort();
+    this.#topics.abandon();
+    await this.#server.close();
+    await this.#transactions.close();
+    await this.#compacting;
+    await this.#flushing;
+    await this.#groups.offsets.close();
+  }
+
   async #settle(written: Iterable<Flushable>): Promise<void> {
     if (this.#settings.fsync === 'always') {
       await Promise.all([...written].map((file) => file.flush()));
@@ -143,6 +164,7 @@ export class Broker {
 
   /** Retention first: what it removes needs no compaction. One compaction at a time, however long it takes. */
   #clean(): void {
+    if (!this.#fence.isMine()) return;
     const { log } = this.#settings;
     try {
       this.#topics.applyRetention(Date.now());

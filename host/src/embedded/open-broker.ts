@@ -1,12 +1,13 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errorMessage, isPipelineError, PipelineError } from '@pipeline-host/sdk';
-import { Broker } from './broker.ts';
+import { PipelineError } from '@pipeline-host/sdk';
 import { type BrokerSettings, type EmbeddedBroker, type EmbeddedBrokerOptions, formatAddress, resolveSettings } from './options.ts';
-import { type Endpoint, readEndpoint, writeEndpoint } from './ownership/endpoint.ts';
+import { dataDirError, startOwner } from './own-broker.ts';
+import { type Endpoint, readEndpoint } from './ownership/endpoint.ts';
 import { type FolderLock, tryLockFolder } from './ownership/folder-lock.ts';
 import { askClusterId } from './ownership/probe.ts';
+import { SharedBroker } from './shared-broker.ts';
 
 /** How long to wait for an owner that holds the folder but does not answer yet: it may be repairing a large log. */
 const OWNER_PATIENCE_MS = 15_000;
@@ -14,9 +15,10 @@ const RETRY_MS = 25;
 
 /**
  * Opens the broker of a data folder. The first caller on the machine owns it and serves; every other one finds it and gets its
- * address, `owner: false`. When the owner is gone, however it went, the next caller owns it. Throws PipelineError:
- * PH_BROKER_DATA_DIR, PH_BROKER_PORT_IN_USE, PH_BROKER_LISTEN, or PH_BROKER_OWNED when a port is asked for and the broker of this
- * folder already runs on another.
+ * address, `owner: false`. When the owner is gone, however it went, one of the others owns it within a second, and clients go on
+ * at the same address or, where its port was taken meanwhile, at the new one that `address` then names. Throws PipelineError:
+ * PH_BROKER_DATA_DIR, PH_BROKER_PORT_IN_USE, PH_BROKER_LISTEN, PH_BROKER_TOPICS, or PH_BROKER_OWNED when a port or a profile is
+ * asked for and the broker of this folder already runs with another.
  */
 export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
   const settings = resolveSettings({ ...options, dataDir: resolve(options.dataDir) });
@@ -24,16 +26,10 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   const deadline = Date.now() + OWNER_PATIENCE_MS;
   for (;;) {
     const lock = await takeLock(settings.dataDir);
-    if (lock) return startOwner(settings, lock);
+    if (lock) return new SharedBroker(settings, await startOwner(settings, lock));
     const owner = await findOwner(settings);
-    if (owner) return joinOwner(settings, owner);
-    if (Date.now() > deadline) {
-      throw new PipelineError(
-        'PH_BROKER_OWNED',
-        `another process holds the data folder ${settings.dataDir} but its broker does not answer`,
-        { place: settings.dataDir },
-      );
-    }
+    if (owner) return new SharedBroker(settings, fitting(owner, options, settings));
+    if (Date.now() > deadline) throw silentOwner(settings.dataDir);
     await delay(RETRY_MS);
   }
 }
@@ -55,64 +51,6 @@ async function takeLock(dataDir: string): Promise<FolderLock | undefined> {
   }
 }
 
-async function startOwner(settings: BrokerSettings, lock: FolderLock): Promise<EmbeddedBroker> {
-  const { dataDir, log } = settings;
-  try {
-    const former = readEndpoint(dataDir);
-    const broker = openBroker(settings);
-    const port = await listen(broker, settings, former?.port);
-    const host = reachableHost(settings);
-    const endpoint: Endpoint = { pid: process.pid, startedAt: new Date().toISOString(), host, port, clusterId: broker.clusterId };
-    writeEndpoint(dataDir, endpoint);
-    log('info', 'embedded broker started: single machine, not replicated', {
-      address: formatAddress(host, port),
-      dataDir,
-      clusterId: broker.clusterId,
-    });
-    let closing: Promise<void> | undefined;
-    const close = async (): Promise<void> => {
-      try {
-        await broker.close();
-      } finally {
-        // Whatever could not be written, the folder is free: the next owner repairs what there is to repair.
-        lock.release();
-      }
-    };
-    return {
-      owner: true,
-      address: formatAddress(host, port),
-      clusterId: broker.clusterId,
-      faults: broker.faults,
-      close: () => (closing ??= close()),
-    };
-  } catch (error) {
-    lock.release();
-    throw isPipelineError(error) ? error : dataDirError(dataDir, error);
-  }
-}
-
-function openBroker(settings: BrokerSettings): Broker {
-  try {
-    return new Broker(settings);
-  } catch (cause) {
-    throw dataDirError(settings.dataDir, cause);
-  }
-}
-
-/** Where any port will do, that of the former owner is taken if it is free: its clients still look for the broker there. */
-async function listen(broker: Broker, settings: BrokerSettings, former: number | undefined): Promise<number> {
-  try {
-    if (settings.port === 0 && former !== undefined) return await broker.listen(former).catch(() => broker.listen(0));
-    return await broker.listen(settings.port);
-  } catch (cause) {
-    await broker.close();
-    const place = formatAddress(settings.host, settings.port);
-    const inUse = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
-    if (inUse) throw new PipelineError('PH_BROKER_PORT_IN_USE', `port ${settings.port} is in use`, { place, cause });
-    throw new PipelineError('PH_BROKER_LISTEN', `cannot listen: ${errorMessage(cause)}`, { place, cause });
-  }
-}
-
 /** The owner's endpoint, once it listens and answers with the cluster id that it wrote down. */
 async function findOwner(settings: BrokerSettings): Promise<Endpoint | undefined> {
   const endpoint = readEndpoint(settings.dataDir);
@@ -121,29 +59,24 @@ async function findOwner(settings: BrokerSettings): Promise<Endpoint | undefined
   return clusterId === endpoint.clusterId ? endpoint : undefined;
 }
 
-function joinOwner(settings: BrokerSettings, { host, port, pid, clusterId }: Endpoint): EmbeddedBroker {
-  const address = formatAddress(host, port);
-  if (settings.port !== 0 && settings.port !== port) {
-    throw new PipelineError(
-      'PH_BROKER_OWNED',
-      `the broker of this data folder already runs at ${address} (process ${pid}), not on port ${settings.port}`,
-      {
-        place: settings.dataDir,
-      },
-    );
+/** The owner as it was found, which runs the broker as this caller asks for it. */
+function fitting(owner: Endpoint, { profile }: EmbeddedBrokerOptions, { port, dataDir }: BrokerSettings): Endpoint {
+  const running = `the broker of this data folder already runs at ${formatAddress(owner.host, owner.port)} (process ${owner.pid})`;
+  if (port !== 0 && port !== owner.port) throw new PipelineError('PH_BROKER_OWNED', `${running}, not on port ${port}`, { place: dataDir });
+  if (profile !== undefined && profile !== (owner.manner.profile ?? profile)) {
+    throw new PipelineError('PH_BROKER_OWNED', `${running} with profile ${owner.manner.profile}, not ${profile}`, {
+      place: dataDir,
+      hint: 'leave the profile out to use the running broker, stop it first, or choose another data folder',
+    });
   }
-  return { owner: false, address, clusterId, faults: { push: () => {}, clear: () => {} }, close: () => Promise.resolve() };
+  return owner;
 }
 
-function reachableHost({ host, advertisedHost }: BrokerSettings): string {
-  if (advertisedHost !== undefined) return advertisedHost;
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
-}
-
-function dataDirError(dataDir: string, cause: unknown): PipelineError {
-  return new PipelineError('PH_BROKER_DATA_DIR', `cannot use the data folder ${dataDir}: ${errorMessage(cause)}`, {
+/** Nobody takes a folder from a process that lives: it would go on writing. */
+function silentOwner(dataDir: string): PipelineError {
+  const pid = readEndpoint(dataDir)?.pid;
+  return new PipelineError('PH_BROKER_OWNED', `another process holds the data folder ${dataDir} but its broker does not answer`, {
     place: dataDir,
-    cause,
+    ...(pid !== undefined && { hint: `process ${pid} may be stopped or busy: let it go on, or end it and start again` }),
   });
 }

@@ -1,10 +1,17 @@
 import type { FaultHooks } from './faults.ts';
+import { type BrokerProfile, type CommitMetadata, PROFILES, type ProfileName } from './profiles/profile.ts';
 
 export type BrokerLog = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;
 
 export interface EmbeddedBrokerOptions {
   /** Holds everything the broker knows; made if absent. All processes that name the same folder share one broker. */
   readonly dataDir: string;
+  /** What is offered and refused: that of Kafka 4 (`kafka4`, the default) or of an Event Hubs namespace (`eventhubs`). */
+  readonly profile?: ProfileName;
+  /** Topics to make at the start where they are missing: partitions by name. The only ones where the profile lets no client make any. */
+  readonly topics?: Readonly<Record<string, number>>;
+  /** `drop` forgets the metadata of commits, as some services do; `keep` is the default. */
+  readonly commitMetadata?: CommitMetadata;
   /** Address to listen on, `127.0.0.1` by default. Without `sasl` anyone who reaches it may do everything. */
   readonly host?: string;
   /** 0, the default, takes a free port. */
@@ -15,7 +22,7 @@ export interface EmbeddedBrokerOptions {
   readonly fsync?: 'interval' | 'always';
   /** Largest record batch of a topic that sets no `max.message.bytes`; 1,048,588 by default, as in Kafka. */
   readonly maxMessageBytes?: number;
-  /** Largest request; 100 MB by default. A connection that announces more is closed. */
+  /** Largest request; that of the profile by default. A connection that announces more is closed. */
   readonly maxRequestBytes?: number;
   /** Size at which a topic that sets no `segment.bytes` begins a new file; 64 MB by default. */
   readonly segmentBytes?: number;
@@ -30,33 +37,41 @@ export interface EmbeddedBrokerOptions {
   readonly log?: BrokerLog;
 }
 
+/**
+ * A data folder's broker as one of its processes sees it. Who owns it may change at any time: when the owner goes, however it
+ * goes, one of the others takes over data and, where it is free, port.
+ */
 export interface EmbeddedBroker {
-  /** False when another process owns the data folder and this one only found it. */
+  /** True while this process owns the data folder; false while it only found another that does. */
   readonly owner: boolean;
-  /** `host:port` to connect to. */
+  /** `host:port` to connect to, as of now. */
   readonly address: string;
   readonly clusterId: string;
   /** Disturbances for tests; they only take effect on the owner. */
   readonly faults: FaultHooks;
-  /** Flushes, stops and lets another process own the folder. Does nothing where another process is the owner. */
+  /** An owner flushes, stops and lets another process own the folder; any other no longer takes part. */
   close(): Promise<void>;
 }
 
-export type BrokerSettings = Required<Omit<EmbeddedBrokerOptions, 'sasl' | 'tls' | 'advertisedHost'>> &
-  Pick<EmbeddedBrokerOptions, 'sasl' | 'tls' | 'advertisedHost'>;
+export type BrokerSettings = Required<Omit<EmbeddedBrokerOptions, 'sasl' | 'tls' | 'advertisedHost' | 'profile'>> &
+  Pick<EmbeddedBrokerOptions, 'sasl' | 'tls' | 'advertisedHost'> & { readonly profile: BrokerProfile };
 
 export function resolveSettings(options: EmbeddedBrokerOptions): BrokerSettings {
+  const profile = PROFILES[options.profile ?? 'kafka4'];
   return {
     host: '127.0.0.1',
     port: 0,
+    topics: {},
+    commitMetadata: 'keep',
     fsync: 'interval',
     maxMessageBytes: 1_048_588,
-    maxRequestBytes: 100 << 20,
+    maxRequestBytes: profile.maxRequestBytes,
     segmentBytes: 64 << 20,
     retentionCheckMs: 30_000,
     autoCreateTopics: false,
     log: () => {},
     ...options,
+    profile,
   };
 }
 

@@ -7,11 +7,13 @@ import { connectCluster, type KafkaCluster, type KafkaLog, type KafkaProducer, t
 import { saslConfig } from './sasl.ts';
 
 /** Starts or finds the embedded broker of a data folder. Given by the CLI and by tests: the engine does not know the broker. */
-export type OpenEmbedded = (settings: {
-  readonly dataDir: string;
-  readonly port: number;
-  readonly fsync: 'interval' | 'always';
-}) => Promise<{
+export type OpenEmbedded = (
+  settings: HostConfig['kafka']['embedded'] & {
+    readonly dataDir: string;
+    readonly log: (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;
+  },
+) => Promise<{
+  /** As of now: it changes where another process takes over and finds the port taken. */
   readonly address: string;
   readonly clusterId: string;
   readonly owner: boolean;
@@ -74,12 +76,13 @@ export function connectClusters(loaded: LoadedConfig, openEmbedded: OpenEmbedded
     const folder = name === DEFAULT_CLUSTER ? 'broker' : `broker-${name}`;
     const broker = embedded
       ? await openEmbedded({
+          ...config.kafka.embedded,
+          ...(name !== DEFAULT_CLUSTER && { port: 0, topics: {} }),
           dataDir: resolve(config.dataDir, folder),
-          port: name === DEFAULT_CLUSTER ? config.kafka.embedded.port : 0,
-          fsync: config.kafka.embedded.fsync,
+          log: (level, message, fields) => log[level]({ cluster: name, ...fields }, message),
         })
       : null;
-    const brokers = broker === null ? (settings.brokers as readonly string[]) : [broker.address];
+    const brokers = (): readonly string[] => (broker === null ? (settings.brokers as readonly string[]) : [broker.address]);
     let cluster: KafkaCluster | null = null;
     try {
       const tls = tlsConfig(settings);
@@ -87,7 +90,9 @@ export function connectClusters(loaded: LoadedConfig, openEmbedded: OpenEmbedded
       cluster = connectCluster(
         {
           name,
-          brokers,
+          get brokers() {
+            return brokers();
+          },
           clientId: settings.clientId ?? 'pipeline-host',
           ...(tls !== undefined && { tls }),
           ...(sasl !== undefined && { sasl }),
@@ -101,7 +106,12 @@ export function connectClusters(loaded: LoadedConfig, openEmbedded: OpenEmbedded
       return {
         cluster: connection,
         producer: once(() => connection.producer()),
-        info: { name, id, brokers: brokers.join(','), embedded },
+        info: {
+          ...{ name, id, embedded },
+          get brokers() {
+            return brokers().join(',');
+          },
+        },
         closeBroker: broker === null ? null : () => broker.close(),
       };
     } catch (error) {

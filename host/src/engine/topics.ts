@@ -1,4 +1,4 @@
-import { PipelineError } from '@pipeline-host/sdk';
+import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import type { KafkaAdmin, TopicSpec } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import type { Clusters } from './clusters.ts';
@@ -125,8 +125,19 @@ export async function createTopic(
   await createAll(admin, [{ name: topic, partitions, config: { 'retention.ms': RETENTION.topic } }]);
 }
 
+/** @throws PipelineError `PH_TOPIC_CREATION` where the cluster lets its clients create none, as Event Hubs does */
 async function createAll(admin: KafkaAdmin, specs: readonly TopicSpec[]): Promise<void> {
-  if (specs.length > 0) await admin.createTopics(specs);
+  if (specs.length === 0) return;
+  try {
+    await admin.createTopics(specs);
+  } catch (error) {
+    if (!isPipelineError(error) || error.code !== 'PH_KAFKA_ACL') throw error;
+    const named = specs.map(({ name, partitions }) => `${name} (${partitions} partitions)`).join(', ');
+    throw new PipelineError('PH_TOPIC_CREATION', `the cluster does not let this client create topics: ${named}`, {
+      place: specs.length === 1 ? `topic ${specs[0]?.name}` : 'topics',
+      cause: error,
+    });
+  }
 }
 
 function missingTopic(topic: string, cluster: string, external: boolean): PipelineError {

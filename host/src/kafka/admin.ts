@@ -13,7 +13,12 @@ const CLOSE_MILLISECONDS = 5_000;
 
 /** Opens the admin client; rejects with a PipelineError within about ten seconds where the cluster cannot be used. */
 export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<KafkaAdmin> {
-  const where: Where = { cluster: config.name, brokers: config.brokers };
+  const where: Where = {
+    cluster: config.name,
+    get brokers() {
+      return config.brokers;
+    },
+  };
   const admin = openClient(config, log).admin();
   const running = new Set<Promise<unknown>>();
   const attempt = async <T>(place: string | undefined, call: () => Promise<T>): Promise<T> => {

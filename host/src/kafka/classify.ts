@@ -10,6 +10,8 @@ interface ClientError {
   readonly broker?: string;
   readonly retriable?: boolean;
   readonly cause?: unknown;
+  /** Of an aggregate, such as the refusal of several topics. */
+  readonly errors?: readonly unknown[];
 }
 
 const TLS_CODES = new Set([
@@ -37,10 +39,15 @@ const DEFECTS = new Set(['TypeError', 'RangeError', 'ReferenceError', 'SyntaxErr
 const TOO_LARGE_TYPES = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_FETCH_SIZE']);
 const AUTHORIZATION = /^(?:TOPIC|GROUP|CLUSTER|TRANSACTIONAL_ID)_AUTHORIZATION_FAILED$/;
 
-/** The error and its causes, outermost first. */
+/** The error and its causes, outermost first; of an aggregate the first of its errors. */
 function chain(error: unknown): ClientError[] {
   const found: ClientError[] = [];
-  for (let e = error; typeof e === 'object' && e !== null && found.length < 8; e = (e as ClientError).cause) found.push(e as ClientError);
+  let next = error;
+  while (typeof next === 'object' && next !== null && found.length < 8) {
+    const each: ClientError = next;
+    found.push(each);
+    next = each.cause ?? each.errors?.[0];
+  }
   return found;
 }
 
@@ -58,9 +65,16 @@ export const isProducerRefused = (error: unknown): boolean => PRODUCER_TYPES.has
 /** One or more records of the batch exceed a limit. */
 export const isTooLarge = (error: unknown): boolean => TOO_LARGE_TYPES.has(brokerErrorType(error) ?? '');
 
-export const isConnectionClosed = (error: unknown): boolean => chain(error).some(({ name }) => name === 'KafkaJSConnectionClosedError');
+/** What a connection ends with that the broker closes while bytes are still on their way to it. */
+const RESET_CODES: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE']);
 
-/** Where an error happened, for its text. */
+/** The broker ended the connection; not that there was none. */
+export const isConnectionClosed = (error: unknown): boolean =>
+  chain(error).some(
+    ({ name, code }) => name === 'KafkaJSConnectionClosedError' || (name === 'KafkaJSConnectionError' && RESET_CODES.has(code)),
+  );
+
+/** Where an error happened, for its text. `brokers` is read when there is one. */
 export interface Where {
   readonly cluster: string;
   readonly brokers: readonly string[];

@@ -44,7 +44,7 @@ export function openClient(config: ClusterConfig, log: KafkaLog): Kafka {
   const ssl = tlsOptions(config);
   return new kafkajs.Kafka({
     clientId: config.clientId,
-    brokers: config.brokers.map(seedAddress),
+    brokers: () => config.brokers.map(seedAddress),
     socketFactory: openSocket,
     ...(ssl !== undefined && { ssl }),
     ...(config.sasl !== undefined && { sasl: saslOptions(config.sasl) }),

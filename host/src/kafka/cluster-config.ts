@@ -23,7 +23,7 @@ export type SaslConfig =
 export interface ClusterConfig {
   /** The name in the configuration, for logs and errors. */
   readonly name: string;
-  /** `host:port`, at least one. */
+  /** `host:port`, at least one. Read again for each connection and each message: an embedded broker may move. */
   readonly brokers: readonly string[];
   readonly clientId: string;
   /** `true` trusts the system's authorities. */

@@ -39,7 +39,9 @@ export class GroupConsumer implements KafkaConsumer {
     this.#log = log;
     this.#where = {
       cluster: config.name,
-      brokers: config.brokers,
+      get brokers() {
+        return config.brokers;
+      },
       place: `group '${options.group}' on ${options.topics.join(', ')}`,
     };
   }

@@ -60,7 +60,12 @@ export class BatchingProducer implements KafkaProducer {
   private constructor(config: ClusterConfig, options: ProducerOptions, log: KafkaLog) {
     this.#config = config;
     this.#log = log;
-    this.#where = { cluster: config.name, brokers: config.brokers };
+    this.#where = {
+      cluster: config.name,
+      get brokers() {
+        return config.brokers;
+      },
+    };
     this.#linger = options.linger ?? 5;
     this.#deliveryTimeout = options.deliveryTimeout ?? Number.POSITIVE_INFINITY;
     this.#maxBytes = options.maxRequestBytes ?? 900_000;

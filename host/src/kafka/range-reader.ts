@@ -23,7 +23,9 @@ export async function readRange(
 ): Promise<LocatedRecord[]> {
   const where: Where = {
     cluster: config.name,
-    brokers: config.brokers,
+    get brokers() {
+      return config.brokers;
+    },
     place: `topic '${topic}'`,
   };
   const ranges = (await admin.offsets(topic)).map(({ partition, low, high }) => ({

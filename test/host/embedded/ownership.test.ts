@@ -68,7 +68,9 @@ describe('one data folder, several processes', () => {
     await writeFile(path, JSON.stringify({ ...endpoint, port: Number(stranger.address.split(':')[1]) }));
     const found = openEmbeddedBroker({ dataDir: mine });
     await writeFile(path, JSON.stringify(endpoint));
-    assert.equal((await found).address, owner.address);
+    const guest = await found;
+    assert.equal(guest.address, owner.address);
+    await guest.close();
     await Promise.all([owner.close(), stranger.close()]);
   });
 
@@ -78,6 +80,7 @@ describe('one data folder, several processes', () => {
     const owner = await openEmbeddedBroker({ dataDir, sasl });
     const second = await openEmbeddedBroker({ dataDir, sasl });
     assert.equal(second.owner, false);
+    await second.close();
     await owner.close();
   });
 
@@ -85,7 +88,9 @@ describe('one data folder, several processes', () => {
     const dataDir = await temporaryFolder();
     const owner = await openEmbeddedBroker({ dataDir });
     const port = Number(owner.address.split(':')[1]);
-    assert.equal((await openEmbeddedBroker({ dataDir, port })).owner, false);
+    const guest = await openEmbeddedBroker({ dataDir, port });
+    assert.equal(guest.owner, false);
+    await guest.close();
     await assert.rejects(openEmbeddedBroker({ dataDir, port: port === 65_535 ? 65_534 : port + 1 }), {
       code: 'PH_BROKER_OWNED',
       exitCode: 3,

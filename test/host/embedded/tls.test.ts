@@ -45,6 +45,7 @@ describe('TLS', { skip: HAS_OPENSSL ? false : 'openssl is not on PATH' }, () => 
     await assert.rejects(distrustful.connect());
     const second = await openEmbeddedBroker({ dataDir: fixture.dataDir, tls });
     assert.equal(second.owner, false);
+    await second.close();
     assert.deepEqual(await fixture.admin.listTopics(), ['private']);
   });
 });

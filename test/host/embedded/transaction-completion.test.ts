@@ -18,7 +18,15 @@ async function openCoordinator(t: TestContext) {
   const offsets = new OffsetStore(dataDir);
   const store = new TransactionStore(dataDir);
   const settle = () => (disk.refuses ? Promise.reject(new StorageFailure('no space left on device')) : Promise.resolve());
-  const coordinator = new TransactionCoordinator({ store, topics, offsets, nextProducerId: () => 7, settle, log: () => {} });
+  const coordinator = new TransactionCoordinator({
+    store,
+    topics,
+    offsets,
+    nextProducerId: () => 7,
+    isOwner: () => true,
+    settle,
+    log: () => {},
+  });
   t.after(async () => {
     await coordinator.close();
     await Promise.all([topics.close(), offsets.close()]);

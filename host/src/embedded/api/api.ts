@@ -19,7 +19,7 @@ export interface Api<Request, Response> {
   readonly touches?: (request: Request) => readonly Partial<TopicPartition>[];
 }
 
-/** Answers never ask clients to slow down. */
+/** Answers do not ask clients to slow down; but for commits, see OffsetCommitResponse. */
 export const NO_THROTTLE = 0;
 /** "Not asked for" in fields of authorised operations. */
 export const NO_AUTHORISED_OPERATIONS = -2_147_483_648;

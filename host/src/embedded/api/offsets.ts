@@ -11,6 +11,8 @@ export interface OffsetCommitRequest {
 }
 
 export interface OffsetCommitResponse {
+  /** Milliseconds by which the answer was held back; 0 where the client keeps to its share. */
+  readonly throttleMs: number;
   readonly topics: readonly { readonly name: string; readonly partitions: readonly { readonly index: number; readonly error: number }[] }[];
 }
 
@@ -35,8 +37,8 @@ export const offsetCommitApi: Api<OffsetCommitRequest, OffsetCommitResponse> = {
     }));
     return { groupId, generation, memberId, topics };
   },
-  encode: (writer, version, { topics }) => {
-    if (version >= 3) writer.int32(NO_THROTTLE);
+  encode: (writer, version, { throttleMs, topics }) => {
+    if (version >= 3) writer.int32(throttleMs);
     writer.array(topics, ({ name, partitions }) => {
       writer.string(name).array(partitions, ({ index, error }) => writer.int32(index).int16(error));
     });

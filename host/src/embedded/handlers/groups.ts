@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { deleteGroupsApi, describeGroupsApi, listGroupsApi } from '../api/group-admin.ts';
 import { heartbeatApi, joinGroupApi, leaveGroupApi, syncGroupApi } from '../api/membership.ts';
 import {
@@ -9,6 +10,7 @@ import {
 } from '../api/offsets.ts';
 import { type BrokerParts, NODE_ID } from '../broker-parts.ts';
 import { ErrorCode } from '../error-code.ts';
+import { CommitThrottle } from '../profiles/commit-throttle.ts';
 import type { Call } from '../server/call.ts';
 import { type Route, route } from '../server/router.ts';
 import { storing } from './storing.ts';
@@ -20,10 +22,12 @@ const TRANSACTION = 1;
 
 /** Consumer groups: membership, offsets, and what tools ask about them. */
 export function groupRoutes(parts: BrokerParts): readonly Route[] {
-  const { groups } = parts;
+  const { groups, settings } = parts;
+  const throttle = new CommitThrottle(settings.profile.commitsPerSecond);
   return [
     route(findCoordinatorApi, ({ type }, { faults, peer }) => {
-      const error = faults.errorFor() || (type === GROUP || type === TRANSACTION ? ErrorCode.NONE : ErrorCode.INVALID_REQUEST);
+      const known = type === GROUP || (type === TRANSACTION && settings.profile.transactions);
+      const error = faults.errorFor() || (known ? ErrorCode.NONE : ErrorCode.INVALID_REQUEST);
       return { error, nodeId: NODE_ID, ...advertisedAddress(parts.settings, peer) };
     }),
     route(joinGroupApi, (request, { version, clientId, peer, faults }) => {
@@ -41,7 +45,7 @@ export function groupRoutes(parts: BrokerParts): readonly Route[] {
     route(leaveGroupApi, ({ groupId, members }, { faults }) => ({
       members: members.map((member) => ({ ...member, error: faults.errorFor() || groups.leave(groupId, member.memberId) })),
     })),
-    route(offsetCommitApi, (request, call) => commitOffsets(parts, request, call)),
+    route(offsetCommitApi, (request, call) => commitOffsets(parts, throttle, request, call)),
     route(offsetFetchApi, ({ groupId, topics }, { faults }) => {
       const wanted = topics ?? [...groups.offsets.of(groupId)].map(([name, committed]) => ({ name, partitions: [...committed.keys()] }));
       return {
@@ -62,12 +66,16 @@ export function groupRoutes(parts: BrokerParts): readonly Route[] {
 
 async function commitOffsets(
   { groups, topics, settings, settle }: BrokerParts,
+  throttle: CommitThrottle,
   request: OffsetCommitRequest,
-  { faults }: Call,
+  { faults, peer }: Call,
 ): Promise<OffsetCommitResponse> {
   const { groupId, memberId, generation } = request;
   const commits = request.topics.flatMap(({ name, partitions }) =>
-    partitions.map(({ index, offset, metadata }) => ({ topic: name, partition: index, offset, metadata })),
+    partitions.map(({ index, offset, metadata }) => ({
+      ...{ topic: name, partition: index, offset },
+      metadata: settings.commitMetadata === 'drop' ? '' : metadata,
+    })),
   );
   const kept = commits.filter(({ topic, partition }) => faults.errorFor(topic, partition) === 0);
   let codes: readonly number[];
@@ -78,11 +86,15 @@ async function commitOffsets(
     settings.log('error', 'cannot store offsets', { group: groupId, error });
     codes = kept.map(() => ErrorCode.KAFKA_STORAGE_ERROR);
   }
+  const throttleMs = throttle.delay(groupId, commits, performance.now());
+  // Stored, and the answer comes late: the client has nothing else to do on this connection meanwhile.
+  if (throttleMs > 0) await delay(throttleMs, undefined, { signal: peer.closed }).catch(() => {});
   const errorOf = (topic: string, partition: number): number => {
     const at = kept.findIndex((commit) => commit.topic === topic && commit.partition === partition);
     return codes[at] ?? faults.errorFor(topic, partition);
   };
   return {
+    throttleMs,
     topics: request.topics.map(({ name, partitions }) => ({
       name,
       partitions: partitions.map(({ index }) => ({ index, error: errorOf(name, index) })),

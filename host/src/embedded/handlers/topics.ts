@@ -10,8 +10,6 @@ import { findConfigFault } from '../topics/topic-config.ts';
 import { isTopicName } from '../topics/topic-store.ts';
 import { storing } from './storing.ts';
 
-/** Bounds what a single request can make: each partition is a folder and, once written to, an open file. */
-const MAX_PARTITIONS_OF_TOPIC = 1_000;
 const MAX_PARTITIONS = 20_000;
 const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::', '']);
 
@@ -34,7 +32,8 @@ export function topicRoutes(parts: BrokerParts): readonly Route[] {
         const injected = faults.errorFor(name);
         if (injected) return { name, error: injected, partitionCount: 0 };
         if (!isTopicName(name)) return { name, error: ErrorCode.INVALID_TOPIC, partitionCount: 0 };
-        if (!topics.get(name) && allowAutoCreate && settings.autoCreateTopics) topics.create(name, 1, {});
+        if (!topics.get(name) && allowAutoCreate && settings.autoCreateTopics && settings.profile.clientsManageTopics)
+          topics.create(name, 1, {});
         const topic = topics.get(name);
         return {
           name,
@@ -51,7 +50,8 @@ export function topicRoutes(parts: BrokerParts): readonly Route[] {
     })),
     route(deleteTopicsApi, (request, { faults }) => ({
       topics: request.topics.map((name): TopicResult => {
-        const error = faults.errorFor(name) || (topics.get(name) ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+        const known = topics.get(name) ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+        const error = faults.errorFor(name) || (settings.profile.clientsManageTopics ? known : ErrorCode.TOPIC_AUTHORIZATION_FAILED);
         if (error !== ErrorCode.NONE) return { name, error, message: null };
         const stored = storing(settings.log, `delete the topic ${name}`, () => {
           topics.delete(name);
@@ -105,6 +105,8 @@ function createTopic(parts: BrokerParts, wanted: CreateTopicsRequest['topics'][n
   const config = Object.fromEntries(wanted.config.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const])));
   const fault = findConfigFault(config, settings);
 
+  if (!settings.profile.clientsManageTopics)
+    return result(ErrorCode.TOPIC_AUTHORIZATION_FAILED, `Topics are made by who runs the broker (profile ${settings.profile.name}).`);
   if (!isTopicName(name)) return result(ErrorCode.INVALID_TOPIC, `Topic name is invalid: '${name.slice(0, 300)}'`);
   if (topics.get(name)) return result(ErrorCode.TOPIC_ALREADY_EXISTS, `Topic '${name}' already exists.`);
   if (request.topics.filter((topic) => topic.name === name).length > 1) return result(ErrorCode.INVALID_REQUEST, 'Duplicate topic name.');
@@ -116,7 +118,7 @@ function createTopic(parts: BrokerParts, wanted: CreateTopicsRequest['topics'][n
   if (replicationFactor !== -1 && replicationFactor !== 1)
     return result(ErrorCode.INVALID_REPLICATION_FACTOR, `Replication factor: ${replicationFactor} larger than available brokers: 1.`);
   if (count < 1 || !roomFor(parts, count, count))
-    return result(ErrorCode.INVALID_PARTITIONS, `Number of partitions must be 1 to ${MAX_PARTITIONS_OF_TOPIC}.`);
+    return result(ErrorCode.INVALID_PARTITIONS, `Number of partitions must be 1 to ${settings.profile.maxPartitionsOfTopic}.`);
   if (fault !== undefined) return result(ErrorCode.INVALID_CONFIG, fault);
   if (request.validateOnly) return result(ErrorCode.NONE);
   const stored = storing(settings.log, `create the topic ${name}`, () => {
@@ -127,8 +129,8 @@ function createTopic(parts: BrokerParts, wanted: CreateTopicsRequest['topics'][n
   return result(stored);
 }
 
-function roomFor({ topics }: BrokerParts, ofTopic: number, more: number): boolean {
-  return ofTopic <= MAX_PARTITIONS_OF_TOPIC && topics.partitionCount + more <= MAX_PARTITIONS;
+function roomFor({ topics, settings }: BrokerParts, ofTopic: number, more: number): boolean {
+  return ofTopic <= settings.profile.maxPartitionsOfTopic && topics.partitionCount + more <= MAX_PARTITIONS;
 }
 
 function isOnlyNode(replicas: readonly number[]): boolean {

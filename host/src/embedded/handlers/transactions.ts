@@ -33,6 +33,7 @@ export function transactionRoutes({ transactions, topics, settings, nextProducer
       const injected = faults.errorFor();
       if (injected) return refused(injected);
       if (transactionalId === null) return { error: ErrorCode.NONE, producerId: nextProducerId(), producerEpoch: 0 };
+      if (!settings.profile.transactions) return refused(ErrorCode.UNSUPPORTED_VERSION);
       let identity = refused(ErrorCode.NONE);
       const error = await storing('give out a producer id', transactionalId, async () => {
         identity = await transactions.initProducer(transactionalId, timeoutMs);

@@ -45,11 +45,14 @@ const BEFORE_AUTHENTICATION: ReadonlySet<number> = new Set([18, 17, 36]);
 export class Router {
   readonly #routes: ReadonlyMap<number, Route>;
   readonly #faults: FaultQueue;
+  readonly #isOwner: () => boolean;
 
-  constructor(routes: readonly Route[], faults: FaultQueue) {
+  /** `isOwner` is asked around each request: who does not own the data any more must neither touch it nor acknowledge what it did. */
+  constructor(routes: readonly Route[], faults: FaultQueue, isOwner: () => boolean) {
     const versions: Route = route(apiVersionsApi, () => ({ error: ErrorCode.NONE, apis: [...this.#routes.values()] }));
     this.#routes = new Map([...routes, versions].map((entry) => [entry.key, entry]));
     this.#faults = faults;
+    this.#isOwner = isOwner;
   }
 
   /** The framed answer, or why there is none. Throws {@link MalformedRequest} for bytes that are not a request of ours. */
@@ -81,9 +84,9 @@ export class Router {
     const faults = this.#faults.take(found.name, request.touches);
     if (faults.drop) return CLOSE_CONNECTION;
     if (faults.delayMs > 0) await delay(faults.delayMs, undefined, { signal: peer.closed }).catch(() => {});
-    if (peer.closed.aborted) return CLOSE_CONNECTION;
+    if (peer.closed.aborted || !this.#isOwner()) return CLOSE_CONNECTION;
     const encode = await request.run({ version, clientId, peer, faults });
-    if (faults.dropAnswer) return CLOSE_CONNECTION;
+    if (faults.dropAnswer || !this.#isOwner()) return CLOSE_CONNECTION;
     if (encode === NO_ANSWER || encode === CLOSE_CONNECTION) return encode;
     encode(writer);
     return writer.frame();

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { EmbeddedBrokerOptions } from '../options.ts';
@@ -20,13 +21,8 @@ export class TcpServer {
 
   /** The port in use. Rejects with the system's error, for example EADDRINUSE. */
   async listen(host: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
-    });
+    this.#server.listen(port, host);
+    await once(this.#server, 'listening');
     return (this.#server.address() as AddressInfo).port;
   }
 

@@ -120,6 +120,11 @@ export class TopicStore {
     await this.#removals;
   }
 
+  /** Lets go of all files without a word. */
+  abandon(): void {
+    for (const topic of this.all()) for (const log of topic.partitions) log.abandon();
+  }
+
   #open(name: string, partitions: number, config: TopicConfig, clean: boolean): OpenTopic {
     const topic: OpenTopic = { name, config, partitions: [] };
     for (let i = 0; i < partitions; i++) topic.partitions.push(this.#openLog(topic, i, clean));

@@ -11,6 +11,8 @@ export interface TransactionParts {
   readonly topics: TopicStore;
   readonly offsets: OffsetStore;
   readonly settle: (written: Iterable<Flushable>) => Promise<void>;
+  /** Asked before the clock of a transaction writes anything. */
+  readonly isOwner: () => boolean;
   readonly log: BrokerLog;
 }
 
@@ -129,6 +131,7 @@ export class TransactionCompletion {
     clearTimeout(this.#timers.get(id));
     const timer = setTimeout(() => {
       this.#timers.delete(id);
+      if (!this.#parts.isOwner()) return;
       const running = run().catch((error: unknown) => {
         this.#parts.log('error', 'cannot end a transaction yet', { transactionalId: id, error });
         this.#later(id, RETRY_MS, run);
