@@ -117,6 +117,8 @@ export class MemoryUnit {
       sourceTopic: 'p.jobs',
       lanes: delays.length + 1,
       delays,
+      schemaVersion: 1,
+      readBack: async () => [],
       byteBudget: options.byteBudget ?? 1e9,
       log: silent,
       releaseFile: async (uri) => void this.released.push(uri),
