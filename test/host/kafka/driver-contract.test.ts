@@ -525,6 +525,21 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     await assert.rejects(admin.offsets(name), { code: 'PH_KAFKA_UNKNOWN_TOPIC' });
   });
 
+  test('metadata that is too large is refused by a code of its own, and the stored commit stays', async () => {
+    const name = await topic('metadata', 1);
+    const group = unique('g');
+    const member = await join(cluster, { group, topics: [name] });
+    await until('assignment', () => member.holds(name).length === 1);
+    await fill(name, 3, 1);
+    const commit = (offset: number, metadata: string) =>
+      member.consumer.commit(member.epoch, [{ topic: name, partition: 0, offset, metadata }]);
+    assert.equal(await commit(1, 'm'.repeat(4_096)), 'committed');
+    await assert.rejects(commit(2, 'm'.repeat(4_097)), { code: 'PH_KAFKA_METADATA' });
+    const [stored] = await admin.committed(group, [name]);
+    assert.deepEqual([stored?.offset, stored?.metadata?.length], [1, 4_096]);
+    await member.consumer.close();
+  });
+
   test('aborted records are not seen, but the batches that hold them move lastOffset on', async () => {
     const name = await topic('aborted', 1);
     const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });
