@@ -53,6 +53,8 @@ export class Commits {
     this.#timer = setInterval(() => {
       if (performance.now() >= this.#notBefore) void this.commit();
     }, INTERVAL);
+    // What keeps the process alive is the connections.
+    this.#timer.unref();
   }
 
   /** Whether the broker keeps what is settled above the watermark, so that a crash does not repeat it; null until it is known. */
