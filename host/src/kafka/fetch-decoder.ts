@@ -92,7 +92,8 @@ function hideAborted(batches: readonly StoredBatch[], transactions: readonly Abo
   const aborted = new Set<number>();
   let next = 0;
   return batches.map((batch) => {
-    for (let one = begins[next]; one !== undefined && one.firstOffset <= batch.lastOffset; one = begins[++next]) aborted.add(one.producerId);
+    for (let one = begins[next]; one !== undefined && one.firstOffset <= batch.lastOffset; one = begins[++next])
+      aborted.add(one.producerId);
     if (batch.isAbortMarker) aborted.delete(batch.producerId);
     else if (batch.isTransactional && aborted.has(batch.producerId)) return { ...batch, isControlRecord: true };
     return batch;
