@@ -22,6 +22,8 @@ export class Ledger {
   #head = 0;
   /** Settled ones at or after `#head`. */
   #ahead = 0;
+  /** The offset after the last one that was settled ahead of an open one. */
+  #aheadEnd = 0;
   /** The offset after the last one that the broker covered, records that no reader sees included. */
   #end: number;
   #settled = 0;
@@ -59,6 +61,7 @@ export class Ledger {
     if (span === undefined || offset < span.from) return false;
     this.#invisible += offset - this.#end;
     this.#end = offset + 1;
+    this.#aheadEnd = this.#end;
     this.#settled++;
     return true;
   }
@@ -87,6 +90,7 @@ export class Ledger {
     this.#delivered[index] = settledMark(offset);
     this.#ahead++;
     this.#settled++;
+    if (offset >= this.#aheadEnd) this.#aheadEnd = offset + 1;
     if (this.#ahead > WORTH_PACKING && this.#ahead * 2 > this.#delivered.length - this.#head) this.#pack();
   }
 
@@ -153,15 +157,13 @@ export class Ledger {
   /** What need not be read again above the watermark, in order: settled offsets, and those that nobody sees between them. */
   *settledAhead(): Generator<Span> {
     let from = this.watermark;
-    if (this.open > 0) {
-      for (let index = this.#head; index < this.#delivered.length; index++) {
-        const open = this.#delivered[index] as number;
-        if (open < 0) continue;
-        if (open > from) yield { from, to: open };
-        from = open + 1;
-      }
-      if (this.#end > from) yield { from, to: this.#end };
+    for (let index = this.#head; index < this.#delivered.length && from < this.#aheadEnd; index++) {
+      const open = this.#delivered[index] as number;
+      if (open < 0) continue;
+      if (open > from) yield { from, to: open };
+      from = open + 1;
     }
+    if (from < this.#aheadEnd) yield { from, to: this.#end };
     for (let index = this.#resumedHead; index < this.#resumed.length; index++) {
       const span = this.#resumed[index] as Span;
       if (span.to > this.#end) yield { from: Math.max(span.from, this.#end), to: span.to };

@@ -90,7 +90,9 @@ export class PartitionWatch {
     const known = this.#ages.get(topic);
     if (known !== undefined && now - known.knownAt < RETENTION_INTERVAL) return known;
     const config = (await this.#options.admin.describeTopics([topic])).get(topic)?.config;
-    const retention = Number(config?.['retention.ms'] ?? -1);
+    // A topic that is only compacted keeps the last record of each key for ever.
+    const deletes = config?.['cleanup.policy']?.includes('delete') ?? true;
+    const retention = deletes ? Number(config?.['retention.ms'] ?? -1) : -1;
     const age = { retention: retention > 0 ? retention : null, knownAt: now, lookedAt: known?.lookedAt ?? 0 };
     this.#ages.set(topic, age);
     return age;
