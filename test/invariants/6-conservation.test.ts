@@ -4,7 +4,7 @@ import kafkajs from 'kafkajs';
 import type { TopicBalance, UnitStatus } from '../../host/src/engine/status.ts';
 import type { RunningHost } from '../../host/src/supervisor/host.ts';
 import { unique, until } from '../host/kafka/contract-kit.ts';
-import { brokerKind, brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
 import { numbers, openRelayWorld, type RelayWorld } from '../integration/relay-world.ts';
 
 /** Records that a topic holds, by its offsets. Nobody uses transactions or compaction here, so none is invisible. */
@@ -103,8 +103,7 @@ describe('promise 6: every record ends, provably from offsets', { skip: brokerMi
     assert.equal((await accountOf(host, world.source, 30)).settled, 20);
   });
 
-  // The embedded broker has no transactions yet.
-  it('where offsets are invisible: markers of transactions and aborted records', { skip: brokerKind() === 'embedded' }, async () => {
+  it('where offsets are invisible: markers of transactions and aborted records', async () => {
     await using world = await openRelayWorld({ brokers: broker.brokers, partitions: 1 });
     const host = await world.start({ workers: ['relay'] });
     const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });

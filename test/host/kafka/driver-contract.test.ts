@@ -574,9 +574,7 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     await member.consumer.close();
   });
 
-  test('aborted records of transactions that overlap are not seen, wherever the reading begins', {
-    skip: brokerKind() === 'embedded',
-  }, async () => {
+  test('aborted records of transactions that overlap are not seen, wherever the reading begins', async () => {
     const name = await topic('overlap', 1);
     const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });
     const open = async () => {
