@@ -48,6 +48,12 @@ export const ERROR_CODES = {
   PH_ROW_INVALID: entry('permanent', 2, "the row does not fit the table's columns; mend the writer or the message"),
 
   // Messages
+  PH_SCHEMA_NEWER: entry('unavailable', 1, 'deploy the version of the plugin that knows this schema; the records wait until then'),
+  PH_RECORD_EXPIRING: entry(
+    'transient',
+    1,
+    "see why the worker does not get to it, or raise the topic's retention: what is deleted unread is lost",
+  ),
   PH_MESSAGE_UNREADABLE: entry('permanent', 2, 'the bytes are not a message of this topic; mend the sender'),
   PH_MESSAGE_INVALID: entry('permanent', 2, "the message does not fit the topic's schema; mend the sender"),
   PH_OUTPUT_INVALID: entry('permanent', 2, "the handler's output does not fit the schema of its topic; mend the handler"),
@@ -124,6 +130,11 @@ export const ERROR_CODES = {
     'give the topic as many partitions as are written to; a retry topic has (1 + retry delays) for each of its source',
   ),
   PH_KAFKA_REQUEST: entry('permanent', 1, 'the broker refuses this whatever is tried; see its message'),
+  PH_KAFKA_METADATA: entry(
+    'permanent',
+    1,
+    'raise offset.metadata.max.bytes of the broker to 4096; without it a crash repeats more, and loses nothing',
+  ),
   PH_KAFKA_NOT_ASSIGNED: entry('permanent', 1, 'commit only partitions of the present assignment'),
   PH_KAFKA_CLOSED: entry('unavailable', 1, 'the host is stopping; what was not acknowledged is done again after the start'),
   PH_KAFKA_REPAIR: entry('fatal', 3, 'install exactly kafkajs@2.2.4'),

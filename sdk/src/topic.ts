@@ -24,6 +24,8 @@ export interface TopicDefinition<Name extends string = string, Message = unknown
   readonly schema: TSchema;
   readonly accepts: readonly AcceptedShape[];
   readonly codec: TopicCodec;
+  /** Of the schema: goes out with each message as the header `ph.schema`. */
+  readonly version: number;
   /** Belongs to someone else: its existence is checked at start, it is never created or written. */
   readonly external: boolean;
   /** Partitions of the topic if the host creates it; the host's default (6) where absent. */
@@ -37,6 +39,11 @@ export interface TopicOptions<Message, Old extends readonly TSchema[]> {
   /** Tried in order where a message does not fit the schema. */
   readonly accepts?: { readonly [Index in keyof Old]: AcceptedShape<Old[Index], Message> };
   readonly codec?: TopicCodec;
+  /**
+   * Of the schema; 1 by default. Raise it with a change that older readers of the topic would not understand: they wait at
+   * the first message of a newer version until they are replaced, in place of taking it for a bad one.
+   */
+  readonly version?: number;
   readonly partitions?: number;
 }
 
@@ -60,6 +67,7 @@ export function defineTopic<const Name extends string, Schema extends TSchema, c
       schema,
       accepts: (options?.accepts ?? []) as readonly AcceptedShape[],
       codec: options?.codec ?? 'json',
+      version: options?.version ?? 1,
       external: false,
       partitions: options?.partitions,
       key: options?.key,
@@ -69,7 +77,8 @@ export function defineTopic<const Name extends string, Schema extends TSchema, c
 }
 
 /**
- * Another plugin's or system's topic, by its contract. It must exist when the host starts.
+ * Another plugin's or system's topic, by its contract. It must exist when the host starts. `version` is the newest version
+ * of its schema that is understood here.
  *
  * @param name the full name, e.g. `'claims.downloads.results'`
  */
@@ -85,6 +94,7 @@ export function externalTopic<const Name extends string, Schema extends TSchema,
       schema,
       accepts: (options?.accepts ?? []) as readonly AcceptedShape[],
       codec: options?.codec ?? 'json',
+      version: options?.version ?? 1,
       external: true,
       partitions: undefined,
       key: options?.key ?? (() => null),

@@ -1,13 +1,8 @@
-import { definePlugin, defineTopic, defineWorker, done } from '@pipeline-host/sdk';
+import { done } from '@pipeline-host/sdk';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
-import { HandlerSink } from '../../host/src/engine/handler-sink.ts';
-import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
-import { RecordWriter } from '../../host/src/engine/record-writer.ts';
-import { Unit } from '../../host/src/engine/unit.ts';
 import { connectCluster, type KafkaCluster, type KafkaLog } from '../../host/src/kafka/index.ts';
-import { createLogger } from '../../host/src/observability/logger.ts';
-import type { ResolvedTopic, ResolvedWorker } from '../../host/src/plugins/topology.ts';
-import { BenchEvent, eventJson } from './events.ts';
+import { benchUnit } from './bench-unit.ts';
+import { eventJson } from './events.ts';
 import { type Figure, figure, inTurns, type Run, timed } from './measure.ts';
 
 const PARTITIONS = 6;
@@ -95,92 +90,18 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
   const { promise: first, resolve: sawFirst } = Promise.withResolvers<void>();
   const { promise: all, resolve: sawAll } = Promise.withResolvers<void>();
   let seen = 0;
-  const definition = defineTopic('events', BenchEvent, { key: (event) => event.traceId });
-  const consumes: ResolvedTopic = { definition, topic, cluster: 'bench', partitions: PARTITIONS };
-  const worker: ResolvedWorker = {
-    id: 'bench.worker',
-    plugin: {
-      name: 'bench',
-      definition: definePlugin({ name: 'bench', workers: {} }),
-      manifest: { plugin: 'bench', sdk: '*' },
-      packageName: 'bench',
-      version: '0',
-      root: '.',
-      prefix: 'bench',
-      config: {},
-    },
-    name: 'worker',
-    definition: defineWorker({
-      consumes: definition,
-      handle: () => {
-        if (seen === 0) sawFirst();
-        if (++seen >= messages) sawAll();
-        return done();
-      },
-    }),
-    consumes,
-    produces: new Map(),
-    tables: [],
-    group: `engine-${process.pid}-${serial++}`,
-    cluster: 'other',
-    retryTopic: 'unused',
-    deadLetterTopic: 'unused',
-    settings: {
-      concurrency: 10,
-      order: 'key',
-      timeout: 60_000,
-      retryDelays: [],
-      batchSize: 100,
-      flush: { rows: 1, bytes: 1, age: 1 },
-      start: undefined,
-    },
-  };
-  const log = createLogger({ level: 'error' });
   const producer = await cluster.producer();
-  const unreachable = (): never => {
-    throw new Error('the no-op handler asks for nothing');
-  };
-  const unit = new Unit({
-    id: worker.id,
-    worker,
-    topics: { sourcePartitions: PARTITIONS, lanes: 1, deadLetterPartitions: PARTITIONS },
+  const unit = benchUnit({
     cluster,
-    reads: 'source',
-    byteBudget: 64 * 1024 * 1024,
-    log,
-    releaseFile: async () => {},
-    onCommit: () => {},
-    createSink: ({ intake, onPause, onFatal }) =>
-      new HandlerSink({
-        intake,
-        definition: worker.definition as ReturnType<typeof defineWorker>,
-        order: 'key',
-        concurrency: 10,
-        batchSize: 100,
-        codec: createMessageCodec(definition),
-        writer: new RecordWriter({
-          onFailure: () => {},
-          worker,
-          sourceCluster: 'bench',
-          sourceClusterId: 'bench',
-          lanes: 1,
-          deadLetterPartitions: PARTITIONS,
-          producerOf: () => producer,
-        }),
-        services: {
-          config: {},
-          services: {},
-          log,
-          metrics: { count() {}, observe() {} },
-          http: { request: unreachable, download: unreachable },
-          objects: { put: unreachable, stat: unreachable },
-          stagingFor: unreachable,
-          timeout: 60_000,
-        },
-        onHandled: () => {},
-        onPause,
-        onFatal,
-      }),
+    producer,
+    topic,
+    partitions: PARTITIONS,
+    group: `engine-${process.pid}-${serial++}`,
+    handle: () => {
+      if (seen === 0) sawFirst();
+      if (++seen >= messages) sawAll();
+      return done();
+    },
   });
   const running = timedFrom(first, all, messages);
   await unit.start();

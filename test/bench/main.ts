@@ -3,6 +3,7 @@ import { startBroker } from './broker-process.ts';
 import { benchDelta } from './delta.ts';
 import { benchKafka } from './kafka.ts';
 import type { Figure } from './measure.ts';
+import { benchRebalance, type Rebalance } from './rebalance.ts';
 
 /**
  * `npm run bench`: the host beside its baselines, in one run, as medians. The ratios are what counts: absolute numbers
@@ -27,6 +28,7 @@ interface Ratio {
 const broker = await startBroker();
 const figures: Figure[] = [];
 const ratios: Ratio[] = [];
+let rebalances: readonly Rebalance[] = [];
 try {
   const kafka = await benchKafka(broker.brokers, messages, repetitions);
   figures.push(kafka.rawConsume, kafka.engine, kafka.rawProduce, kafka.producer);
@@ -34,6 +36,7 @@ try {
     { name: 'engine / raw consume (b / a)', value: kafka.engine.perSecond / kafka.rawConsume.perSecond, goal: 0.7 },
     { name: 'our producer / raw send (d / c)', value: kafka.producer.perSecond / kafka.rawProduce.perSecond, goal: 0.9 },
   );
+  rebalances = await benchRebalance(broker.brokers, repetitions);
 } finally {
   await broker.close();
 }
@@ -43,13 +46,19 @@ figures.push(delta.parse, delta.append);
 ratios.push({ name: 'Delta append / JSON.parse (f / e)', value: delta.append.perSecond / delta.parse.perSecond, goal: 0.8 });
 
 if (values.json) {
-  process.stdout.write(`${JSON.stringify({ node: process.version, messages, repetitions, figures, ratios })}\n`);
+  process.stdout.write(`${JSON.stringify({ node: process.version, messages, repetitions, figures, ratios, rebalances })}\n`);
 } else {
   const line = (text: string): void => void process.stdout.write(`${text}\n`);
   line(`node ${process.version}, medians of ${repetitions} runs`);
   for (const { name, unit, perSecond, cpuMicros } of figures) {
     line(
       `${name.padEnd(44)} ${Math.round(perSecond).toLocaleString('en').padStart(10)} ${unit}/s  ${cpuMicros.toFixed(2).padStart(7)} µs CPU/${unit}`,
+    );
+  }
+  line('planned changes of members at 1,000 records a second: the longest time in which no record of a partition was begun');
+  for (const { change, pause, longest, repeats } of rebalances) {
+    line(
+      `${change.padEnd(44)} ${Math.round(pause).toLocaleString('en').padStart(10)} ms     (longest ${Math.round(longest)} ms, goal 1,000; ${repeats} repeats)`,
     );
   }
   for (const { name, value, goal } of ratios) line(`${name.padEnd(44)} ${value.toFixed(2).padStart(10)}  (goal ${goal})`);

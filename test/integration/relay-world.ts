@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { decodeAhead } from '../../host/src/engine/commit-metadata.ts';
 import type { OutgoingRecord } from '../../host/src/kafka/driver.ts';
 import { unique } from '../host/kafka/contract-kit.ts';
 import type { Step, Work } from './fixtures/relay/index.ts';
@@ -33,6 +34,10 @@ export interface RelayWorld extends Pipeline {
   send(messages: readonly (Partial<Work> & Pick<Work, 'key' | 'n'>)[], record?: Partial<OutgoingRecord>): Promise<void>;
   /** The numbers that were relayed, sorted, each as often as it is there. */
   relayed(): Promise<readonly number[]>;
+  /** How often the handler of each number was begun. */
+  starts(): ReadonlyMap<number, number>;
+  /** Offsets that the group of `relay` has stored as settled on a partition, below and above the committed one. */
+  stored(topic: string, partition?: number): Promise<{ readonly committed: number; readonly ahead: readonly number[] }>;
   /** The numbers in a table, sorted, each as often as it is there. */
   numbersIn(table: 'relay_log' | 'relay_latest'): Promise<readonly number[]>;
 }
@@ -60,15 +65,28 @@ export async function openRelayWorld(options: RelayWorldOptions): Promise<RelayW
   const consumed = pipeline.worker('relay').consumes;
   const output = pipeline.worker('keeper').consumes;
   if (consumed === null || output === null) throw new Error('the workers of relay consume topics');
+  const journalled = (): readonly Step[] =>
+    readFileSync(journal, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Step);
   const sorted = (values: readonly unknown[]): readonly number[] => values.map(Number).sort((left, right) => left - right);
   return {
     ...pipeline,
     source: consumed.topic,
-    journal: () =>
-      readFileSync(journal, 'utf8')
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as Step),
+    journal: journalled,
+    starts: () => {
+      const counts = new Map<number, number>();
+      for (const { step, n } of journalled()) if (step === 'start') counts.set(n, (counts.get(n) ?? 0) + 1);
+      return counts;
+    },
+    async stored(topic, partition = 0) {
+      const found = await (await pipeline.admin()).committed(pipeline.worker('relay').group, [topic]);
+      const { offset = null, metadata = null } = found.find((one) => one.partition === partition) ?? {};
+      const committed = offset ?? 0;
+      const spans = decodeAhead(committed, metadata ?? '') ?? [];
+      return { committed, ahead: spans.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, index) => from + index)) };
+    },
     openGate: (name) => writeFileSync(join(gates, name), ''),
     async send(messages, record = {}) {
       const producer = await pipeline.producer(consumed.cluster);

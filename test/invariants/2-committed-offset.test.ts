@@ -32,6 +32,42 @@ describe('promise 2: the committed offset never passes an open record', { skip: 
     assert.ok((await world.relayed()).includes(gated), 'the open record was lost by the crash');
   });
 
+  it('carries along what is settled above it: a crash repeats the open record alone, in source and retry partitions', async () => {
+    await using world = await openRelayWorld({
+      brokers: broker.brokers,
+      partitions: 1,
+      workers: { relay: { retry: { delays: ['1s'] } } },
+    });
+    const first = await world.spawn(['relay']);
+    const { retryTopic } = world.worker('relay');
+    const retried = async () => (await (await world.admin()).offsets(retryTopic))[1]?.high ?? 0;
+    // Its retry waits behind the live record of its key, and those of other keys are settled above it.
+    await world.send([{ key: 'key 0', n: 0, fails: 1 }]);
+    await until('it to be stored for its retry', async () => (await retried()) === 1);
+    await world.send(
+      numbers(40)
+        .slice(1)
+        .map((n) => ({ key: n === 1 ? 'key 0' : `key ${n}`, n, fails: n % 3 === 0 ? 1 : 0, ...(n === 1 && { gate: 'open' }) })),
+    );
+    const twice = numbers(40).filter((n) => n % 3 === 0 && n > 0);
+    await until('all others to be relayed', async () => (await world.relayed()).length === 38);
+    await until('what is settled above the open ones to be stored', async () => {
+      const [source, retry] = await Promise.all([world.stored(world.source), world.stored(retryTopic, 1)]);
+      return source.committed === 1 && source.ahead.length === 38 && retry.committed === 0 && retry.ahead.length === twice.length;
+    });
+    await first.kill('SIGKILL');
+
+    world.openGate('open');
+    await world.start({ workers: ['relay'] });
+    await world.untilThrough({ workers: ['relay'] });
+    assert.deepEqual(await world.relayed(), numbers(40));
+    const expected = numbers(40).map((n) => [n, n === 0 || n === 1 || twice.includes(n) ? 2 : 1]);
+    assert.deepEqual(
+      [...world.starts()].toSorted(([left], [right]) => left - right),
+      expected,
+    );
+  });
+
   it('is never ahead of what handlers have finished, whatever the order in which they do', async () => {
     await using world = await openRelayWorld({ brokers: broker.brokers, partitions: 2 });
     await world.start({ workers: ['relay'] });

@@ -1,14 +1,17 @@
 import type { Log } from '@pipeline-host/sdk';
-import { errorMessage } from '@pipeline-host/sdk';
 import type { AssignedPartition, KafkaConsumer, KafkaRecord, RecordBatch } from '../kafka/driver.ts';
+import { decodeAhead } from './commit-metadata.ts';
+import { Commits, type CommitsOptions } from './commits.ts';
 import { HEADER, headerNumber } from './headers.ts';
+import type { Span } from './ledger.ts';
 import { PartitionState, recordBytes } from './partition-state.ts';
+import { schemaVersion } from './schema-version.ts';
 import { type SettledAs, Tally } from './tally.ts';
 
-/** Offsets are committed this often. A crash repeats what was settled since. */
-const COMMIT_INTERVAL = 100;
 /** What is open at revocation gets this long to end. */
 export const DRAIN_DEADLINE = 10_000;
+/** A record of a newer schema is looked at again after so long, doubled up to the second. */
+const NEWER_WAIT = { first: 1_000, longest: 60_000 } as const;
 /** A partition keeps its turn for so many records. */
 const TURN = 64;
 
@@ -29,18 +32,16 @@ export interface TakenRecord {
   readonly record: KafkaRecord;
 }
 
-export interface IntakeOptions {
+export interface IntakeOptions extends Pick<CommitsOptions, 'readBack' | 'releaseFile' | 'onCommit'> {
   readonly sourceTopic: string;
   readonly lanes: number;
   /** Milliseconds of lanes 1 and up. */
   readonly delays: readonly number[];
   /** Bytes of records that may be held; above it every partition is paused until half of it is free. */
   readonly byteBudget: number;
+  /** The newest version of the topic's schema that the plugin knows. */
+  readonly schemaVersion: number;
   readonly log: Log;
-  /** Deletes a staged file. */
-  readonly releaseFile: (uri: string) => Promise<void>;
-  /** Told the seconds of each offset commit. */
-  readonly onCommit: (seconds: number) => void;
 }
 
 /**
@@ -50,6 +51,7 @@ export interface IntakeOptions {
 export class Intake {
   readonly tally = new Tally();
   readonly #options: IntakeOptions;
+  readonly #commits: Commits;
   readonly #attached = Promise.withResolvers<void>();
   #sink: Sink | null = null;
   #consumer: KafkaConsumer | null = null;
@@ -62,27 +64,29 @@ export class Intake {
   #budgetPaused = false;
   #closed = false;
   #accepting = false;
-  #commitTimer: NodeJS.Timeout | null = null;
-  #committing: Promise<void> = Promise.resolve();
-  /** The commit that waits for the one in work: whoever asks meanwhile gets the same. */
-  #nextCommit: Promise<void> | null = null;
   #revoking: Promise<void> = Promise.resolve();
   /** Epoch milliseconds of the last settlement. */
   lastSettled = Date.now();
 
   constructor(options: IntakeOptions) {
     this.#options = options;
+    this.#commits = new Commits({ ...options, held: () => ({ epoch: this.#epoch, partitions: this.#partitions }) });
   }
 
   attach(sink: Sink, consumer: KafkaConsumer): void {
     this.#sink = sink;
     this.#consumer = consumer;
-    this.#commitTimer = setInterval(() => void this.commit(), COMMIT_INTERVAL);
+    this.#commits.start(consumer);
     this.#attached.resolve();
   }
 
   get partitions(): readonly PartitionState[] {
     return this.#partitions;
+  }
+
+  /** Whether a crash repeats only what was open or settled since the last commit; null until it is known of the broker. */
+  get exactResume(): boolean | null {
+    return this.#commits.exact;
   }
 
   get open(): number {
@@ -127,19 +131,29 @@ export class Intake {
     this.#letGo();
     this.#epoch = epoch;
     const { sourceTopic, lanes } = this.#options;
-    this.#partitions = assigned.map(
-      ({ topic, partition, committed }) =>
-        new PartitionState({
-          topic,
-          partition,
-          source: topic === sourceTopic ? partition : Math.floor(partition / lanes),
-          lane: topic === sourceTopic ? null : partition % lanes,
-          committed: committed ?? 0,
-        }),
-    );
+    this.#partitions = assigned.map((one) => {
+      const { topic, partition, committed } = one;
+      return new PartitionState({
+        topic,
+        partition,
+        source: topic === sourceTopic ? partition : Math.floor(partition / lanes),
+        lane: topic === sourceTopic ? null : partition % lanes,
+        committed: committed ?? 0,
+        resumed: this.#resumed(one),
+      });
+    });
     this.#byPlace = new Map(this.#partitions.map((state) => [place(state.topic, state.partition), state]));
     await this.#sink?.assigned?.(this.#partitions);
     if (this.#epoch === epoch) this.#accepting = !this.#closed;
+  }
+
+  /** What the last owner had settled above its watermark. */
+  #resumed({ topic, partition, committed, metadata }: AssignedPartition): readonly Span[] {
+    if (committed === null || metadata === null) return [];
+    const ahead = decodeAhead(committed, metadata);
+    if (ahead !== null) this.#commits.wasKept();
+    else this.#options.log.info({ topic, partition, committed }, 'the metadata of the last commit is not of this version and is ignored');
+    return ahead ?? [];
   }
 
   /** Before the member rejoins: everything started ends and is committed, so that the next owner repeats nothing. */
@@ -168,9 +182,11 @@ export class Intake {
     const now = Date.now();
     if (batch.lastOffset < state.committed && state.ledger.end === state.committed) this.#startBelow(state, batch);
     const { ledger } = state;
+    if (batch.highWatermark < ledger.resumedEnd) ledger.forgetResumed();
     let received = 0;
     for (const record of batch.records) {
-      if (ledger.seen(record.offset)) continue;
+      if (ledger.seen(record.offset) || ledger.passSettled(record.offset)) continue;
+      if (this.#waitForPlugin(state, record)) break;
       if (state.lane !== null && this.#waitUntilDue(state, record, now)) break;
       if (received === 0) state.arrived(record.offset, now);
       ledger.deliver(record.offset);
@@ -206,22 +222,49 @@ export class Intake {
     const since = state.waitedFor(head.offset, now);
     const due = Math.min(headerNumber(head.headers, HEADER.dueAt, 0), since + this.#longestWait(state));
     if (due <= now) return false;
+    this.#lookAgain(state, head.offset, due - now);
+    return true;
+  }
+
+  /** Pauses a partition at a record that only a newer version of the plugin can read: nothing is burned, and it is looked at again. */
+  #waitForPlugin(state: PartitionState, head: KafkaRecord): boolean {
+    const version = schemaVersion(head.headers);
+    if (version <= this.#options.schemaVersion) {
+      state.newer = null;
+      return false;
+    }
+    const { topic, partition } = state;
+    const { offset } = head;
+    if (state.newer?.offset !== offset) {
+      this.#options.log.warn(
+        { topic, partition, offset, version },
+        'the partition waits for a plugin that knows this version of the schema',
+      );
+      state.newer = { offset, version, wait: NEWER_WAIT.first };
+    }
+    this.#lookAgain(state, offset, state.newer.wait);
+    state.newer = { offset, version, wait: Math.min(state.newer.wait * 2, NEWER_WAIT.longest) };
+    return true;
+  }
+
+  /** Reads the partition from this offset again after a time. */
+  #lookAgain(state: PartitionState, offset: number, wait: number): void {
     const { topic, partition } = state;
     this.#consumer?.pause([{ topic, partition }]);
-    this.#consumer?.seek({ topic, partition, offset: head.offset });
+    this.#consumer?.seek({ topic, partition, offset });
     state.delayed = setTimeout(
       () => {
         state.delayed = null;
         if (!state.closed && !this.#budgetPaused) this.#consumer?.resume([{ topic, partition }]);
       },
-      Math.min(due - now, 0x7fffffff),
+      Math.min(wait, 0x7fffffff),
     );
-    return true;
   }
 
   #pauseAll(): void {
     this.#budgetPaused = true;
     this.#consumer?.pause(this.#partitions);
+    void this.commit();
   }
 
   #resumeAll(): void {
@@ -229,44 +272,9 @@ export class Intake {
     this.#consumer?.resume(this.#partitions.filter((state) => state.delayed === null));
   }
 
-  /** Commits the watermark of every partition that moved. One commit at a time; a failed one is tried again by the timer. */
+  /** Commits what was settled since the last commit. Never rejects: a failed one is tried again by the timer. */
   commit(): Promise<void> {
-    if (this.#nextCommit === null) {
-      this.#nextCommit = this.#committing.then(() => {
-        this.#nextCommit = null;
-        return this.#commitMoved();
-      });
-      this.#committing = this.#nextCommit;
-    }
-    return this.#nextCommit;
-  }
-
-  async #commitMoved(): Promise<void> {
-    const consumer = this.#consumer;
-    const moved = this.#partitions.filter((state) => !state.closed && state.ledger.watermark > state.committed);
-    if (consumer === null || moved.length === 0) return;
-    const offsets = moved.map((state) => ({ topic: state.topic, partition: state.partition, offset: state.ledger.watermark }));
-    const began = performance.now();
-    try {
-      if ((await consumer.commit(this.#epoch, offsets)) === 'stale') return;
-      this.#options.onCommit((performance.now() - began) / 1000);
-    } catch (error) {
-      this.#options.log.warn({ error }, `commit failed, it is tried again: ${errorMessage(error)}`);
-      return;
-    }
-    for (const [index, state] of moved.entries()) {
-      state.committed = offsets[index]?.offset ?? state.committed;
-      for (const uri of state.takeReleased()) await this.#release(uri);
-    }
-  }
-
-  /** A staged file that cannot be deleted is swept later: it holds up no commit. */
-  async #release(uri: string): Promise<void> {
-    try {
-      await this.#options.releaseFile(uri);
-    } catch (error) {
-      this.#options.log.warn({ error, uri }, 'a staged file could not be deleted');
-    }
+    return this.#commits.commit();
   }
 
   #letGo(): void {
@@ -288,7 +296,7 @@ export class Intake {
 
   close(): void {
     this.#closed = true;
-    if (this.#commitTimer !== null) clearInterval(this.#commitTimer);
+    this.#commits.close();
     this.#letGo();
   }
 }

@@ -1,5 +1,6 @@
-import type { KafkaRecord } from '../kafka/driver.ts';
-import { Ledger } from './ledger.ts';
+import type { CommitOffset, KafkaRecord } from '../kafka/driver.ts';
+import { encodeAhead } from './commit-metadata.ts';
+import { Ledger, type Span } from './ledger.ts';
 
 /** Bytes that a record holds in memory, roughly: its key, value and the objects around them. */
 export function recordBytes(record: KafkaRecord): number {
@@ -14,6 +15,27 @@ export interface PartitionOptions {
   /** 0 and up in a retry topic, null in the source topic. */
   readonly lane: number | null;
   readonly committed: number;
+  /** What an owner before us had settled above that, in order. */
+  readonly resumed?: readonly Span[];
+}
+
+/** A commit of one partition as it is sent, and what is to be done once it is stored. */
+export interface PlannedCommit {
+  readonly state: PartitionState;
+  readonly offset: CommitOffset;
+  /** Settled when it was planned: with more settled, there is something new to commit. */
+  readonly settled: number;
+  /** Staged files of records that nobody reads again once this is stored. */
+  readonly released: ReadonlySet<string>;
+}
+
+/** A record that this version of the plugin must not read. */
+export interface NewerRecord {
+  readonly offset: number;
+  /** Of the topic's schema, by the record's header. */
+  readonly version: number;
+  /** Milliseconds until it is looked at again. */
+  readonly wait: number;
 }
 
 /** One partition for as long as it is assigned: a new assignment makes a new object, so late completions of a lost one find nothing to change. */
@@ -25,19 +47,25 @@ export class PartitionState {
   ledger: Ledger;
   /** Last committed offset. */
   committed: number;
+  /** Settled when that was committed. */
+  #committedSettled = 0;
+  /** Offset after the last record of the partition, as last asked for; null until then. */
+  head: number | null = null;
+  /** The record at which it waits for a newer version of the plugin. */
+  newer: NewerRecord | null = null;
   /** The head that waits for its due time, and since when. */
   #waiting = { offset: -1, since: 0 };
   /** Highest offset that a handler was started for. */
   highestStarted = -1;
   /** Lost or handed over: nothing of it may change anything any more. */
   closed = false;
-  /** Waits for the due time of its head. */
+  /** Paused until its head is looked at again: when it is due, or once more for its version. */
   delayed: NodeJS.Timeout | null = null;
   /** Epoch milliseconds when the oldest pending or open record came, by batch. */
   readonly #arrivals: { readonly offset: number; readonly at: number }[] = [];
-  readonly #releases: { readonly offset: number; readonly uri: string }[] = [];
+  #releases: { readonly offset: number; readonly uri: string }[] = [];
   #pending: KafkaRecord[] = [];
-  #head = 0;
+  #next = 0;
 
   constructor(options: PartitionOptions) {
     this.topic = options.topic;
@@ -45,7 +73,7 @@ export class PartitionState {
     this.source = options.source;
     this.lane = options.lane;
     this.committed = options.committed;
-    this.ledger = new Ledger(options.committed);
+    this.ledger = new Ledger(options.committed, options.resumed);
   }
 
   /** Begins at another offset than the committed one. Only before anything was delivered. */
@@ -73,36 +101,50 @@ export class PartitionState {
 
   /** The next record that no handler was given, in offset order. */
   shift(): KafkaRecord | undefined {
-    const record = this.#pending[this.#head];
+    const record = this.#pending[this.#next];
     if (record === undefined) return undefined;
-    this.#head++;
-    if (this.#head === this.#pending.length) {
+    this.#next++;
+    if (this.#next === this.#pending.length) {
       this.#pending = [];
-      this.#head = 0;
+      this.#next = 0;
     }
     return record;
   }
 
   get pending(): number {
-    return this.#pending.length - this.#head;
+    return this.#pending.length - this.#next;
   }
 
-  /** Deletes a staged file once the commit has passed this offset. */
+  /** Deletes a staged file once no owner can be given its record again. */
   releaseAfter(offset: number, uri: string): void {
     this.#releases.push({ offset, uri });
   }
 
-  /** The staged files whose records are committed. */
-  takeReleased(): string[] {
-    const released: string[] = [];
-    for (let index = this.#releases.length - 1; index >= 0; index--) {
-      const release = this.#releases[index];
-      if (release !== undefined && release.offset < this.committed) {
-        released.push(release.uri);
-        this.#releases.splice(index, 1);
-      }
-    }
-    return released;
+  /**
+   * What is to be committed, or null where nothing is new.
+   *
+   * @param ahead whether what is settled above the watermark goes along: `kept` where the broker is known to keep it
+   */
+  planCommit(ahead: 'kept' | 'tried' | 'dropped'): PlannedCommit | null {
+    const { topic, partition, ledger } = this;
+    const { watermark, settled } = ledger;
+    if (watermark <= this.committed && (ahead === 'dropped' || settled === this.#committedSettled)) return null;
+    const { text, reach } = ahead === 'dropped' ? { text: undefined, reach: watermark } : encodeAhead(watermark, ledger.settledAhead());
+    const passed = ahead === 'kept' ? reach : watermark;
+    const released = this.#releases.filter(({ offset }) => offset < watermark || (offset < passed && !ledger.isOpen(offset)));
+    return {
+      state: this,
+      offset: { topic, partition, offset: watermark, ...(text !== undefined && { metadata: text }) },
+      settled,
+      released: new Set(released.map(({ uri }) => uri)),
+    };
+  }
+
+  /** The commit is stored. */
+  committedAs({ offset, settled, released }: PlannedCommit): void {
+    this.committed = offset.offset;
+    this.#committedSettled = settled;
+    if (released.size > 0) this.#releases = this.#releases.filter(({ uri }) => !released.has(uri));
   }
 
   /** Epoch milliseconds when the oldest open record came, or null. */

@@ -6,6 +6,7 @@ import { chooseLane } from '../retry/lane-choice.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
 import { failedAttempts, HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from './headers.ts';
 import { createMessageCodec, type MessageCodec } from './message-codec.ts';
+import { schemaHeader } from './schema-version.ts';
 
 /** Work may be sent again so many times along one chain of outputs. */
 export const MAX_REDO = 2;
@@ -54,11 +55,14 @@ export interface FailureNote {
  */
 export class RecordWriter {
   readonly #options: RecordWriterOptions;
-  readonly #codecs = new Map<string, { readonly topic: ResolvedTopic; readonly codec: MessageCodec }>();
+  readonly #codecs = new Map<string, { readonly topic: ResolvedTopic; readonly codec: MessageCodec; readonly schema: string }>();
 
   constructor(options: RecordWriterOptions) {
     this.#options = options;
-    for (const [name, topic] of options.worker.produces) this.#codecs.set(name, { topic, codec: createMessageCodec(topic.definition) });
+    for (const [name, topic] of options.worker.produces) {
+      const { definition } = topic;
+      this.#codecs.set(name, { topic, codec: createMessageCodec(definition), schema: schemaHeader(definition) });
+    }
   }
 
   /**
@@ -94,7 +98,8 @@ export class RecordWriter {
       }
       headers[HEADER.id] = outputId(origin, this.#options.worker.id, of === 'dead' ? `dead/${index}` : String(index));
       if (redo > 0) headers[HEADER.redo] = String(redo);
-      const { topic, codec } = produced;
+      const { topic, codec, schema } = produced;
+      headers[HEADER.schema] = schema;
       const value = codec.encode(output.message);
       return { cluster: topic.cluster, record: { topic: topic.topic, key: topic.definition.key(output.message), value, headers } };
     });

@@ -13,6 +13,32 @@ export interface UnitCounts {
   readonly dead: number;
 }
 
+/**
+ * What became of the offsets of one topic, over the partitions that the unit holds and since they were assigned to it:
+ * `end` − `start` − `invisible` = `settled` + `open`. Each is a sum over the partitions.
+ */
+export interface TopicBalance {
+  readonly topic: string;
+  /** Where the unit began to read: what its group had committed. */
+  readonly start: number;
+  /** Where the partitions end. */
+  readonly end: number;
+  /** Offsets at which no record was seen: transaction markers, aborted and compacted records, what retention deleted. */
+  readonly invisible: number;
+  /** Records that are done, skipped, retried or dead; those that an earlier owner of the partition settled above `start` included. */
+  readonly settled: number;
+  /** Records that are not, fetched or not. */
+  readonly open: number;
+  /** What does not add up. Anything but 0 is a defect of the host. */
+  readonly missing: number;
+}
+
+/** Something that someone should look at while the unit goes on. */
+export interface UnitAlert {
+  readonly code: string;
+  readonly reason: string;
+}
+
 export interface UnitStatus {
   /** `plugin.worker`, with `#2` … for further members in the process. */
   readonly id: string;
@@ -29,6 +55,11 @@ export interface UnitStatus {
   /** Milliseconds since the oldest open record was received; null where none is open. */
   readonly oldestOpen: number | null;
   readonly partitions: number;
+  /** The account of its source and its retry topic; null until probed. */
+  readonly balance: readonly TopicBalance[] | null;
+  /** Whether the broker keeps commit metadata, so that a crash repeats only what was open or settled since the last commit; null until known. */
+  readonly exactResume: boolean | null;
+  readonly alerts: readonly UnitAlert[];
 }
 
 export interface HostStatus {

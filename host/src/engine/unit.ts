@@ -1,14 +1,15 @@
 import { isPipelineError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
-import type { KafkaAdmin, KafkaCluster, KafkaConsumer, TopicPartition } from '../kafka/driver.ts';
+import type { KafkaCluster, KafkaConsumer, TopicPartition } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
+import { balanceOf } from './balance.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
+import type { NewerRecord, PartitionState } from './partition-state.ts';
+import { PartitionWatch } from './partition-watch.ts';
 import type { UnitState, UnitStatus } from './status.ts';
 import { hasRetryTopic, type WorkerTopics } from './topics.ts';
 
-/** Lag and delayed records are asked for on a timer, not by traffic. */
-const PROBE_INTERVAL = 2_000;
 /** On top of the worker's own timeout before a unit without progress counts as stalled. */
 const STALL_MARGIN = 30_000;
 /** What the commit after a drain may take. */
@@ -57,9 +58,7 @@ export class Unit {
   #life: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
   #failure: { readonly code: string; readonly reason: string } | null = null;
   #pause: { readonly code: string; readonly reason: string } | null = null;
-  #probe: NodeJS.Timeout | null = null;
-  #lag: number | null = null;
-  #delayed: number | null = null;
+  #watch: PartitionWatch | null = null;
 
   constructor(options: UnitOptions) {
     this.id = options.id;
@@ -80,6 +79,8 @@ export class Unit {
       lanes: options.topics.lanes,
       delays: options.worker.settings.retryDelays,
       byteBudget: options.byteBudget,
+      schemaVersion: options.worker.consumes?.definition.version ?? 1,
+      readBack: async (topic) => (await options.cluster.admin()).committed(options.worker.group, [topic]),
       log: options.log,
       releaseFile: options.releaseFile,
       onCommit: options.onCommit,
@@ -136,9 +137,7 @@ export class Unit {
       },
     );
     this.#intake.attach(this.#sink, this.#consumer);
-    const admin = await cluster.admin();
-    this.#probe = setInterval(() => void this.#measure(admin), PROBE_INTERVAL);
-    this.#probe.unref();
+    this.#watch = new PartitionWatch({ admin: await cluster.admin(), partitions: () => this.#intake.partitions, log });
   }
 
   /** The source may have grown while the host ran: the lanes of its new partitions are not there. */
@@ -157,8 +156,10 @@ export class Unit {
   /** Says once when it begins and once when it ends. */
   #setPause(failure: ClassifiedFailure | null): void {
     const { log } = this.#options;
-    if (failure !== null && this.#pause === null)
+    if (failure !== null && this.#pause === null) {
       log.warn({ code: failure.code, reason: failure.reason }, 'paused: no attempt is burned, it is probed until it passes');
+      void this.#intake.commit();
+    }
     if (failure === null && this.#pause !== null) log.info({ code: this.#pause.code }, 'goes on');
     this.#pause = failure;
   }
@@ -171,32 +172,13 @@ export class Unit {
     if (cause.kind === 'auth') this.#pause = { code: cause.code, reason: cause.message };
   }
 
-  async #measure(admin: KafkaAdmin): Promise<void> {
-    try {
-      const ends = new Map<string, number>();
-      for (const topic of new Set(this.#intake.partitions.map((state) => state.topic))) {
-        for (const { partition, high } of await admin.offsets(topic)) ends.set(`${topic}/${partition}`, high);
-      }
-      let lag = 0;
-      let delayed = 0;
-      for (const state of this.#intake.partitions) {
-        const behind = Math.max(0, (ends.get(`${state.topic}/${state.partition}`) ?? 0) - state.committed);
-        if (state.lane === null) lag += behind;
-        else delayed += behind;
-      }
-      this.#lag = lag;
-      this.#delayed = delayed;
-    } catch {
-      this.#lag = null;
-      this.#delayed = null;
-    }
-  }
-
   get #state(): UnitState {
     if (this.#failure !== null) return { kind: 'failed', ...this.#failure };
     if (this.#life === 'draining' || this.#life === 'stopped') return { kind: this.#life };
     if (this.#pause !== null) return { kind: 'paused', code: this.#pause.code, reason: this.#pause.reason };
     if (this.#life === 'starting') return { kind: 'starting' };
+    const waiting = this.#intake.partitions.find(({ newer }) => newer !== null);
+    if (waiting?.newer) return { kind: 'paused', code: 'PH_SCHEMA_NEWER', reason: newerSchema(waiting, waiting.newer) };
     const open = this.#intake.open;
     const { timeout, flush } = this.worker.settings;
     const limit = ('rows' in this.worker.definition ? flush.age : timeout) + STALL_MARGIN;
@@ -219,6 +201,8 @@ export class Unit {
   status(): UnitStatus {
     const { received, done, skipped, retried, dead } = this.#intake.tally;
     const oldest = this.#oldestOpenSince();
+    const { partitions } = this.#intake;
+    const isHolding = this.#life !== 'starting';
     return {
       id: this.id,
       plugin: this.worker.plugin.name,
@@ -226,10 +210,13 @@ export class Unit {
       state: this.#state,
       counts: { received, done, skipped, retried, dead },
       open: this.#intake.open,
-      delayed: this.#delayed,
-      lag: this.#lag,
+      delayed: isHolding ? behind(partitions.filter(({ lane }) => lane !== null)) : null,
+      lag: isHolding ? behind(partitions.filter(({ lane }) => lane === null)) : null,
       oldestOpen: oldest === null ? null : Date.now() - oldest,
-      partitions: this.#intake.partitions.length,
+      partitions: partitions.length,
+      balance: isHolding ? balanceOf(partitions) : null,
+      exactResume: this.#intake.exactResume,
+      alerts: this.#watch?.alerts ?? [],
     };
   }
 
@@ -238,12 +225,26 @@ export class Unit {
     if (this.#life === 'stopped') return;
     this.#life = 'draining';
     await this.#starting?.catch(() => {});
-    if (this.#probe !== null) clearInterval(this.#probe);
+    this.#watch?.close();
     await this.#consumer?.close();
     this.#sink.close();
     this.#intake.close();
     this.#life = 'stopped';
   }
+}
+
+/** Records ahead of the committed offsets; null until it is known of each partition. */
+function behind(partitions: readonly PartitionState[]): number | null {
+  let records = 0;
+  for (const { head, committed } of partitions) {
+    if (head === null) return null;
+    records += Math.max(0, head - committed);
+  }
+  return records;
+}
+
+function newerSchema({ topic, partition }: PartitionState, { offset, version }: NewerRecord): string {
+  return `newer schema: ${topic}/${partition} waits at offset ${offset} for a plugin that knows version ${version}`;
 }
 
 function mayPass(error: unknown): boolean {

@@ -118,6 +118,8 @@ export function classify(error: unknown, where: Where): PipelineError {
   }
   const bug = errors.find(({ name }) => DEFECTS.has(name ?? ''));
   if (bug !== undefined) return new PermanentError('PH_KAFKA_REQUEST', `the request for ${at} cannot be made: ${bug.message}`, details);
+  if (type === 'OFFSET_METADATA_TOO_LARGE')
+    return new PermanentError('PH_KAFKA_METADATA', `${at} refused the metadata of a commit: ${text}`, details);
   if (isTooLarge(error)) return new PermanentError('PH_MESSAGE_TOO_LARGE', `${at} refused a record as too large: ${text}`, details);
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || errors.some(({ name }) => name === 'KafkaJSTopicMetadataNotLoaded')) {
     return new UnavailableError('PH_KAFKA_UNKNOWN_TOPIC', `${at} has no ${where.place ?? 'such topic'}`, details);

@@ -4,7 +4,7 @@ import { lanesAssigner } from './assigner.ts';
 import { classify, type Where } from './classify.ts';
 import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
-import type { CommitOffset, ConsumerHandlers, ConsumerOptions, KafkaConsumer, KafkaLog, TopicPartition } from './driver.ts';
+import type { CommitAnswer, CommitOffset, ConsumerHandlers, ConsumerOptions, KafkaConsumer, KafkaLog, TopicPartition } from './driver.ts';
 import { leaveGroup } from './leave-group.ts';
 import { Member } from './member.ts';
 
@@ -71,7 +71,7 @@ export class GroupConsumer implements KafkaConsumer {
     if (life?.member.assigned({ topic, partition }) === true) life.consumer.seek({ topic, partition, offset: String(offset) });
   }
 
-  async commit(epoch: number, offsets: readonly CommitOffset[]): Promise<'committed' | 'stale'> {
+  async commit(epoch: number, offsets: readonly CommitOffset[]): Promise<CommitAnswer> {
     const life = this.#life;
     if (life === undefined) return 'stale';
     try {

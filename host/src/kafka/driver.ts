@@ -48,6 +48,8 @@ export interface CommitOffset extends TopicPartition {
   readonly metadata?: string;
 }
 
+export type CommitAnswer = 'committed' | 'throttled' | 'stale';
+
 export interface AssignedPartition extends TopicPartition {
   /** Null where the group never committed: reading starts at the earliest record unless `seek` says otherwise. */
   readonly committed: number | null;
@@ -99,11 +101,12 @@ export interface KafkaConsumer {
   /** Next batch of the partition starts here; a fetch already in flight for it is thrown away. Not stored. */
   seek(position: TopicPartition & { readonly offset: number }): void;
   /**
-   * Resolves `committed` once the group has stored the offsets, `stale` when the epoch is over or the group moved on;
-   * nothing is then stored. Rejects with a PipelineError on any other failure. Offsets of partitions that are not
-   * assigned are an error of the caller.
+   * Resolves `committed` once the group has stored the offsets, `throttled` where it has and the broker asks for fewer
+   * requests, `stale` when the epoch is over or the group moved on; nothing is then stored. Rejects with a PipelineError
+   * on any other failure, with PH_KAFKA_METADATA where the broker takes the offsets but not their metadata. Offsets of
+   * partitions that are not assigned are an error of the caller.
    */
-  commit(epoch: number, offsets: readonly CommitOffset[]): Promise<'committed' | 'stale'>;
+  commit(epoch: number, offsets: readonly CommitOffset[]): Promise<CommitAnswer>;
   /** Revokes (drain, commit), leaves the group and disconnects. */
   close(): Promise<void>;
 }

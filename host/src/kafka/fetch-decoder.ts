@@ -5,15 +5,14 @@ import { Cursor } from './varint.ts';
 /**
  * Decoding of Fetch responses 4 to 11 straight into the port's records: a third of the time of kafkajs, which makes a
  * decoder, two BigInts and two strings for each record. One stored batch of the broker becomes one `FetchedBatch`, which
- * kafkajs's own `Batch` then filters (offset, aborted transactions, control) as if it were a message.
+ * kafkajs's own `Batch` then filters (offset, control) as if it were a message. Aborted transactions are found here: of
+ * those that overlap, kafkajs gives records away.
  */
 export interface FetchedBatch {
   /** The last offset that the stored batch covers, in kafkajs's text form. */
   readonly offset: string;
-  /** Of control batches, the key of their record: tells a commit from an abort. */
-  readonly key: Buffer | null;
+  /** No reader sees its records: they are control records or of an aborted transaction. So kafkajs's `Batch` calls it. */
   readonly isControlRecord: boolean;
-  readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean };
   readonly records: readonly KafkaRecord[];
 }
 
@@ -21,7 +20,8 @@ interface FetchedPartition {
   readonly partition: number;
   readonly errorCode: number;
   readonly highWatermark: string;
-  readonly abortedTransactions: readonly { readonly producerId: string; readonly firstOffset: string }[];
+  /** For kafkajs, which has none left to find. */
+  readonly abortedTransactions: readonly [];
   readonly preferredReadReplica?: number;
   readonly messages: readonly FetchedBatch[];
 }
@@ -34,6 +34,20 @@ export interface FetchResponse {
 
 export const FETCH_VERSIONS = { first: 4, last: 11 } as const;
 
+interface AbortedTransaction {
+  readonly producerId: number;
+  readonly firstOffset: number;
+}
+
+interface StoredBatch extends FetchedBatch {
+  readonly lastOffset: number;
+  readonly producerId: number;
+  readonly isTransactional: boolean;
+  readonly isAbortMarker: boolean;
+}
+
+/** In the key of a control record, after its version. */
+const ABORT = 0;
 const LOG_APPEND_TIME = 0x08;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
@@ -61,21 +75,34 @@ async function decodePartition(from: Cursor, version: number): Promise<FetchedPa
   const errorCode = from.int16();
   const highWatermark = String(from.int64());
   from.at += version >= 5 ? 16 : 8; // last stable offset, log start offset
-  const abortedTransactions: { producerId: string; firstOffset: string }[] = [];
-  for (let count = from.int32(); count > 0; count--) {
-    abortedTransactions.push({ producerId: String(from.int64()), firstOffset: String(from.int64()) });
-  }
+  const aborted: AbortedTransaction[] = [];
+  for (let count = from.int32(); count > 0; count--) aborted.push({ producerId: from.int64(), firstOffset: from.int64() });
   const preferredReadReplica = version >= 11 ? from.int32() : -1;
   const size = from.int32();
   const end = from.at + Math.max(size, 0);
-  const messages = await decodeBatches(from.bytes.subarray(from.at, end));
+  const batches = await decodeBatches(from.bytes.subarray(from.at, end));
   from.at = end;
-  return { partition, errorCode, highWatermark, abortedTransactions, preferredReadReplica, messages };
+  const messages = aborted.length === 0 ? batches : hideAborted(batches, aborted);
+  return { partition, errorCode, highWatermark, abortedTransactions: [], preferredReadReplica, messages };
+}
+
+/** The broker lists transactions by their end: one that began earlier may come later. */
+function hideAborted(batches: readonly StoredBatch[], transactions: readonly AbortedTransaction[]): readonly FetchedBatch[] {
+  const begins = transactions.toSorted((left, right) => left.firstOffset - right.firstOffset);
+  const aborted = new Set<number>();
+  let next = 0;
+  return batches.map((batch) => {
+    for (let one = begins[next]; one !== undefined && one.firstOffset <= batch.lastOffset; one = begins[++next])
+      aborted.add(one.producerId);
+    if (batch.isAbortMarker) aborted.delete(batch.producerId);
+    else if (batch.isTransactional && aborted.has(batch.producerId)) return { ...batch, isControlRecord: true };
+    return batch;
+  });
 }
 
 /** The last batch may be cut off by the size limit of the fetch; it comes again with the next. */
-async function decodeBatches(bytes: Buffer): Promise<FetchedBatch[]> {
-  const batches: FetchedBatch[] = [];
+async function decodeBatches(bytes: Buffer): Promise<StoredBatch[]> {
+  const batches: StoredBatch[] = [];
   for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
     const end = at + LENGTH_END + bytes.readInt32BE(at + 8);
     if (end > bytes.length || end < at + HEADER_BYTES) break;
@@ -91,7 +118,7 @@ async function decodeBatches(bytes: Buffer): Promise<FetchedBatch[]> {
   return batches;
 }
 
-async function decodeBatch(bytes: Buffer): Promise<FetchedBatch> {
+async function decodeBatch(bytes: Buffer): Promise<StoredBatch> {
   const from = new Cursor(bytes);
   const baseOffset = from.int64();
   from.at = 21; // length, leader epoch, magic, checksum: TCP's own is trusted, as kafkajs does
@@ -99,7 +126,7 @@ async function decodeBatch(bytes: Buffer): Promise<FetchedBatch> {
   const lastOffset = baseOffset + from.int32();
   const firstTimestamp = from.int64();
   const maxTimestamp = from.int64();
-  const producerId = String(from.int64());
+  const producerId = from.int64();
   from.at += 6; // producer epoch, base sequence
   const count = from.int32();
   const codec = codecOf(attributes);
@@ -109,9 +136,11 @@ async function decodeBatch(bytes: Buffer): Promise<FetchedBatch> {
   const isControlRecord = (attributes & CONTROL) > 0;
   return {
     offset: String(lastOffset),
-    key: isControlRecord ? (decoded[0]?.key ?? null) : null,
+    lastOffset,
+    producerId,
     isControlRecord,
-    batchContext: { producerId, inTransaction: (attributes & TRANSACTIONAL) > 0 },
+    isTransactional: (attributes & TRANSACTIONAL) > 0,
+    isAbortMarker: isControlRecord && decoded[0]?.key?.readInt16BE(2) === ABORT,
     records: decoded,
   };
 }

@@ -52,7 +52,8 @@ export interface BrokerInternals {
   }>;
   heartbeat(member: { readonly groupId: string; readonly groupGenerationId: number; readonly memberId: string }): Promise<unknown>;
   leaveGroup(member: { readonly groupId: string; readonly memberId: string }): Promise<unknown>;
-  offsetCommit(request: unknown): Promise<unknown>;
+  /** Where the broker throttles, it names the time: up to version 3 of the request it has waited itself, from then on the client does. */
+  offsetCommit(request: unknown): Promise<{ readonly throttleTime?: number; readonly clientSideThrottleTime?: number }>;
   offsetFetch(request: {
     readonly groupId: string;
     readonly topics: readonly {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PipelineError } from '@pipeline-host/sdk';
 import { brokerErrorType, isGone } from './classify.ts';
-import type { AssignedPartition, CommitOffset, ConsumerHandlers, KafkaLog, RecordBatch, TopicPartition } from './driver.ts';
+import type { AssignedPartition, CommitAnswer, CommitOffset, ConsumerHandlers, KafkaLog, RecordBatch, TopicPartition } from './driver.ts';
 import type { BatchInternals, BrokerInternals, GroupInternals } from './kafkajs-internals.ts';
 import { recordBatch } from './record-batch.ts';
 import { joinRetrier, type MembershipHooks, ownConnections } from './repairs.ts';
@@ -114,7 +114,7 @@ export class Member implements MembershipHooks {
     return this.#assignment?.partitions.get(topic)?.has(partition) === true;
   }
 
-  async commit(epoch: number, offsets: readonly CommitOffset[]): Promise<'committed' | 'stale'> {
+  async commit(epoch: number, offsets: readonly CommitOffset[]): Promise<CommitAnswer> {
     const assignment = this.#assignment;
     if (assignment === undefined || assignment.epoch !== epoch || !assignment.live) return 'stale';
     const topics = new Map<string, { partition: number; offset: string; metadata: string | null }[]>();
@@ -135,7 +135,7 @@ export class Member implements MembershipHooks {
     if (topics.size === 0) return 'committed';
     try {
       const coordinator = await assignment.coordinator();
-      await coordinator.offsetCommit({
+      const { throttleTime = 0, clientSideThrottleTime = 0 } = await coordinator.offsetCommit({
         groupId: this.#options.group,
         memberId: assignment.memberId,
         groupGenerationId: assignment.generationId,
@@ -144,7 +144,7 @@ export class Member implements MembershipHooks {
           partitions,
         })),
       });
-      return 'committed';
+      return throttleTime > 0 || clientSideThrottleTime > 0 ? 'throttled' : 'committed';
     } catch (error) {
       if (isGone(error)) assignment.live = false;
       if (isGone(error) || brokerErrorType(error) === 'REBALANCE_IN_PROGRESS') return 'stale';

@@ -24,6 +24,8 @@ export interface ObservedUnit {
   readonly lag: number | null;
   readonly oldestOpen: number | null;
   readonly partitions: number;
+  readonly balance: readonly { readonly missing: number }[] | null;
+  readonly alerts: readonly { readonly code: string }[];
 }
 
 /** A metric whose values are read from the host's status when Prometheus asks: counting costs the engine nothing more than a number. */
@@ -90,6 +92,19 @@ export const STATUS_METRICS: readonly StatusMetric[] = [
         labels: unitLabels(unit),
         value: (unit.oldestOpen ?? 0) / 1000,
       })),
+  },
+  {
+    name: 'pipeline_host_unaccounted_records',
+    help: 'Offsets of source and retry topic that are neither invisible nor settled nor open: anything but 0 is a defect. Absent until probed.',
+    type: 'gauge',
+    samples: (status) => perWorker(status, (unit) => unit.balance?.reduce((sum, { missing }) => sum + missing, 0) ?? null),
+  },
+  {
+    name: 'pipeline_host_unit_alert',
+    help: 'Something of a unit that someone should look at, by code, for example PH_RECORD_EXPIRING: open records are older than half of the retention.',
+    type: 'gauge',
+    samples: (status) =>
+      status.units.flatMap((unit) => unit.alerts.map(({ code }) => ({ labels: { ...unitLabels(unit), code }, value: 1 }))),
   },
   {
     name: 'pipeline_host_unit_state',

@@ -72,8 +72,8 @@ const codec = part(
     choices: ['json', 'bytes'],
   },
 );
-export const EXTERNAL_TOPIC: Shape = { key: fn, accepts, codec };
-export const TOPIC: Shape = { key: required(fn), accepts, codec, partitions: count };
+export const EXTERNAL_TOPIC: Shape = { key: fn, accepts, codec, version: count };
+export const TOPIC: Shape = { key: required(fn), accepts, codec, version: count, partitions: count };
 
 export const WORKER: Shape = {
   consumes: required(topic),

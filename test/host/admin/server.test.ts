@@ -23,6 +23,9 @@ const statusOf = (...states: UnitState[]): HostStatus => ({
     lag: null,
     oldestOpen: null,
     partitions: 0,
+    balance: null,
+    exactResume: null,
+    alerts: [],
   })),
 });
 

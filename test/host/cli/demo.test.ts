@@ -29,6 +29,9 @@ const unit = (worker: string, changes: Partial<UnitStatus> = {}): UnitStatus => 
   lag: 480,
   oldestOpen: null,
   partitions: 6,
+  balance: null,
+  exactResume: null,
+  alerts: [],
   ...changes,
 });
 const status = (...units: UnitStatus[]): HostStatus => ({ startedAt: '2026-01-05T14:22:07Z', version: '1.2.3', clusters: [], units });

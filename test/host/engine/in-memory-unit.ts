@@ -4,7 +4,7 @@ import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
 import { Intake } from '../../../host/src/engine/intake.ts';
 import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
 import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
-import type { KafkaProducer, KafkaRecord, OutgoingRecord, TopicPartition } from '../../../host/src/kafka/driver.ts';
+import type { CommitOffset, KafkaProducer, KafkaRecord, OutgoingRecord, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 
 export const Job = Type.Object({ id: Id(), n: Type.Integer() });
@@ -98,7 +98,7 @@ export class MemoryUnit {
   readonly producer = new MemoryProducer();
   readonly intake: Intake;
   readonly sink: HandlerSink;
-  readonly commits: (TopicPartition & { offset: number })[] = [];
+  readonly commits: CommitOffset[] = [];
   readonly paused = new Set<string>();
   readonly seeks: (TopicPartition & { offset: number })[] = [];
   readonly released: string[] = [];
@@ -117,6 +117,8 @@ export class MemoryUnit {
       sourceTopic: 'p.jobs',
       lanes: delays.length + 1,
       delays,
+      schemaVersion: 1,
+      readBack: async () => [],
       byteBudget: options.byteBudget ?? 1e9,
       log: silent,
       releaseFile: async (uri) => void this.released.push(uri),
@@ -179,11 +181,18 @@ export class MemoryUnit {
     });
   }
 
-  async assign(partitions: readonly (TopicPartition & { committed?: number })[] = [{ topic: 'p.jobs', partition: 0 }]): Promise<void> {
+  async assign(
+    partitions: readonly (TopicPartition & { committed?: number; metadata?: string })[] = [{ topic: 'p.jobs', partition: 0 }],
+  ): Promise<void> {
     this.#epoch++;
     await this.intake.assign(
       this.#epoch,
-      partitions.map((one) => ({ topic: one.topic, partition: one.partition, committed: one.committed ?? 0, metadata: null })),
+      partitions.map((one) => ({
+        topic: one.topic,
+        partition: one.partition,
+        committed: one.committed ?? 0,
+        metadata: one.metadata ?? null,
+      })),
     );
   }
 
@@ -194,7 +203,7 @@ export class MemoryUnit {
   }
 
   /** Delivers records at the next offsets of a partition. */
-  deliver(records: readonly Partial<KafkaRecord>[], { topic = 'p.jobs', partition = 0 } = {}): void {
+  deliver(records: readonly Partial<KafkaRecord>[], { topic = 'p.jobs', partition = 0, highWatermark = 0 } = {}): void {
     const place = `${topic}/${partition}`;
     const start = this.#next.get(place) ?? 0;
     this.#next.set(place, start + records.length);
@@ -202,7 +211,7 @@ export class MemoryUnit {
       topic,
       partition,
       epoch: this.#epoch,
-      highWatermark: start + records.length,
+      highWatermark: Math.max(highWatermark, start + records.length),
       lastOffset: start + records.length - 1,
       records: records.map((record, index) => ({
         offset: start + index,

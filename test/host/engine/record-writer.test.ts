@@ -22,6 +22,13 @@ async function written(
 
 const busy = () => retry(new TransientError('SHOP_BUSY', 'busy'));
 
+describe('an output', () => {
+  it('names its topic and the version of its schema', async () => {
+    const [sent] = await written(() => done([output(results, { id: 'a', n: 1 })]), {});
+    assert.equal(text(sent?.headers?.['ph.schema']), 'results@1');
+  });
+});
+
 describe('work that is sent again', () => {
   const again = () => done([output(results, { id: 'a', n: 1 }, { redo: true })]);
 

@@ -100,6 +100,8 @@ export class TableUnit {
       sourceTopic: 'p.jobs',
       lanes: 1,
       delays: [],
+      schemaVersion: 1,
+      readBack: async () => [],
       byteBudget,
       log: silent,
       releaseFile: async () => {},

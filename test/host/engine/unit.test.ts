@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { defineWorker, done, PermanentError, UnavailableError } from '@pipeline-host/sdk';
 import type { Sink } from '../../../host/src/engine/intake.ts';
 import { Unit, type UnitHooks } from '../../../host/src/engine/unit.ts';
-import type { ConsumerHandlers, KafkaAdmin, KafkaCluster, KafkaConsumer } from '../../../host/src/kafka/driver.ts';
+import type { CommitOffset, ConsumerHandlers, KafkaAdmin, KafkaCluster, KafkaConsumer } from '../../../host/src/kafka/driver.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 import { jobs, resolvedWorker } from './in-memory-unit.ts';
 
@@ -12,12 +12,16 @@ const PARTITION = { topic: 'p.jobs', partition: 0, committed: 0, metadata: null 
 /** A unit on a cluster that only notes what is asked of it. */
 function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = async () => ({ offsets: async () => [] }) as never) {
   const closed = { consumer: 0 };
+  const commits: CommitOffset[] = [];
   const given: { handlers?: ConsumerHandlers; hooks?: UnitHooks } = {};
   const consumer: KafkaConsumer = {
     pause() {},
     resume() {},
     seek() {},
-    commit: async () => 'committed',
+    commit: async (_epoch, offsets) => {
+      commits.push(...offsets);
+      return 'committed';
+    },
     close: async () => void closed.consumer++,
   };
   const cluster = {
@@ -42,7 +46,7 @@ function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = a
       return { wake() {}, drain: async () => {}, abandon() {}, close() {}, ...sink };
     },
   });
-  return { unit, closed, given: given as Required<typeof given> };
+  return { unit, closed, commits, given: given as Required<typeof given> };
 }
 
 describe('a unit', () => {
@@ -105,6 +109,92 @@ describe('a unit', () => {
     assert.equal(unit.status().state.kind, 'working');
     t.mock.timers.tick(1_000 + 31_000);
     assert.equal(unit.status().state.kind, 'stalled');
+    await unit.stop();
+  });
+
+  it('knows its lag and its account from the ends of its partitions, asked for while nothing comes', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const high = new Map([
+      ['p.jobs', 7],
+      ['p.w.retry', 3],
+    ]);
+    let reachable = true;
+    const admin = {
+      offsets: async (topic: string) => {
+        if (!reachable) throw new UnavailableError('PH_KAFKA_UNREACHABLE', 'down');
+        return [{ partition: 0, low: 0, high: high.get(topic) }];
+      },
+      describeTopics: async () => new Map(),
+    };
+    const { unit, given } = openUnit({}, async () => admin as never);
+    await unit.start();
+    assert.equal(unit.status().lag, null);
+    await given.handlers.onAssigned(1, [PARTITION, { ...PARTITION, topic: 'p.w.retry' }]);
+    const record = { timestamp: 0, key: null, value: null, headers: {} };
+    given.handlers.onBatch({
+      ...PARTITION,
+      epoch: 1,
+      highWatermark: 4,
+      lastOffset: 3,
+      records: [
+        { ...record, offset: 1 },
+        { ...record, offset: 2 },
+      ],
+    });
+    assert.equal(unit.status().balance, null);
+    const looked = async () => {
+      t.mock.timers.tick(2_000);
+      for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await looked();
+    const { lag, delayed, balance } = unit.status();
+    assert.deepEqual({ lag, delayed }, { lag: 6, delayed: 3 }, 'the offset before the first record is invisible, and committed');
+    assert.deepEqual(balance, [
+      { topic: 'p.jobs', start: 0, end: 7, invisible: 2, settled: 0, open: 5, missing: 0 },
+      { topic: 'p.w.retry', start: 0, end: 3, invisible: 0, settled: 0, open: 3, missing: 0 },
+    ]);
+    high.set('p.jobs', 9);
+    await looked();
+    assert.equal(unit.status().lag, 8);
+    reachable = false;
+    await looked();
+    assert.equal(unit.status().lag, null, 'what is not known is not shown');
+    await unit.stop();
+  });
+
+  it('is paused while a partition waits for a plugin that knows a newer schema', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    const record = { offset: 0, timestamp: 0, key: null, value: null, headers: { 'ph.schema': 'jobs@3' } };
+    given.handlers.onBatch({ ...PARTITION, epoch: 1, highWatermark: 1, lastOffset: 0, records: [record] });
+    const { state } = unit.status();
+    assert.ok(state.kind === 'paused');
+    assert.equal(state.code, 'PH_SCHEMA_NEWER');
+    assert.equal(state.reason, 'newer schema: p.jobs/0 waits at offset 0 for a plugin that knows version 3');
+    given.handlers.onLost(1);
+    await given.handlers.onAssigned(2, []);
+    assert.equal(unit.status().state.kind, 'idle');
+    await unit.stop();
+  });
+
+  it('commits at once when it pauses', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const { unit, given, commits } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    const record = { offset: 0, timestamp: 0, key: null, value: null, headers: {} };
+    given.handlers.onBatch({ ...PARTITION, epoch: 1, highWatermark: 1, lastOffset: 0, records: [record] });
+    const taken = given.hooks.intake.take();
+    assert.ok(taken);
+    given.hooks.intake.settle(taken.partition, taken.record, 'done');
+    const failure = { code: 'SHOP_DOWN', reason: 'down', class: 'hold', name: 'UnavailableError', error: null } as never;
+    given.hooks.onPause(failure);
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(
+      commits.map(({ offset }) => offset),
+      [1],
+    );
     await unit.stop();
   });
 

@@ -525,6 +525,21 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     await assert.rejects(admin.offsets(name), { code: 'PH_KAFKA_UNKNOWN_TOPIC' });
   });
 
+  test('metadata that is too large is refused by a code of its own, and the stored commit stays', async () => {
+    const name = await topic('metadata', 1);
+    const group = unique('g');
+    const member = await join(cluster, { group, topics: [name] });
+    await until('assignment', () => member.holds(name).length === 1);
+    await fill(name, 3, 1);
+    const commit = (offset: number, metadata: string) =>
+      member.consumer.commit(member.epoch, [{ topic: name, partition: 0, offset, metadata }]);
+    assert.equal(await commit(1, 'm'.repeat(4_096)), 'committed');
+    await assert.rejects(commit(2, 'm'.repeat(4_097)), { code: 'PH_KAFKA_METADATA' });
+    const [stored] = await admin.committed(group, [name]);
+    assert.deepEqual([stored?.offset, stored?.metadata?.length], [1, 4_096]);
+    await member.consumer.close();
+  });
+
   test('aborted records are not seen, but the batches that hold them move lastOffset on', async () => {
     const name = await topic('aborted', 1);
     const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });
@@ -557,6 +572,51 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
       ],
     );
     await member.consumer.close();
+  });
+
+  test('aborted records of transactions that overlap are not seen, wherever the reading begins', async () => {
+    const name = await topic('overlap', 1);
+    const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });
+    const open = async () => {
+      const transactional = client.producer({ transactionalId: unique('tx'), idempotent: true, maxInFlightRequests: 1 });
+      await transactional.connect();
+      const transaction = await transactional.transaction();
+      return { transactional, transaction, send: (value: string) => transaction.send({ topic: name, messages: [{ value }] }) };
+    };
+    const [first, second, kept] = await Promise.all([open(), open(), open()]);
+    await first.send('first 1');
+    await second.send('second 1');
+    await kept.send('kept 1');
+    await first.send('first 2');
+    await second.send('second 2');
+    // The broker lists aborted transactions by their end: the one that began first comes last.
+    await second.transaction.abort();
+    await first.send('first 3');
+    await kept.send('kept 2');
+    await first.transaction.abort();
+    await kept.transaction.commit();
+    for (const { transactional } of [first, second, kept]) await transactional.disconnect();
+    const end = (await admin.offsets(name))[0]?.high ?? 0;
+    for (const from of [0, 1, 3, 4]) {
+      let last = -1;
+      const member = await join(
+        cluster,
+        { group: unique('g'), topics: [name] },
+        {
+          onBatch: (batch) => {
+            last = batch.lastOffset;
+          },
+          onAssigned: (_epoch, _partitions, consumer) => consumer.seek({ topic: name, partition: 0, offset: from }),
+        },
+      );
+      await until('the end', () => last === end - 1);
+      assert.deepEqual(
+        member.records.map(({ value }) => String(value)),
+        from <= 2 ? ['kept 1', 'kept 2'] : ['kept 2'],
+        `from ${from}`,
+      );
+      await member.consumer.close();
+    }
   });
 
   test('a consumer of a topic that does not exist fails at its start', async () => {

@@ -15,6 +15,9 @@ const unit = (changes: Partial<UnitStatus>): UnitStatus => ({
   lag: 7,
   oldestOpen: 1500,
   partitions: 3,
+  balance: null,
+  exactResume: null,
+  alerts: [],
   ...changes,
 });
 const status = (...units: UnitStatus[]): HostStatus => ({ startedAt: '2026-01-05T14:22:07Z', version: '1.2.3', clusters: [], units });
