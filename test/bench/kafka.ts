@@ -1,5 +1,6 @@
 import { definePlugin, defineTopic, defineWorker, done } from '@pipeline-host/sdk';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { FailureWindow } from '../../host/src/engine/failure-window.ts';
 import { HandlerSink } from '../../host/src/engine/handler-sink.ts';
 import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
 import { RecordWriter } from '../../host/src/engine/record-writer.ts';
@@ -124,12 +125,14 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
     group: `engine-${process.pid}-${serial++}`,
     cluster: 'other',
     retryTopic: 'unused',
+    retryShared: false,
     deadLetterTopic: 'unused',
     settings: {
       concurrency: 10,
       order: 'key',
       timeout: 60_000,
-      retryDelays: [],
+      retry: { mode: 'delay', delays: [], byCode: new Map(), lanes: [], release: 1_000 },
+      outage: { share: 0.2, keys: 10 },
       batchSize: 100,
       flush: { rows: 1, bytes: 1, age: 1 },
       start: undefined,
@@ -143,7 +146,7 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
   const unit = new Unit({
     id: worker.id,
     worker,
-    topics: { sourcePartitions: PARTITIONS, lanes: 1, deadLetterPartitions: PARTITIONS },
+    topics: { retry: { lanes: 1, classes: PARTITIONS }, deadLetterPartitions: PARTITIONS },
     cluster,
     reads: 'source',
     byteBudget: 64 * 1024 * 1024,
@@ -154,6 +157,8 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
       new HandlerSink({
         intake,
         definition: worker.definition as ReturnType<typeof defineWorker>,
+        retry: worker.settings.retry,
+        window: new FailureWindow(worker.settings.outage),
         order: 'key',
         concurrency: 10,
         batchSize: 100,
@@ -163,7 +168,7 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
           worker,
           sourceCluster: 'bench',
           sourceClusterId: 'bench',
-          lanes: 1,
+          layout: { lanes: 1, classes: PARTITIONS },
           deadLetterPartitions: PARTITIONS,
           producerOf: () => producer,
         }),
@@ -178,6 +183,7 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
           timeout: 60_000,
         },
         onHandled: () => {},
+        onOverdue: () => {},
         onPause,
         onFatal,
       }),

@@ -7,6 +7,7 @@ import type {
   TopicDefinition,
   WorkerDefinition,
 } from '@pipeline-host/sdk';
+import type { RetryPolicy } from '../retry/policy.ts';
 
 /** A plugin that was read, checked and imported. */
 export interface LoadedPlugin {
@@ -56,6 +57,8 @@ export interface ResolvedWorker {
   /** The plugin's own cluster: retry topic and dead letters. */
   readonly cluster: string;
   readonly retryTopic: string;
+  /** Other workers of the plugin have their retries in the same topic. */
+  readonly retryShared: boolean;
   readonly deadLetterTopic: string;
   readonly settings: ResolvedSettings;
 }
@@ -65,8 +68,9 @@ export interface ResolvedSettings {
   readonly order: 'key' | 'partition' | 'none';
   /** Milliseconds. */
   readonly timeout: number;
-  /** Milliseconds before each further attempt. Lanes of the retry topic: 1 + its length. */
-  readonly retryDelays: readonly number[];
+  readonly retry: RetryPolicy;
+  /** When many failures that are alike pause the worker. */
+  readonly outage: { readonly share: number; readonly keys: number };
   readonly batchSize: number;
   readonly flush: { readonly rows: number; readonly bytes: number; readonly age: number };
   readonly start: string | undefined;

@@ -124,7 +124,7 @@ describe('a table writer', () => {
     };
     unit.deliver(['d', 'e', 'f']);
     await until(() => unit.pause !== null && looks > 0, 'paused and tried again');
-    assert.deepEqual([unit.pause?.code, unit.pause?.class], ['PH_DELTA_GONE', 'hold']);
+    assert.deepEqual([unit.pause?.code, unit.pause?.class], ['PH_DELTA_GONE', 'unavailable']);
     assert.equal(existsSync(folder), false);
     await rename(away, folder);
     await until(() => unit.committed === 6, 'committed');

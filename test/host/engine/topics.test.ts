@@ -8,7 +8,7 @@ import type { ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/to
 import { jobs, resolvedWorker } from './in-memory-unit.ts';
 
 /** A cluster that keeps what is created, with the message limits of some topics. */
-function memoryClusters(existing: Readonly<Record<string, number>>, limits: Readonly<Record<string, number>> = {}) {
+function memoryClusters(existing: Readonly<Record<string, number>>, limits: Readonly<Record<string, number>> = {}, most = 1_000) {
   const topics = new Map(Object.entries(existing));
   const created: TopicSpec[] = [];
   const admin = {
@@ -25,7 +25,7 @@ function memoryClusters(existing: Readonly<Record<string, number>>, limits: Read
     },
     maxMessageBytes: async (topic: string) => limits[topic],
   };
-  return { created, clusters: { get: async () => ({ admin: async () => admin }) } as unknown as Clusters };
+  return { created, clusters: { get: async () => ({ admin: async () => admin }), mostPartitions: () => most } as unknown as Clusters };
 }
 
 function worker(name: string, source: string): ResolvedWorker {
@@ -50,7 +50,7 @@ describe('topics that the host makes', () => {
   it('are used as they are where they exist, and refused where their lanes do not fit', async () => {
     const { clusters, created } = memoryClusters({ small: 2, 'p.a.retry': 8, 'p.dlq': 3 });
     const shapes = await ensureTopics([worker('a', 'small')], clusters, true);
-    assert.deepEqual(shapes.get('p.a'), { sourcePartitions: 2, lanes: 4, deadLetterPartitions: 3 });
+    assert.deepEqual(shapes.get('p.a'), { retry: { lanes: 4, classes: 2 }, deadLetterPartitions: 3 });
     assert.deepEqual(created, []);
     for (const partitions of [5, 4])
       await assert.rejects(ensureTopics([worker('a', 'small')], memoryClusters({ small: 2, 'p.a.retry': partitions }).clusters, true), {

@@ -89,7 +89,14 @@ describe('a topology', () => {
       concurrency: 10,
       order: 'key',
       timeout: 60_000,
-      retryDelays: [300_000, 600_000, 1_200_000, 2_400_000],
+      retry: {
+        mode: 'delay',
+        delays: [300_000, 600_000, 1_200_000, 2_400_000],
+        byCode: new Map(),
+        lanes: [300_000, 600_000, 1_200_000, 2_400_000],
+        release: 1_000,
+      },
+      outage: { share: 0.2, keys: 10 },
       batchSize: 100,
       flush: { rows: 10_000, bytes: 33_554_432, age: 5_000 },
       start: undefined,
@@ -127,7 +134,7 @@ describe('a topology', () => {
     assert.deepEqual([sifter?.produces.get('derived')?.cluster, sifter?.produces.get('derived')?.partitions], ['own', 12]);
     assert.deepEqual([sifter?.group, sifter?.cluster, sifter?.retryTopic, sifter?.deadLetterTopic], ['g', 'own', 'again', 'graveyard']);
     assert.deepEqual(
-      [sifter?.settings.concurrency, sifter?.settings.timeout, sifter?.settings.retryDelays, sifter?.settings.start],
+      [sifter?.settings.concurrency, sifter?.settings.timeout, sifter?.settings.retry.delays, sifter?.settings.start],
       [5, 300_000, [1_000], 'latest'],
     );
     assert.deepEqual([second?.tables[0]?.name, second?.tables[0]?.generation, second?.settings.flush.age], ['weather_rows', 2, 60_000]);
