@@ -28,6 +28,9 @@ export interface RelayWorld extends Pipeline {
   /** What the handlers of all processes did, in one order. */
   journal(): readonly Step[];
   openGate(name: string): void;
+  /** The API that handlers ask is `unavailable`, or `failing` each request, until it is up again. */
+  breakApi(how: 'unavailable' | 'failing'): void;
+  mendApi(): void;
   /** Sends messages to the source topic; `record` is laid over each. */
   send(messages: readonly (Partial<Work> & Pick<Work, 'key' | 'n'>)[], record?: Partial<OutgoingRecord>): Promise<void>;
   /** The numbers that were relayed, sorted, each as often as it is there. */
@@ -70,6 +73,10 @@ export async function openRelayWorld(options: RelayWorldOptions): Promise<RelayW
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as Step),
     openGate: (name) => writeFileSync(join(gates, name), ''),
+    breakApi: (how) => writeFileSync(join(gates, `api-${how}`), ''),
+    mendApi: () => {
+      for (const how of ['unavailable', 'failing']) rmSync(join(gates, `api-${how}`), { force: true });
+    },
     async send(messages, record = {}) {
       const producer = await pipeline.producer(consumed.cluster);
       await producer.sendAll(

@@ -223,6 +223,24 @@ describe('a table writer', () => {
     unit.close();
   });
 
+  it('outlasts two conflicts in a table, and takes the third for another host that writes it', async () => {
+    for (const [conflicts, isFatal] of [
+      [2, false],
+      [3, true],
+    ] as const) {
+      const unit = await TableUnit.open({ lake, name: `conflicts-${conflicts}` });
+      let calls = 0;
+      unit.at(0).before = async () => {
+        if (++calls <= conflicts) throw new TxnConflictError('t', ['c1/p.w/p.jobs/0']);
+      };
+      await unit.assign();
+      unit.deliver(['a', 'b', 'c']);
+      await until(() => unit.committed === 3 || unit.fatal !== undefined, 'an end');
+      assert.equal((unit.fatal as { code?: string } | undefined)?.code, isFatal ? 'PH_DELTA_SECOND_WRITER' : undefined);
+      unit.close();
+    }
+  });
+
   it('makes a record dead whose rows are no rows', async () => {
     for (const rows of [
       async () => ({ first: [] }),
