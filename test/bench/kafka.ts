@@ -157,7 +157,7 @@ async function consumeWithEngine(cluster: KafkaCluster, topic: string, messages:
       new HandlerSink({
         intake,
         definition: worker.definition as ReturnType<typeof defineWorker>,
-        retry: worker.settings.retry,
+        onRetry: worker.settings.retry.mode,
         window: new FailureWindow(worker.settings.outage),
         order: 'key',
         concurrency: 10,

@@ -15,7 +15,7 @@ function isOut(host: RunningHost, worker: string): boolean {
 }
 
 const untilNoticed = (host: RunningHost): Promise<void> =>
-  until('all workers to have lost their partitions', () => host.status().units.every(({ partitions }) => partitions === 0));
+  until('all workers to have lost their partitions', () => host.status().units.every(({ partitions }) => partitions === 0), 90_000);
 
 /** Two probes fail after what was in work when the worker paused. */
 async function untilProbed(world: RelayWorld): Promise<void> {

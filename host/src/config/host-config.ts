@@ -110,7 +110,8 @@ const Worker = Type.Object(
           delays: Type.Optional(Type.Array(DurationText(), { maxItems: 16, description: 'one wait before each further attempt' })),
           byCode: Type.Optional(
             Type.Record(Type.String(), Type.Object({ delays: Type.Array(DurationText(), { maxItems: 16 }) }, closed), {
-              description: 'other waits for a code, or for all that begin like PH_HTTP_*; each is one of the delays, none means dead at once',
+              description:
+                'other waits for a code, or for all that begin like PH_HTTP_*; each is one of the delays, none means dead at once',
             }),
           ),
           releasePerSecond: Type.Optional(
@@ -125,7 +126,11 @@ const Worker = Type.Object(
       Type.Object(
         {
           share: Type.Optional(
-            Type.Number({ minimum: 0, maximum: 1, description: 'part of the last 200 records that must be exceeded; default 0.2, 1 is never' }),
+            Type.Number({
+              minimum: 0,
+              maximum: 1,
+              description: 'part of the last 200 records that must be exceeded; default 0.2, 1 is never',
+            }),
           ),
           keys: Type.Optional(Type.Integer({ minimum: 1, description: 'different keys that must be among them; default 10' })),
         },

@@ -102,7 +102,7 @@ async function handlerSink(
     new HandlerSink({
       intake,
       definition,
-      retry: settings.retry,
+      onRetry: settings.retry.mode,
       window,
       order: settings.order,
       concurrency: plan.concurrency,
@@ -129,7 +129,8 @@ async function handlerSink(
 /** Unreadable and rejected records are in the dead letters and pause nobody; many of them are a matter for people. */
 function tellOfBadRecords(log: HostLog, high: boolean, share: number): void {
   const percent = Math.round(share * 100);
-  if (high) log.error({ percent }, 'many of the last records are unreadable or rejected: they are in the dead letters, look at their sender');
+  if (high)
+    log.error({ percent }, 'many of the last records are unreadable or rejected: they are in the dead letters, look at their sender');
   else log.info({ percent }, 'few of the last records are unreadable or rejected');
 }
 

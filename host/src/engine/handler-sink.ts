@@ -1,5 +1,13 @@
-import { milliseconds, type Order, type Outcome, PermanentError, PipelineError, type Retry, type WorkerDefinition } from '@pipeline-host/sdk';
-import type { RetryPolicy } from '../retry/policy.ts';
+import {
+  milliseconds,
+  type OnRetry,
+  type Order,
+  type Outcome,
+  PermanentError,
+  PipelineError,
+  type Retry,
+  type WorkerDefinition,
+} from '@pipeline-host/sdk';
 import { BatchCalls } from './batch-calls.ts';
 import { Conclusion } from './conclusion.ts';
 import { type ClassifiedFailure, classifyFailure, declaredDead } from './failure-class.ts';
@@ -23,7 +31,8 @@ const MAX_UNACKNOWLEDGED = 5_000;
 export interface HandlerSinkOptions {
   readonly intake: Intake;
   readonly definition: WorkerDefinition;
-  readonly retry: RetryPolicy;
+  /** Whether a failed record waits in a delay lane or in place. */
+  readonly onRetry: OnRetry;
   readonly window: FailureWindow;
   readonly order: Order;
   /** Calls of the handler at once. */
@@ -295,7 +304,7 @@ export class HandlerSink implements Sink {
       this.#options.window.passed();
       this.#holding.ended(item, false);
     } else if (this.#holding.takes(item, failure)) return;
-    if (this.#options.retry.mode === 'delay') return this.#conclusion.retry(item, failure, after);
+    if (this.#options.onRetry === 'delay') return this.#conclusion.retry(item, failure, after);
     if (this.#inPlace.takes(item, failure, after)) return;
     return this.#conclusion.bury(item, failure, 'handle', []);
   }

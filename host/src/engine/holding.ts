@@ -1,4 +1,4 @@
-import { causeOf, type ClassifiedFailure } from './failure-class.ts';
+import { type ClassifiedFailure, causeOf } from './failure-class.ts';
 import type { FailureWindow } from './failure-window.ts';
 import type { Lanes } from './lanes.ts';
 import type { WorkItem } from './work-item.ts';

@@ -40,7 +40,11 @@ export class InPlaceRetry {
     item.tries++;
     item.held = true;
     // One of several of its key in a batch waits behind the first, and is tried when its turn comes.
-    if (this.#options.lanes.hold(item)) this.#waiting.set(item, setTimeout(() => this.#again(item), wait));
+    if (this.#options.lanes.hold(item))
+      this.#waiting.set(
+        item,
+        setTimeout(() => this.#again(item), wait),
+      );
     return true;
   }
 

@@ -1,4 +1,4 @@
-import { isPipelineError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { isPipelineError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
 import type { KafkaAdmin, KafkaCluster, KafkaConsumer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';

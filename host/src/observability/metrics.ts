@@ -88,10 +88,14 @@ export function createMetrics(): HostMetrics {
   const timeouts = counter(add, 'pipeline_host_handler_timeouts_total', 'Handlers that did not end within their deadline.');
   const overdue = cells(add, 'pipeline_host_handlers_overdue', 'gauge', 'Handlers over their deadline that have not returned.');
   const badShares: { readonly labels: { readonly plugin: string; readonly worker: string }; readonly share: () => number }[] = [];
-  add('pipeline_host_bad_records_ratio', 'gauge', 'Unreadable and rejected records among the last 200, 0 to 1; of several members the highest.', () =>
-    [...Map.groupBy(badShares, ({ labels }) => `${labels.plugin}.${labels.worker}`).values()].flatMap((members) =>
-      members.slice(0, 1).map(({ labels }) => ({ labels, value: Math.max(...members.map(({ share }) => share())) })),
-    ),
+  add(
+    'pipeline_host_bad_records_ratio',
+    'gauge',
+    'Unreadable and rejected records among the last 200, 0 to 1; of several members the highest.',
+    () =>
+      [...Map.groupBy(badShares, ({ labels }) => `${labels.plugin}.${labels.worker}`).values()].flatMap((members) =>
+        members.slice(0, 1).map(({ labels }) => ({ labels, value: Math.max(...members.map(({ share }) => share())) })),
+      ),
   );
   const downloads = counter(add, 'pipeline_host_downloads_total', 'Downloads that ended, by outcome: done or the code of the error.');
   const downloadBytes = counter(add, 'pipeline_host_download_bytes_total', 'Bytes downloaded and staged.');

@@ -149,7 +149,7 @@ function checkSection(plugin: PluginDefinition, section: PluginSettings): Pipeli
 
 /** A worker has a retry topic of its own, or shares one: a name for the other would say nothing. */
 function checkRetryTopics(plugin: string, { retry, workers }: PluginSettings): PipelineError[] {
-  const hint = "retry.topic of the plugin belongs to retry.topology: plugin, that of a worker to retry.topology: worker";
+  const hint = 'retry.topic of the plugin belongs to retry.topology: plugin, that of a worker to retry.topology: worker';
   if (retry?.topology !== 'plugin')
     return retry?.topic === undefined
       ? []

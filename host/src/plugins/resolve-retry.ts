@@ -1,7 +1,6 @@
-import type { RetryPolicy as DefinedPolicy, WorkerDefinition } from '@pipeline-host/sdk';
+import type { RetryPolicy, WorkerDefinition } from '@pipeline-host/sdk';
 import type { WorkerSettings } from '../config/host-config.ts';
-import type { RetryPolicy } from '../retry/policy.ts';
-import type { ResolvedWorker } from './topology.ts';
+import type { ResolvedRetry, ResolvedWorker } from './topology.ts';
 
 const DEFAULT_DELAYS = ['5m', '10m', '20m', '40m'];
 const DEFAULT_RELEASE = 1_000;
@@ -14,9 +13,9 @@ export interface RetryReader {
 }
 
 /** The retry policy of a worker: the config's word over the plugin's, code by code. */
-export function resolveRetry(worker: Partial<WorkerDefinition>, settings: WorkerSettings, { span, fault }: RetryReader): RetryPolicy {
+export function resolveRetry(worker: Partial<WorkerDefinition>, settings: WorkerSettings, { span, fault }: RetryReader): ResolvedRetry {
   const mode = settings.onRetry ?? worker.onRetry ?? 'delay';
-  const own: DefinedPolicy = worker.retry ?? {};
+  const own: RetryPolicy = worker.retry ?? {};
   const given = settings.retry?.delays ?? own.delays;
   const codes = Object.entries({ ...own.byCode, ...settings.retry?.byCode });
   if (mode === 'hold' && (settings.retry?.delays !== undefined || codes.length > 0))

@@ -7,7 +7,6 @@ import type {
   TopicDefinition,
   WorkerDefinition,
 } from '@pipeline-host/sdk';
-import type { RetryPolicy } from '../retry/policy.ts';
 
 /** A plugin that was read, checked and imported. */
 export interface LoadedPlugin {
@@ -68,12 +67,26 @@ export interface ResolvedSettings {
   readonly order: 'key' | 'partition' | 'none';
   /** Milliseconds. */
   readonly timeout: number;
-  readonly retry: RetryPolicy;
+  readonly retry: ResolvedRetry;
   /** When many failures that are alike pause the worker. */
   readonly outage: { readonly share: number; readonly keys: number };
   readonly batchSize: number;
   readonly flush: { readonly rows: number; readonly bytes: number; readonly age: number };
   readonly start: string | undefined;
+}
+
+/** When and where a failed record is tried again. Waits in milliseconds. */
+export interface ResolvedRetry {
+  /** `delay`: in a lane of the retry topic, later records of its key overtake it. `hold`: in place, its key waits behind it. */
+  readonly mode: 'delay' | 'hold';
+  /** One wait before each further attempt; after the last the record is dead. */
+  readonly delays: readonly number[];
+  /** Waits for some errors, by code or by the beginning of a code and `*`. Each is the wait of a lane. */
+  readonly byCode: ReadonlyMap<string, readonly number[]>;
+  /** The waits of lanes 1 and up of the retry topic. */
+  readonly lanes: readonly number[];
+  /** Delayed records that one member takes up again a second. */
+  readonly release: number;
 }
 
 /** All plugins of a host, resolved and checked against each other. */

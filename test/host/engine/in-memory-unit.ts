@@ -152,7 +152,7 @@ export class MemoryUnit {
     this.sink = new HandlerSink({
       intake: this.intake,
       definition: options.definition,
-      retry,
+      onRetry: retry.mode,
       window: new FailureWindow({ ...worker.settings.outage, onBad: (high) => void this.badRecords.push(high) }),
       order: worker.settings.order,
       concurrency: worker.settings.concurrency,

@@ -7,15 +7,12 @@ const delays = [5, 10, 20, 40];
 
 describe('the waits for an error', () => {
   const policy = {
-    mode: 'delay' as const,
     delays: [1, 2],
     byCode: new Map([
       ['SHOP_*', [2]],
       ['SHOP_BUSY_*', [1]],
       ['SHOP_GONE', []],
     ]),
-    lanes: [1, 2],
-    release: 1,
   };
   for (const [code, waits] of [
     ['OTHER', [1, 2]],

@@ -157,10 +157,12 @@ describe('the release of delayed records', () => {
     assert.deepEqual(unit.seeks.at(-1), { ...lane, offset: 10 });
     for (let rounds = 0; rounds < 40 && seen.length < 30; rounds++) {
       t.mock.timers.tick(100);
-      if (unit.paused.size === 0)
-        unit.deliver(records.slice(seen.length), lane);
+      if (unit.paused.size === 0) unit.deliver(records.slice(seen.length), lane);
     }
-    assert.deepEqual(seen, Array.from({ length: 30 }, (_, n) => n));
+    assert.deepEqual(
+      seen,
+      Array.from({ length: 30 }, (_, n) => n),
+    );
     assert.ok(Date.now() >= 1_000_000 + 2_000, 'ten a second');
     unit.close();
   });

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   column,
+  type Duration,
   definePlugin,
   defineTable,
   defineTableWriter,
   defineTopic,
   defineWorker,
-  type Duration,
   done,
   externalTopic,
   FaultList,
