@@ -74,7 +74,9 @@ describe('promise 3: records of one key never run two at a time', { skip: broker
 
   it("and in order whatever fails, where the worker holds a failed record (onRetry: 'hold')", async () => {
     await using world = await openRelayWorld({ brokers: broker.brokers, workers: { relay: { onRetry: 'hold' } } });
-    await world.start({ workers: ['relay'], count: 2 });
+    const host = await world.start({ workers: ['relay'], count: 2 });
+    // What is held when its partition moves begins anew with the next owner.
+    await until('both members to have partitions', () => host.status().units.every((unit) => unit.partitions > 0));
     const sent = 240;
     await world.send(numbers(sent).map((n) => ({ key: `key ${n % KEYS}`, n, fails: n % 40 === 0 ? 1 : 0 })));
     await world.untilThrough({ workers: ['relay'] });
