@@ -121,6 +121,7 @@ export class MemoryUnit {
   pause: ClassifiedFailure | null = null;
   /** How often something paused it, or kept it paused. */
   pauses = 0;
+  resumes = 0;
   overdue = 0;
   /** Each time that the share of bad records became high, or low again. */
   readonly badRecords: boolean[] = [];
@@ -183,7 +184,8 @@ export class MemoryUnit {
       },
       onPause: (failure) => {
         this.pause = failure;
-        if (failure !== null) this.pauses++;
+        if (failure === null) this.resumes++;
+        else this.pauses++;
       },
       onFatal: (error) => {
         this.fatal = error;

@@ -126,6 +126,7 @@ describe('an outage', () => {
       await pass(t, () => unit.pauses > 30, 'probed again and again', 4_000);
       assert.notEqual(unit.pause, null);
       assert.equal(unit.intake.tally.retried, 0);
+      if (outcome.kind === 'skip') assert.equal(unit.resumes, 0, 'a skipped record says nothing about the dependency');
       down = false;
       await pass(t, () => unit.intake.open === 0, 'all through');
       assert.equal(unit.intake.tally.done + unit.intake.tally.skipped, 200);
