@@ -35,7 +35,11 @@ export const ERROR_CODES = {
     3,
     'have them created by who runs the cluster (Event Hubs: portal or "az eventhubs eventhub create"; embedded broker: kafka.embedded.topics, or "broker --topic NAME:PARTITIONS"); "pipeline-host topics list" shows what is missing',
   ),
-  PH_RETRY_TOPIC_SHAPE: entry('fatal', 3, 'let the worker drain the retry topic with its old delays, delete the topic and start again'),
+  PH_RETRY_TOPIC_SHAPE: entry(
+    'fatal',
+    3,
+    'go back to the old delays until the retry topic is drained, then delete it and start with the new ones; or name a new one (retry.topic) once it is drained',
+  ),
   PH_START_REQUIRED: entry('fatal', 2, 'state where to start: earliest, latest or an ISO time'),
   PH_CLUSTER_UNKNOWN: entry('fatal', 2, 'define the cluster under kafka.clusters'),
   PH_WORKER_COUNT: entry('fatal', 2, 'start fewer members (--count), or raise plugins.<p>.workers.<w>.concurrency'),

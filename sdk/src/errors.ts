@@ -10,6 +10,8 @@ export interface ErrorDetails {
   readonly hint?: string;
   /** The status of the HTTP answer that this failure is about. */
   readonly httpStatus?: number;
+  /** What failed us, by a short constant name. Many failures of one code and dependency are an outage; default the host of a URL in `place`. */
+  readonly dependency?: string;
   readonly cause?: unknown;
 }
 
@@ -30,6 +32,7 @@ export class PipelineError extends Error {
   readonly hint: string;
   readonly place: string | undefined;
   readonly httpStatus: number | undefined;
+  readonly dependency: string | undefined;
 
   constructor(code: ErrorCode | (string & {}), message: string, details: ErrorDetails & { readonly kind?: ErrorKind } = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -41,6 +44,7 @@ export class PipelineError extends Error {
     this.hint = details.hint ?? known?.hint ?? '';
     this.place = details.place;
     this.httpStatus = details.httpStatus;
+    this.dependency = details.dependency;
   }
 }
 
@@ -51,7 +55,7 @@ export class PermanentError extends PipelineError {
   }
 }
 
-/** The record may succeed later: it is retried by the worker's policy. */
+/** The record may succeed later: it is retried by the worker's policy. Where many fail alike, the worker takes it for an outage and pauses. */
 export class TransientError extends PipelineError {
   readonly retryAfter: number | undefined;
 
@@ -70,8 +74,11 @@ export class AuthError extends PipelineError {
 
 /** A dependency is down (breaker open, connection refused): the worker pauses and probes, and no record burns an attempt. */
 export class UnavailableError extends PipelineError {
-  constructor(code: ErrorCode | (string & {}), message: string, details: ErrorDetails = {}) {
+  readonly retryAfter: number | undefined;
+
+  constructor(code: ErrorCode | (string & {}), message: string, details: RetryableDetails = {}) {
     super(code, message, { ...details, kind: 'unavailable' });
+    this.retryAfter = details.retryAfter;
   }
 }
 

@@ -67,7 +67,10 @@ export function skip(reason: string): Skip {
   return { kind: 'skip', reason };
 }
 
-/** Try again later by the worker's policy, or after the given time. Past the last attempt the record is dead. */
+/**
+ * Try again later by the worker's policy, or after the given time, which is then no sign of an outage. Past the last attempt
+ * the record is dead.
+ */
 export function retry(error: unknown, options: { readonly after?: Duration } = {}): Retry {
   return { kind: 'retry', error, after: options.after };
 }

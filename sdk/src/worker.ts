@@ -62,7 +62,19 @@ export type Order = 'key' | 'partition' | 'none';
 export interface RetryPolicy {
   /** One wait before each further attempt; after the last the record is dead. Default 5, 10, 20, 40 minutes. */
   readonly delays?: readonly Duration[];
+  /**
+   * Other waits for errors with a code, or with a code that begins like `SHOP_*`; the longest that fits counts. Each wait is
+   * one of `delays`; none at all: dead at the first failure.
+   */
+  readonly byCode?: Readonly<Record<string, { readonly delays: readonly Duration[] }>>;
 }
+
+/**
+ * Where a failed record waits for its next attempt. `delay`: in the retry topic; later records of its key overtake it.
+ * `hold`: in place, with waits of 1 to 10 s; its key waits behind it, at most 5 minutes and 1,000 records, then it is dead
+ * and the key goes on.
+ */
+export type OnRetry = 'delay' | 'hold';
 
 interface WorkerOptions<Topic extends TopicDefinition, Produces extends readonly TopicDefinition[], Config extends TSchema, Services> {
   readonly consumes: Topic;
@@ -77,6 +89,8 @@ interface WorkerOptions<Topic extends TopicDefinition, Produces extends readonly
   readonly order?: Order;
   /** A handler's time. Default 60 s. */
   readonly timeout?: Duration;
+  /** Default `delay`. */
+  readonly onRetry?: OnRetry;
   readonly retry?: RetryPolicy;
   /** Called when a record goes to the dead letters for any reason but an unreadable message; its outputs are acknowledged before the record settles. */
   onDead?(
@@ -123,6 +137,7 @@ export interface WorkerDefinition extends Branded<'worker'> {
   readonly concurrency: number | undefined;
   readonly order: Order;
   readonly timeout: Duration | undefined;
+  readonly onRetry: OnRetry | undefined;
   readonly retry: RetryPolicy;
   readonly batchSize: number | undefined;
   handle?(message: unknown, context: WorkerContext): Outcome | Promise<Outcome>;
@@ -156,6 +171,7 @@ export function defineWorker<
       concurrency: given.concurrency,
       order: given.order ?? 'key',
       timeout: given.timeout,
+      onRetry: given.onRetry,
       retry: given.retry ?? {},
       batchSize: given.batchSize,
     },

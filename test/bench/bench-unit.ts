@@ -1,4 +1,5 @@
 import { definePlugin, defineTopic, defineWorker, type Outcome, type WorkerContext } from '@pipeline-host/sdk';
+import { FailureWindow } from '../../host/src/engine/failure-window.ts';
 import { HandlerSink } from '../../host/src/engine/handler-sink.ts';
 import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
 import { RecordWriter } from '../../host/src/engine/record-writer.ts';
@@ -42,12 +43,14 @@ export function benchUnit({ cluster, producer, topic, partitions, group, handle 
     group,
     cluster: 'other',
     retryTopic: 'unused',
+    retryShared: false,
     deadLetterTopic: 'unused',
     settings: {
       concurrency: 10,
       order: 'key',
       timeout: 60_000,
-      retryDelays: [],
+      retry: { mode: 'delay', delays: [], byCode: new Map(), lanes: [], release: 1_000 },
+      outage: { share: 0.2, keys: 10 },
       batchSize: 100,
       flush: { rows: 1, bytes: 1, age: 1 },
       start: undefined,
@@ -60,7 +63,7 @@ export function benchUnit({ cluster, producer, topic, partitions, group, handle 
   return new Unit({
     id: worker.id,
     worker,
-    topics: { sourcePartitions: partitions, lanes: 1, deadLetterPartitions: partitions },
+    topics: { retry: { lanes: 1, classes: partitions }, deadLetterPartitions: partitions },
     cluster,
     reads: 'source',
     byteBudget: 64 * 1024 * 1024,
@@ -71,6 +74,8 @@ export function benchUnit({ cluster, producer, topic, partitions, group, handle 
       new HandlerSink({
         intake,
         definition,
+        onRetry: worker.settings.retry.mode,
+        window: new FailureWindow(worker.settings.outage),
         order: 'key',
         concurrency: 10,
         batchSize: 100,
@@ -80,7 +85,7 @@ export function benchUnit({ cluster, producer, topic, partitions, group, handle 
           worker,
           sourceCluster: 'bench',
           sourceClusterId: 'bench',
-          lanes: 1,
+          layout: { lanes: 1, classes: partitions },
           deadLetterPartitions: partitions,
           producerOf: () => producer,
         }),
@@ -95,6 +100,7 @@ export function benchUnit({ cluster, producer, topic, partitions, group, handle 
           timeout: 60_000,
         },
         onHandled: () => {},
+        onOverdue: () => {},
         onPause,
         onFatal,
       }),

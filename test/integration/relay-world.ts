@@ -30,6 +30,9 @@ export interface RelayWorld extends Pipeline {
   /** What the handlers of all processes did, in one order. */
   journal(): readonly Step[];
   openGate(name: string): void;
+  /** The API that handlers ask is `unavailable`, or `failing` each request, until it is up again. */
+  breakApi(how: 'unavailable' | 'failing'): void;
+  mendApi(): void;
   /** Sends messages to the source topic; `record` is laid over each. */
   send(messages: readonly (Partial<Work> & Pick<Work, 'key' | 'n'>)[], record?: Partial<OutgoingRecord>): Promise<void>;
   /** The numbers that were relayed, sorted, each as often as it is there. */
@@ -57,7 +60,8 @@ export async function openRelayWorld(options: RelayWorldOptions): Promise<RelayW
     settings: {
       prefix: unique('relay'),
       config: { journal, gates, ...(token !== undefined && { token: `\${file:${join(folder, 'token')}}` }) },
-      ...(workers !== undefined && { workers }),
+      // Messages say themselves whether they fail: many that do are no outage, unless a test says so.
+      workers: { ...workers, relay: { outage: { share: 1 }, ...workers?.['relay'] } },
       ...settings,
     },
     config: { ...config, kafka: { partitions, ...config?.kafka } },
@@ -88,6 +92,10 @@ export async function openRelayWorld(options: RelayWorldOptions): Promise<RelayW
       return { committed, ahead: spans.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, index) => from + index)) };
     },
     openGate: (name) => writeFileSync(join(gates, name), ''),
+    breakApi: (how) => writeFileSync(join(gates, `api-${how}`), ''),
+    mendApi: () => {
+      for (const how of ['unavailable', 'failing']) rmSync(join(gates, `api-${how}`), { force: true });
+    },
     async send(messages, record = {}) {
       const producer = await pipeline.producer(consumed.cluster);
       await producer.sendAll(

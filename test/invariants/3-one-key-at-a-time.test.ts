@@ -77,4 +77,24 @@ describe('promise 3: records of one key never run two at a time', { skip: broker
       numbers(sent).reduce((sum, n) => sum + 1 + fails(n), 0),
     );
   });
+
+  it("and in order whatever fails, where the worker holds a failed record (onRetry: 'hold')", async () => {
+    await using world = await openRelayWorld({ brokers: broker.brokers, workers: { relay: { onRetry: 'hold' } } });
+    const host = await world.start({ workers: ['relay'], count: 2 });
+    // What is held when its partition moves begins anew with the next owner.
+    await until('both members to have partitions', () => host.status().units.every((unit) => unit.partitions > 0));
+    const sent = 240;
+    await world.send(numbers(sent).map((n) => ({ key: `key ${n % KEYS}`, n, fails: n % 40 === 0 ? 1 : 0 })));
+    await world.untilThrough({ workers: ['relay'] });
+    const journal = world.journal();
+    assertOneAtATime(journal);
+    assertInOrder(
+      journal.filter(({ attempt }) => attempt === 1),
+      () => false,
+    );
+    assert.equal(journal.filter(({ step, attempt }) => step === 'start' && attempt === 2).length, sent / 40);
+    assert.deepEqual(await world.relayed(), numbers(sent));
+    const { retryTopic } = world.worker('relay');
+    assert.deepEqual(await (await world.cluster()).read({ topic: retryTopic }), []);
+  });
 });

@@ -54,6 +54,9 @@ const Cluster = Type.Object(
     sasl: Type.Optional(Sasl),
     clientId: Type.Optional(text()),
     sessionTimeout: Type.Optional(DurationText({ description: 'default 6s; 30s where quiet matters more than fail-over time' })),
+    maxPartitions: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'partitions that a topic may have on the cluster; Event Hubs Standard: 32' }),
+    ),
   },
   closed,
 );
@@ -65,6 +68,9 @@ const Kafka = Type.Object(
     sasl: Type.Optional(Sasl),
     clientId: Type.Optional(text()),
     sessionTimeout: Type.Optional(DurationText()),
+    maxPartitions: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'partitions that a topic may have on the cluster; Event Hubs Standard: 32' }),
+    ),
     partitions: Type.Integer({ default: 6, minimum: 1, maximum: 1000, description: 'partitions of topics that the host creates' }),
     replicationFactor: Type.Integer({ default: -1, description: 'of topics that the host creates; -1 is the default of the broker' }),
     createTopics: Type.Boolean({ default: true, description: 'create missing topics of the plugins at start' }),
@@ -107,13 +113,42 @@ const Worker = Type.Object(
     timeout: Type.Optional(DurationText()),
     group: Type.Optional(Type.String({ description: 'consumer group; default <prefix>-<worker>' })),
     start: Type.Optional(Start),
+    onRetry: Type.Optional(
+      Type.Union([Type.Literal('delay'), Type.Literal('hold')], {
+        description: 'delay: later records of the key overtake a failed one; hold: it is tried again in place and its key waits',
+      }),
+    ),
     retry: Type.Optional(
       Type.Object(
         {
           delays: Type.Optional(Type.Array(DurationText(), { maxItems: 16, description: 'one wait before each further attempt' })),
+          byCode: Type.Optional(
+            Type.Record(Type.String(), Type.Object({ delays: Type.Array(DurationText(), { maxItems: 16 }) }, closed), {
+              description:
+                'other waits for a code, or for all that begin like PH_HTTP_*; each is one of the delays, none means dead at once',
+            }),
+          ),
+          releasePerSecond: Type.Optional(
+            Type.Integer({ minimum: 1, description: 'delayed records that a member takes up again a second; default 1000' }),
+          ),
           topic: Type.Optional(Type.String({ description: 'physical name of the retry topic' })),
         },
         closed,
+      ),
+    ),
+    outage: Type.Optional(
+      Type.Object(
+        {
+          share: Type.Optional(
+            Type.Number({
+              minimum: 0,
+              maximum: 1,
+              description: 'part of the last 200 records that must be exceeded; default 0.2, 1 is never',
+            }),
+          ),
+          keys: Type.Optional(Type.Integer({ minimum: 1, description: 'different keys that must be among them; default 10' })),
+        },
+        { ...closed, description: 'when failures of one code and dependency pause the worker' },
       ),
     ),
     flush: Type.Optional(
@@ -154,6 +189,19 @@ const Plugin = Type.Object(
       Type.Record(
         Type.String(),
         Type.Object({ name: Type.Optional(Type.String()), generation: Type.Optional(Type.Integer({ minimum: 1 })) }, closed),
+      ),
+    ),
+    retry: Type.Optional(
+      Type.Object(
+        {
+          topology: Type.Optional(
+            Type.Union([Type.Literal('worker'), Type.Literal('plugin')], {
+              description: 'one retry topic a worker (default), or one for all workers of the plugin where topics are scarce',
+            }),
+          ),
+          topic: Type.Optional(Type.String({ description: 'physical name of the retry topic of the plugin; default <prefix>.retry' })),
+        },
+        closed,
       ),
     ),
     deadLetters: Type.Optional(Type.Object({ topic: Type.Optional(Type.String()) }, closed)),

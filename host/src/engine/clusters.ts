@@ -33,6 +33,8 @@ export interface Clusters {
   /** The one producer of the process on that cluster. */
   producer(name: string): Promise<KafkaProducer>;
   clusterId(name: string): Promise<string>;
+  /** Partitions that a topic may have there. */
+  mostPartitions(name: string): number;
   /** Bytes that wait in all producers. */
   bufferedBytes(): number;
   /** Those that were asked for. */
@@ -52,13 +54,14 @@ interface Connected {
 /** Settings of a cluster by its name. @throws PipelineError `PH_CLUSTER_UNKNOWN` */
 export function clusterSettings(config: HostConfig, name: string): ClusterSettings {
   if (name === DEFAULT_CLUSTER) {
-    const { brokers = 'embedded', tls, sasl, clientId, sessionTimeout } = config.kafka;
+    const { brokers = 'embedded', tls, sasl, clientId, sessionTimeout, maxPartitions } = config.kafka;
     return {
       brokers,
       ...(tls !== undefined && { tls }),
       ...(sasl !== undefined && { sasl }),
       ...(clientId !== undefined && { clientId }),
       ...(sessionTimeout !== undefined && { sessionTimeout }),
+      ...(maxPartitions !== undefined && { maxPartitions }),
     };
   }
   const settings = config.kafka.clusters[name];
@@ -145,6 +148,7 @@ export function connectClusters(loaded: LoadedConfig, openEmbedded: OpenEmbedded
     },
     bufferedBytes: () => producers.reduce((sum, producer) => sum + producer.bufferedBytes, 0),
     clusterId: async (name) => (await get(name)).info.id,
+    mostPartitions: (name) => clusterSettings(config, name).maxPartitions ?? Number.POSITIVE_INFINITY,
     list: () => infos,
     close: async () => {
       const open = (await Promise.allSettled(connected.values())).flatMap((result) =>

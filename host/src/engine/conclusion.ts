@@ -4,12 +4,10 @@ import {
   isPipelineError,
   type Output,
   PermanentError,
-  type Retry,
   TransientError,
   type WorkerDefinition,
 } from '@pipeline-host/sdk';
 import { type ClassifiedFailure, classifyFailure, shownReason } from './failure-class.ts';
-import { failedAttempts } from './headers.ts';
 import type { Intake } from './intake.ts';
 import type { RecordContext } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
@@ -64,8 +62,8 @@ export class Conclusion {
   }
 
   /** Into its delay lane, or dead where the attempts are used up. */
-  async retry(item: WorkItem, failure: ClassifiedFailure, after: Retry['after']): Promise<void> {
-    const attempts = failedAttempts(item.record.headers, item.retried) + 1;
+  async retry(item: WorkItem, failure: ClassifiedFailure, after: number | undefined): Promise<void> {
+    const attempts = item.attempts + 1;
     const written = this.#options.writer.retry(item, { failure, stage: 'handle', attempts }, after);
     if (written === 'exhausted') return this.bury(item, failure, 'handle', []);
     this.#acknowledge(item, written, 'retried');
@@ -73,7 +71,7 @@ export class Conclusion {
 
   /** Outputs of `onDead` first, then the dead letter, then the record is settled. */
   async bury(item: WorkItem, failure: ClassifiedFailure, stage: 'decode' | 'handle', outputs: readonly Output[]): Promise<void> {
-    const attempts = failedAttempts(item.record.headers, item.retried) + 1;
+    const attempts = item.attempts + 1;
     const { writer, definition } = this.#options;
     let onDeadError: string | undefined;
     let all = outputs;

@@ -6,6 +6,7 @@ import type { HostMetrics } from '../observability/metrics.ts';
 import type { ResolvedTable, ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import type { Clusters } from './clusters.ts';
 import { FailureLog } from './failure-log.ts';
+import { FailureWindow } from './failure-window.ts';
 import { HandlerSink } from './handler-sink.ts';
 import type { HostServices } from './host-services.ts';
 import { createMessageCodec } from './message-codec.ts';
@@ -48,7 +49,7 @@ export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): 
     worker,
     sourceCluster: source.cluster,
     sourceClusterId: await clusters.clusterId(source.cluster),
-    lanes: topics.lanes,
+    layout: topics.retry,
     deadLetterPartitions: topics.deadLetterPartitions,
     producerOf: (name) => {
       const producer = producers.get(name);
@@ -95,10 +96,14 @@ async function handlerSink(
   const plugin = await services.forPlugin(worker.plugin);
   const { settings } = worker;
   const instruments = metrics.forWorker(worker.plugin.name, worker.name);
+  const window = new FailureWindow({ ...settings.outage, onBad: (high, share) => tellOfBadRecords(log, high, share) });
+  instruments.watchBadRecords(() => window.badShare);
   return ({ intake, onPause, onFatal }) =>
     new HandlerSink({
       intake,
       definition,
+      onRetry: settings.retry.mode,
+      window,
       order: settings.order,
       concurrency: plan.concurrency,
       batchSize: settings.batchSize,
@@ -115,9 +120,18 @@ async function handlerSink(
         timeout: settings.timeout,
       },
       onHandled: instruments.handled,
+      onOverdue: instruments.overdue,
       onPause,
       onFatal,
     });
+}
+
+/** Unreadable and rejected records are in the dead letters and pause nobody; many of them are a matter for people. */
+function tellOfBadRecords(log: HostLog, high: boolean, share: number): void {
+  const percent = Math.round(share * 100);
+  if (high)
+    log.error({ percent }, 'many of the last records are unreadable or rejected: they are in the dead letters, look at their sender');
+  else log.info({ percent }, 'few of the last records are unreadable or rejected');
 }
 
 async function tableSink(

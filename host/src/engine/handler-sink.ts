@@ -1,21 +1,39 @@
-import { type Order, type Outcome, PermanentError, TransientError, type WorkerDefinition } from '@pipeline-host/sdk';
+import {
+  milliseconds,
+  type OnRetry,
+  type Order,
+  type Outcome,
+  PermanentError,
+  PipelineError,
+  type Retry,
+  type WorkerDefinition,
+} from '@pipeline-host/sdk';
+import { BatchCalls } from './batch-calls.ts';
 import { Conclusion } from './conclusion.ts';
 import { type ClassifiedFailure, classifyFailure, declaredDead } from './failure-class.ts';
+import type { FailureWindow } from './failure-window.ts';
+import { HandlerDeadlines } from './handler-deadlines.ts';
 import { Holding } from './holding.ts';
-import type { Intake, Sink } from './intake.ts';
+import { InPlaceRetry } from './in-place-retry.ts';
+import type { Intake, Sink, TakenRecord } from './intake.ts';
 import { Lanes } from './lanes.ts';
 import type { MessageCodec } from './message-codec.ts';
+import { failed, isOutcome, isPromise } from './outcome-shape.ts';
 import { RecordContext, type WorkerServices } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
-import { type BatchCall, type BatchMark, WorkItem } from './work-item.ts';
+import { type BatchMark, WorkItem } from './work-item.ts';
 
 /** After so long in one turn of the event loop the rest waits for the next: heartbeats and HTTP must get their time. */
 const TURN_MILLISECONDS = 8;
 /** Records whose outputs are on their way to the broker; above it nothing new is started. */
 const MAX_UNACKNOWLEDGED = 5_000;
+
 export interface HandlerSinkOptions {
   readonly intake: Intake;
   readonly definition: WorkerDefinition;
+  /** Whether a failed record waits in a delay lane or in place. */
+  readonly onRetry: OnRetry;
+  readonly window: FailureWindow;
   readonly order: Order;
   /** Calls of the handler at once. */
   readonly concurrency: number;
@@ -25,6 +43,8 @@ export interface HandlerSinkOptions {
   readonly services: WorkerServices;
   /** Told the seconds of each call of the handler. */
   readonly onHandled: (seconds: number) => void;
+  /** Handlers over their deadline that have not returned: one more, or one less. */
+  readonly onOverdue: (by: 1 | -1) => void;
   /** The unit pauses with this failure, or goes on with null. */
   readonly onPause: (failure: ClassifiedFailure | null) => void;
   /** Something that no retry mends: the unit fails. */
@@ -37,23 +57,30 @@ export class HandlerSink implements Sink {
   readonly #lanes: Lanes;
   readonly #conclusion: Conclusion;
   readonly #holding: Holding;
-  readonly #inWork = new Set<WorkItem>();
-  /** Calls of `handleBatch` under way. */
-  #calls = 0;
+  readonly #inPlace: InPlaceRetry;
+  readonly #deadlines: HandlerDeadlines;
+  /** Null where the worker handles one record a call. */
+  readonly #batches: BatchCalls | null;
   #running = 0;
   #scheduled = false;
   #draining = false;
   #drained: (() => void) | null = null;
-  readonly #deadlines: NodeJS.Timeout;
 
   constructor(options: HandlerSinkOptions) {
     this.#options = options;
     this.#lanes = new Lanes(options.order);
     this.#holding = new Holding({
       lanes: this.#lanes,
-      probe: (item) => this.#startAlone(item),
+      window: options.window,
+      probe: (item) => (this.#batches === null ? this.#start(item) : this.#batches.startAlone(item)),
+      fresh: () => this.#next(null),
       wake: () => this.wake(),
       onPause: options.onPause,
+    });
+    this.#inPlace = new InPlaceRetry({
+      lanes: this.#lanes,
+      wake: () => this.wake(),
+      pausedFor: () => this.#holding.pausedFor,
     });
     this.#conclusion = new Conclusion({
       intake: options.intake,
@@ -63,8 +90,24 @@ export class HandlerSink implements Sink {
       onAcknowledged: () => this.wake(),
       onFatal: options.onFatal,
     });
-    this.#deadlines = setInterval(() => this.#enforceDeadlines(), Math.min(250, Math.max(10, options.services.timeout / 4)));
-    this.#deadlines.unref();
+    this.#deadlines = new HandlerDeadlines({
+      timeout: options.services.timeout,
+      onLate: (item, error) => void this.#end(item, failed(error)),
+      onOverdue: options.onOverdue,
+    });
+    this.#batches =
+      options.definition.handleBatch === undefined
+        ? null
+        : new BatchCalls({
+            definition: options.definition,
+            batchSize: options.batchSize,
+            next: (batch) => this.#next(batch),
+            begin: (item) => this.#begin(item),
+            occupy: (item, batch) => this.#occupy(item, batch),
+            onStarted: (item) => this.#deadlines.watch(item),
+            onHandled: options.onHandled,
+            onOutcome: (item, context, outcome) => this.#returned(item, context, outcome),
+          });
   }
 
   wake(): void {
@@ -88,17 +131,13 @@ export class HandlerSink implements Sink {
   #mayStart(): boolean {
     return (
       !this.#holding.isPaused &&
-      (this.#options.definition.handleBatch === undefined ? this.#running : this.#calls) < this.#options.concurrency &&
+      (this.#batches === null ? this.#running : this.#batches.count) < this.#options.concurrency &&
       this.#conclusion.unacknowledged < MAX_UNACKNOWLEDGED
     );
   }
 
   #startNext(): boolean {
-    if (this.#options.definition.handleBatch !== undefined) {
-      const batch = this.#collect();
-      if (batch.length > 0) this.#startBatch(batch);
-      return batch.length > 0;
-    }
+    if (this.#batches !== null) return this.#batches.startNext();
     const item = this.#next(null);
     if (item !== undefined) this.#start(item);
     return item !== undefined;
@@ -116,9 +155,23 @@ export class HandlerSink implements Sink {
       }
       const taken = this.#options.intake.take();
       if (taken === undefined) return undefined;
+      if (taken.partition.lane !== null && this.#isMisplaced(taken)) return undefined;
       const item = new WorkItem(taken.partition, taken.record);
       if (this.#lanes.admit(item, batch)) return item;
     }
+  }
+
+  /** Lanes that were made for another policy or number of partitions would mix up the keys: the unit stops, its records wait. */
+  #isMisplaced({ partition, record }: TakenRecord): boolean {
+    const home = this.#options.writer.homeOf(record);
+    if (home === null || home === partition.source) return false;
+    this.#options.onFatal(
+      new PipelineError(
+        'PH_RETRY_TOPIC_SHAPE',
+        `offset ${record.offset} of ${partition.topic}/${partition.partition} came from a source partition whose lanes are elsewhere now`,
+      ),
+    );
+    return true;
   }
 
   /** Decodes the message; a record that is none becomes a dead letter. */
@@ -132,22 +185,24 @@ export class HandlerSink implements Sink {
       item.message = this.#options.codec.decode(item.record.value);
     } catch (error) {
       item.concluded = true;
-      this.#holding.passed(item);
+      this.#options.window.bad();
       this.#occupy(item);
       void this.#conclusion.bury(item, classifyFailure(error), 'decode', []).finally(() => this.#finish(item));
+      this.#holding.ended(item, false);
       return false;
     }
-    item.context = new RecordContext(this.#options.services, item.state, item.record, item.startedAt);
+    item.context = new RecordContext(this.#options.services, item.state, item.record, item.startedAt, item.tries);
     return true;
   }
 
   #start(item: WorkItem): void {
     if (!this.#begin(item)) return;
+    const context = item.context as RecordContext;
     let outcome: Outcome | Promise<Outcome>;
     const began = performance.now();
     const handled = (): void => this.#options.onHandled((performance.now() - began) / 1000);
     try {
-      outcome = this.#options.definition.handle?.(item.message, item.context as RecordContext) as Outcome | Promise<Outcome>;
+      outcome = this.#options.definition.handle?.(item.message, context) as Outcome | Promise<Outcome>;
     } catch (error) {
       outcome = failed(error);
     }
@@ -162,22 +217,29 @@ export class HandlerSink implements Sink {
       return;
     }
     this.#occupy(item);
-    this.#inWork.add(item);
+    this.#deadlines.watch(item);
     // Resolved first: an author's promise may be of another make.
     void Promise.resolve(outcome)
       .finally(handled)
       .catch(failed)
-      .then((result) => this.#end(item, result));
+      .then((result) => this.#returned(item, context, result));
+  }
+
+  /** A call has said what became of the record. It counts unless the record was since taken from it and begun anew. */
+  #returned(item: WorkItem, context: RecordContext, outcome: Outcome): void {
+    this.#deadlines.returned(context);
+    if (item.context === context) void this.#end(item, outcome);
   }
 
   /** Brings the record to its end and gives its place back. Never rejects. */
   async #end(item: WorkItem, outcome: Outcome): Promise<void> {
+    const { context } = item;
     try {
       await this.#conclude(item, outcome);
     } catch (error) {
       this.#options.onFatal(error);
     } finally {
-      this.#finish(item);
+      if (item.context === context) this.#finish(item);
     }
   }
 
@@ -187,51 +249,6 @@ export class HandlerSink implements Sink {
     this.#options.intake.settle(item.state, item.record, 'done');
     this.#lanes.pass(item);
     this.#holding.passed(item);
-  }
-
-  /** Records for one call of `handleBatch`: a key's records only as an unbroken run. */
-  #collect(): readonly WorkItem[] {
-    const batch: WorkItem[] = [];
-    const add = (item: WorkItem): void => {
-      if (!this.#begin(item)) return;
-      this.#occupy(item, batch);
-      batch.push(item);
-    };
-    while (batch.length < this.#options.batchSize) {
-      const item = this.#next(batch);
-      if (item === undefined) break;
-      add(item);
-      while (item.lane !== null && batch.length < this.#options.batchSize) {
-        const follower = item.lane.waiting.shift();
-        if (follower === undefined) break;
-        add(follower);
-      }
-    }
-    return batch;
-  }
-
-  #startBatch(batch: readonly WorkItem[]): void {
-    const call: BatchCall = { open: batch.length };
-    this.#calls++;
-    for (const item of batch) {
-      item.call = call;
-      this.#inWork.add(item);
-    }
-    const run = async (): Promise<readonly Outcome[]> => {
-      const outcomes = await this.#options.definition.handleBatch?.(
-        batch.map((item) => ({ message: item.message, context: item.context as RecordContext })),
-      );
-      if (outcomes?.length === batch.length) return outcomes;
-      throw new PermanentError(
-        'PH_HANDLER_OUTCOME',
-        `handleBatch returned ${outcomes?.length ?? 'no'} outcomes for ${batch.length} messages`,
-      );
-    };
-    const began = performance.now();
-    void run()
-      .finally(() => this.#options.onHandled((performance.now() - began) / 1000))
-      .catch((error: unknown): readonly Outcome[] => batch.map(() => failed(error)))
-      .then((outcomes) => Promise.all(batch.map((item, index) => this.#end(item, outcomes[index] as Outcome))));
   }
 
   /** Takes a place and the record's lane. */
@@ -244,10 +261,9 @@ export class HandlerSink implements Sink {
   #finish(item: WorkItem): void {
     if (item.finished) return;
     item.finished = true;
-    this.#inWork.delete(item);
+    this.#deadlines.unwatch(item);
     this.#running--;
-    if (item.call !== null && --item.call.open === 0) this.#calls--;
-    item.call = null;
+    this.#batches?.leave(item);
     if (!item.held) this.#lanes.leave(item);
     this.wake();
   }
@@ -256,54 +272,44 @@ export class HandlerSink implements Sink {
   async #conclude(item: WorkItem, outcome: Outcome): Promise<void> {
     if (item.concluded || item.abandoned || item.state.closed) return;
     item.concluded = true;
-    if (!isOutcome(outcome)) {
-      this.#holding.passed(item);
-      const error = new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome');
-      return this.#conclusion.bury(item, classifyFailure(error), 'handle', []);
-    }
-    const failure = outcome.kind === 'retry' ? classifyFailure(outcome.error) : null;
-    if (failure?.class === 'hold') return this.#holding.hold(item, failure);
-    this.#holding.passed(item);
+    if (!isOutcome(outcome))
+      return this.#reject(item, classifyFailure(new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome')));
     switch (outcome.kind) {
       case 'done':
+        this.#holding.passed(item);
         return this.#conclusion.send(item, outcome.outputs);
       case 'skip':
+        this.#options.window.passed();
+        this.#holding.ended(item, false);
         return this.#conclusion.skip(item);
       case 'dead':
         item.context?.releaseStaged();
-        return this.#conclusion.bury(item, declaredDead(outcome.code, outcome.reason), 'handle', outcome.outputs);
-      case 'retry': {
-        const known = failure ?? classifyFailure(outcome.error);
-        if (known.class === 'permanent') return this.#conclusion.bury(item, known, 'handle', []);
-        return this.#conclusion.retry(item, known, outcome.after);
-      }
+        return this.#reject(item, declaredDead(outcome.code, outcome.reason), outcome.outputs);
+      case 'retry':
+        return this.#tryAgain(item, classifyFailure(outcome.error), askedWait(outcome.after));
     }
   }
 
-  /** A record by itself, also where the worker handles batches. */
-  #startAlone(item: WorkItem): void {
-    if (this.#options.definition.handleBatch === undefined) this.#start(item);
-    else if (this.#begin(item)) {
-      const batch = [item];
-      this.#occupy(item, batch);
-      this.#startBatch(batch);
-    }
+  /** Never to succeed. */
+  #reject(item: WorkItem, failure: ClassifiedFailure, outputs: (Outcome & { kind: 'dead' })['outputs'] = []): Promise<void> {
+    this.#options.window.bad();
+    this.#holding.ended(item, false);
+    return this.#conclusion.bury(item, failure, 'handle', outputs);
   }
 
-  // Deadlines, drain, stop
-
-  /** A handler that is over its time is told to stop and its record is retried; whatever it does later changes nothing. */
-  #enforceDeadlines(): void {
-    const now = Date.now();
-    const { timeout } = this.#options.services;
-    for (const item of this.#inWork) {
-      if (now - item.startedAt < timeout || item.concluded) continue;
-      const error = new TransientError('PH_HANDLER_TIMEOUT', `the handler did not end within ${timeout} ms`);
-      item.context?.abort(error);
-      item.context?.log.warn({ error }, 'handler over its deadline');
-      void this.#end(item, failed(error));
-    }
+  async #tryAgain(item: WorkItem, failure: ClassifiedFailure, after: number | undefined): Promise<void> {
+    if (failure.class === 'permanent') return this.#reject(item, failure);
+    if (after !== undefined && failure.class === 'transient') {
+      // The author's own timing is no sign of an outage.
+      this.#options.window.passed();
+      this.#holding.ended(item, false);
+    } else if (this.#holding.takes(item, failure)) return;
+    if (this.#options.onRetry === 'delay') return this.#conclusion.retry(item, failure, after);
+    if (this.#inPlace.takes(item, failure, after)) return;
+    return this.#conclusion.bury(item, failure, 'handle', []);
   }
+
+  // Drain, stop
 
   async drain(deadline: number): Promise<void> {
     this.#draining = true;
@@ -317,10 +323,7 @@ export class HandlerSink implements Sink {
         };
       });
     }
-    for (const item of this.#inWork) {
-      item.abandoned = true;
-      item.context?.abort(new TransientError('PH_HANDLER_TIMEOUT', 'the partition is handed over'));
-    }
+    this.#deadlines.handOver();
     this.#drained = null;
     this.#draining = false;
     this.abandon();
@@ -332,31 +335,23 @@ export class HandlerSink implements Sink {
 
   abandon(): void {
     this.#holding.abandon();
+    this.#inPlace.abandon();
     this.#lanes.forgetWaiting();
   }
 
   close(): void {
-    clearInterval(this.#deadlines);
+    this.#deadlines.close();
+    this.#inPlace.abandon();
     this.#holding.close();
   }
 }
 
-const failed = (error: unknown): Outcome => ({ kind: 'retry', error, after: undefined });
-
-/** A plugin in plain JavaScript may return anything. */
-function isOutcome(value: Outcome | undefined): value is Outcome {
-  switch (value?.kind) {
-    case 'done':
-    case 'dead':
-      return Array.isArray(value.outputs);
-    case 'skip':
-    case 'retry':
-      return true;
-    default:
-      return false;
+/** Milliseconds that the handler asked for; undefined where that is no time. */
+function askedWait(after: Retry['after']): number | undefined {
+  if (after === undefined) return undefined;
+  try {
+    return milliseconds(after);
+  } catch {
+    return undefined;
   }
-}
-
-function isPromise(value: unknown): value is Promise<Outcome> {
-  return typeof value === 'object' && value !== null && 'then' in value;
 }

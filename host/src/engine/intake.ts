@@ -1,8 +1,10 @@
 import type { Log } from '@pipeline-host/sdk';
 import type { AssignedPartition, KafkaConsumer, KafkaRecord, RecordBatch } from '../kafka/driver.ts';
+import type { RetryLayout } from '../retry/layout.ts';
+import { ReleaseRate } from '../retry/release-rate.ts';
 import { decodeAhead } from './commit-metadata.ts';
 import { Commits, type CommitsOptions } from './commits.ts';
-import { HEADER, headerNumber } from './headers.ts';
+import { HEADER, headerNumber, headerText } from './headers.ts';
 import type { Span } from './ledger.ts';
 import { PartitionState, recordBytes } from './partition-state.ts';
 import { schemaVersion } from './schema-version.ts';
@@ -34,9 +36,14 @@ export interface TakenRecord {
 
 export interface IntakeOptions extends Pick<CommitsOptions, 'readBack' | 'releaseFile' | 'onCommit'> {
   readonly sourceTopic: string;
-  readonly lanes: number;
+  /** Of the retry topic. */
+  readonly layout: RetryLayout;
   /** Milliseconds of lanes 1 and up. */
   readonly delays: readonly number[];
+  /** Records of the retry topic that are taken up again a second. */
+  readonly release: number;
+  /** The worker, where others have their retries in the same topic: theirs are settled unread. */
+  readonly addressee: string | null;
   /** Bytes of records that may be held; above it every partition is paused until half of it is free. */
   readonly byteBudget: number;
   /** The newest version of the topic's schema that the plugin knows. */
@@ -52,6 +59,7 @@ export class Intake {
   readonly tally = new Tally();
   readonly #options: IntakeOptions;
   readonly #commits: Commits;
+  readonly #releaseRate: ReleaseRate;
   readonly #attached = Promise.withResolvers<void>();
   #sink: Sink | null = null;
   #consumer: KafkaConsumer | null = null;
@@ -71,6 +79,7 @@ export class Intake {
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#commits = new Commits({ ...options, held: () => ({ epoch: this.#epoch, partitions: this.#partitions }) });
+    this.#releaseRate = new ReleaseRate(options.release, Date.now());
   }
 
   attach(sink: Sink, consumer: KafkaConsumer): void {
@@ -130,14 +139,14 @@ export class Intake {
     await this.#revoking.catch(() => {});
     this.#letGo();
     this.#epoch = epoch;
-    const { sourceTopic, lanes } = this.#options;
+    const { sourceTopic, layout } = this.#options;
     this.#partitions = assigned.map((one) => {
       const { topic, partition, committed } = one;
       return new PartitionState({
         topic,
         partition,
-        source: topic === sourceTopic ? partition : Math.floor(partition / lanes),
-        lane: topic === sourceTopic ? null : partition % lanes,
+        source: topic === sourceTopic ? partition % layout.classes : Math.floor(partition / layout.lanes),
+        lane: topic === sourceTopic ? null : partition % layout.lanes,
         committed: committed ?? 0,
         resumed: this.#resumed(one),
       });
@@ -186,6 +195,10 @@ export class Intake {
     let received = 0;
     for (const record of batch.records) {
       if (ledger.seen(record.offset) || ledger.passSettled(record.offset)) continue;
+      if (state.lane !== null && this.#isForOthers(record)) {
+        ledger.cover(record.offset);
+        continue;
+      }
       if (this.#waitForPlugin(state, record)) break;
       if (state.lane !== null && this.#waitUntilDue(state, record, now)) break;
       if (received === 0) state.arrived(record.offset, now);
@@ -217,12 +230,21 @@ export class Intake {
     return lane === null || lane === 0 ? 0 : (delays[lane - 1] ?? Math.max(0, ...delays));
   }
 
-  /** Pauses a lane until the due time of its head: all records of a lane wait equally long, so the head is due first. */
+  #isForOthers({ headers }: KafkaRecord): boolean {
+    const { addressee } = this.#options;
+    return addressee !== null && (headerText(headers, HEADER.worker) ?? addressee) !== addressee;
+  }
+
+  /**
+   * Pauses a lane until the due time of its head (all records of a lane wait equally long, so the head is due first), or
+   * until more may be released.
+   */
   #waitUntilDue(state: PartitionState, head: KafkaRecord, now: number): boolean {
     const since = state.waitedFor(head.offset, now);
     const due = Math.min(headerNumber(head.headers, HEADER.dueAt, 0), since + this.#longestWait(state));
-    if (due <= now) return false;
-    this.#lookAgain(state, head.offset, due - now);
+    const wait = due > now ? due - now : this.#releaseRate.take(now);
+    if (wait === 0) return false;
+    this.#lookAgain(state, head.offset, wait);
     return true;
   }
 

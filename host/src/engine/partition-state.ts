@@ -10,7 +10,7 @@ export function recordBytes(record: KafkaRecord): number {
 export interface PartitionOptions {
   readonly topic: string;
   readonly partition: number;
-  /** The source partition whose keys these are: a retry partition belongs to its source partition. */
+  /** The class of source partitions whose keys these are: a retry partition belongs to its class. */
   readonly source: number;
   /** 0 and up in a retry topic, null in the source topic. */
   readonly lane: number | null;

@@ -1,8 +1,7 @@
 import type { Http, Log, Metrics, Objects, RecordInfo, Staging, WorkerContext } from '@pipeline-host/sdk';
 import type { KafkaRecord } from '../kafka/driver.ts';
-import { authorHeaders, headerText } from './headers.ts';
+import { authorHeaders, failedAttempts, headerText } from './headers.ts';
 import type { PartitionState } from './partition-state.ts';
-import { attemptOf } from './record-writer.ts';
 
 /** What all handlers of a worker share. */
 export interface WorkerServices {
@@ -40,16 +39,19 @@ export class RecordContext implements WorkerContext {
   readonly #partition: PartitionState;
   readonly #record: KafkaRecord;
   readonly #startedAt: number;
+  readonly #tries: number;
   #abort: AbortController | null = null;
   #abortedWith: unknown;
   #log: Log | null = null;
   #released: string[] | null = null;
 
-  constructor(worker: WorkerServices, partition: PartitionState, record: KafkaRecord, startedAt: number) {
+  /** @param tries failed attempts that were made in place */
+  constructor(worker: WorkerServices, partition: PartitionState, record: KafkaRecord, startedAt: number, tries = 0) {
     this.#worker = worker;
     this.#partition = partition;
     this.#record = record;
     this.#startedAt = startedAt;
+    this.#tries = tries;
   }
 
   get config(): unknown {
@@ -93,7 +95,7 @@ export class RecordContext implements WorkerContext {
     return this.#startedAt + this.#worker.timeout;
   }
   get attempt(): number {
-    return attemptOf(this.#record, this.#partition.lane !== null);
+    return failedAttempts(this.#record.headers, this.#partition.lane !== null) + this.#tries + 1;
   }
   get record(): RecordInfo {
     return recordInfo(this.#partition.topic, this.#partition.partition, this.#record);

@@ -1,10 +1,12 @@
 import { hash } from 'node:crypto';
-import { milliseconds, type Output, PermanentError, type Retry } from '@pipeline-host/sdk';
+import { type Output, PermanentError } from '@pipeline-host/sdk';
 import type { KafkaProducer, KafkaRecord, OutgoingRecord } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import { chooseLane } from '../retry/lane-choice.ts';
+import { type RetryLayout, retryPartition } from '../retry/layout.ts';
+import { delaysFor } from '../retry/policy.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
-import { failedAttempts, HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from './headers.ts';
+import { HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from './headers.ts';
 import { createMessageCodec, type MessageCodec } from './message-codec.ts';
 import { schemaHeader } from './schema-version.ts';
 
@@ -17,7 +19,7 @@ type Headers = Record<string, Buffer | string | readonly (Buffer | string)[] | u
 export interface SourceRecord {
   readonly topic: string;
   readonly partition: number;
-  /** The source partition whose keys these are. */
+  /** The class of source partitions whose keys these are. */
   readonly source: number;
   /** It was read from a retry topic: only there are the host's own headers believed. */
   readonly retried: boolean;
@@ -30,8 +32,8 @@ export interface RecordWriterOptions {
   readonly sourceCluster: string;
   /** Its id: part of the identity of outputs. */
   readonly sourceClusterId: string;
-  /** Lanes of the retry topic; partition p·lanes + l belongs to source partition p. */
-  readonly lanes: number;
+  /** Of the retry topic. */
+  readonly layout: RetryLayout;
   readonly deadLetterPartitions: number;
   /** The producer of a cluster. */
   readonly producerOf: (cluster: string) => KafkaProducer;
@@ -113,12 +115,12 @@ export class RecordWriter {
   /**
    * Puts the record into the delay lane of its attempt, byte for byte, or says that its attempts are used up.
    */
-  retry(from: SourceRecord, note: FailureNote, after: Retry['after']): Promise<void> | 'exhausted' {
+  retry(from: SourceRecord, note: FailureNote, after: number | undefined): Promise<void> | 'exhausted' {
     const { worker } = this.#options;
-    const delays = worker.settings.retryDelays;
-    const choice = chooseLane(delays, note.attempts, askedWait(after) ?? note.failure.retryAfter);
+    const { retry } = worker.settings;
+    const choice = chooseLane(retry.lanes, delaysFor(retry, note.failure.code), note.attempts, after ?? note.failure.retryAfter);
     if (choice === null) return 'exhausted';
-    const delay = delays[choice.lane - 1] ?? 0;
+    const delay = retry.lanes[choice.lane - 1] ?? 0;
     const headers: Headers = {
       ...this.#originalHeaders(from.record),
       ...this.#context(from, { ...note, attempts: choice.attempts }),
@@ -127,7 +129,7 @@ export class RecordWriter {
     this.#options.onFailure('retried', from, note);
     return this.#options.producerOf(worker.cluster).send({
       topic: worker.retryTopic,
-      partition: from.source * this.#options.lanes + choice.lane,
+      partition: retryPartition(this.#options.layout, from.source, choice.lane),
       key: from.record.key,
       value: from.record.value,
       headers,
@@ -138,9 +140,12 @@ export class RecordWriter {
   deadLetter(from: SourceRecord, note: FailureNote): Promise<void> {
     const { worker } = this.#options;
     this.#options.onFailure('dead', from, note);
+    const origin = this.#origin(from);
+    // A copy that names no origin is of one of its lane's source partitions.
+    const partition = from.retried && origin.topic === from.topic ? from.source : origin.partition;
     return this.#options.producerOf(worker.cluster).send({
       topic: worker.deadLetterTopic,
-      partition: from.source % this.#options.deadLetterPartitions,
+      partition: partition % this.#options.deadLetterPartitions,
       key: from.record.key,
       value: from.record.value,
       headers: { ...this.#originalHeaders(from.record), ...this.#context(from, note) },
@@ -152,9 +157,19 @@ export class RecordWriter {
     return Object.fromEntries(Object.entries(record.headers).filter(([name]) => name !== HEADER.dueAt && name !== HEADER.onDeadError));
   }
 
+  /** The class of source partitions that a record of the retry topic came from; null where it does not say. */
+  homeOf(record: KafkaRecord): number | null {
+    const partition = headerNumber(record.headers, HEADER.originPartition, -1);
+    return partition < 0 ? null : partition % this.#options.layout.classes;
+  }
+
+  #origin({ record, topic, partition, retried }: SourceRecord): Origin {
+    return originOf(record, { cluster: this.#options.sourceCluster, topic, partition }, retried);
+  }
+
   #context(from: SourceRecord, { failure, stage, attempts, onDeadError }: FailureNote): Headers {
-    const { worker, sourceCluster } = this.#options;
-    const origin = originOf(from.record, { cluster: sourceCluster, topic: from.topic, partition: from.partition }, from.retried);
+    const { worker } = this.#options;
+    const origin = this.#origin(from);
     const now = new Date().toISOString();
     return {
       [HEADER.plugin]: worker.plugin.name,
@@ -175,21 +190,6 @@ export class RecordWriter {
       [HEADER.originTimestamp]: String(origin.timestamp),
     };
   }
-}
-
-/** Milliseconds that the handler asked for; undefined where that is no time. */
-function askedWait(after: Retry['after']): number | undefined {
-  if (after === undefined) return undefined;
-  try {
-    return milliseconds(after);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The attempt that is about to be made: 1 for the first. */
-export function attemptOf(record: KafkaRecord, retried: boolean): number {
-  return failedAttempts(record.headers, retried) + 1;
 }
 
 /** The identity of an output: the same after a crash, a retry or a replay of its source. */

@@ -1,6 +1,7 @@
 import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import type { KafkaAdmin, TopicSpec } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import { layoutOf, newLayout, type RetryLayout, sharedLayoutOf } from '../retry/layout.ts';
 import type { Clusters } from './clusters.ts';
 
 /** Topics that the host makes keep their records for 7 days, retry topics and dead letters without limit. */
@@ -11,9 +12,8 @@ const DEFAULT_MAX_MESSAGE = 1_048_588;
 
 /** What a worker learns of its topics before it consumes. */
 export interface WorkerTopics {
-  readonly sourcePartitions: number;
-  /** Lanes of the retry topic: as many as the topic has for each source partition. */
-  readonly lanes: number;
+  /** How the retry topic is divided. */
+  readonly retry: RetryLayout;
   readonly deadLetterPartitions: number;
 }
 
@@ -64,8 +64,7 @@ export async function ensureTopics(
   for (const worker of workers) {
     if (worker.consumes === null) continue;
     const admin = await (await clusters.get(worker.cluster)).admin();
-    const sourcePartitions = known.get(`${worker.consumes.cluster}/${worker.consumes.topic}`) ?? worker.consumes.partitions;
-    const wanted = 1 + worker.settings.retryDelays.length;
+    const sourcePartitions = (of: ResolvedWorker): number => sourcePartitionsOf(of, known);
     const names = [worker.deadLetterTopic, ...(hasRetryTopic(worker) ? [worker.retryTopic] : [])];
     let found = await admin.describeTopics(names);
     const missing: TopicSpec[] = [];
@@ -73,10 +72,13 @@ export async function ensureTopics(
       if ((found.get(name) ?? null) !== null) continue;
       if (!create) throw missingTopic(name, worker.cluster, false);
       const isDeadLetters = name === worker.deadLetterTopic;
-      const limits = await Promise.all((isDeadLetters ? sharingDeadLetters(worker, workers) : [worker]).map(largest));
+      const sharing = isDeadLetters ? sharingDeadLetters(worker, workers) : sharingRetryTopic(worker, workers);
+      const limits = await Promise.all(sharing.map(largest));
+      const widest = Math.max(...sharing.map(sourcePartitions));
+      const most = clusters.mostPartitions(worker.cluster);
       missing.push({
         name,
-        partitions: isDeadLetters ? deadLetterPartitions(worker, workers, known) : sourcePartitions * wanted,
+        partitions: isDeadLetters ? Math.min(widest, most) : retryPartitions(worker, widest, most),
         config: { 'retention.ms': RETENTION.unlimited, 'max.message.bytes': String(Math.max(...limits) + DEAD_LETTER_ROOM) },
       });
     }
@@ -85,29 +87,49 @@ export async function ensureTopics(
       // Another host may have been faster, with another shape.
       found = await admin.describeTopics(names);
     }
-    const retryPartitions = found.get(worker.retryTopic)?.partitions ?? sourcePartitions * wanted;
-    const lanes = retryPartitions / sourcePartitions;
-    if (hasRetryTopic(worker) && (!Number.isInteger(lanes) || lanes < wanted)) {
-      throw new PipelineError(
-        'PH_RETRY_TOPIC_SHAPE',
-        `${worker.retryTopic} has ${retryPartitions} partitions, but ${sourcePartitions} source partitions with ${wanted} lanes need ${sourcePartitions * wanted}`,
-        { place: `worker ${worker.id}` },
-      );
-    }
+    const deadLetters = found.get(worker.deadLetterTopic)?.partitions;
     shapes.set(worker.id, {
-      sourcePartitions,
-      lanes: hasRetryTopic(worker) ? lanes : 1,
-      deadLetterPartitions: found.get(worker.deadLetterTopic)?.partitions ?? deadLetterPartitions(worker, workers, known),
+      retry: hasRetryTopic(worker)
+        ? retryLayout(worker, found.get(worker.retryTopic)?.partitions ?? 0, sourcePartitions(worker))
+        : { lanes: 1, classes: sourcePartitions(worker) },
+      deadLetterPartitions: deadLetters ?? Math.max(...sharingDeadLetters(worker, workers).map(sourcePartitions)),
     });
   }
   return shapes;
 }
 
-/** As many as the widest source of the plugin, so that a dead letter keeps its partition number. */
-function deadLetterPartitions(worker: ResolvedWorker, workers: readonly ResolvedWorker[], known: ReadonlyMap<string, number>): number {
-  return Math.max(
-    ...sharingDeadLetters(worker, workers).map((other) => known.get(`${other.consumes?.cluster}/${other.consumes?.topic}`) ?? 1),
+/** Lane 0 for replays, and one for each wait. */
+const lanesOf = ({ settings }: ResolvedWorker): number => 1 + settings.retry.lanes.length;
+
+function sourcePartitionsOf({ consumes }: ResolvedWorker, known: ReadonlyMap<string, number>): number {
+  return known.get(`${consumes?.cluster}/${consumes?.topic}`) ?? consumes?.partitions ?? 1;
+}
+
+function retryPartitions(worker: ResolvedWorker, sourcePartitions: number, most: number): number {
+  const layout = newLayout(sourcePartitions, lanesOf(worker), most);
+  if (layout !== null) return layout.lanes * layout.classes;
+  throw shapeFault(worker, `${lanesOf(worker)} lanes do not fit into the ${most} partitions that a topic may have on this cluster`, {
+    hint: 'give the worker fewer retry.delays, or raise maxPartitions of the cluster',
+  });
+}
+
+function retryLayout(worker: ResolvedWorker, partitions: number, sourcePartitions: number): RetryLayout {
+  const lanes = lanesOf(worker);
+  const layout = worker.retryShared ? sharedLayoutOf(partitions, lanes) : layoutOf(partitions, sourcePartitions, lanes);
+  if (layout !== null) return layout;
+  const needed = worker.retryShared ? `a multiple of ${lanes}` : String(sourcePartitions * lanes);
+  throw shapeFault(
+    worker,
+    `${worker.retryTopic} has ${partitions} partitions, but ${sourcePartitions} source partitions with ${lanes} lanes need ${needed}`,
   );
+}
+
+function shapeFault(worker: ResolvedWorker, message: string, more: { readonly hint?: string } = {}): PipelineError {
+  return new PipelineError('PH_RETRY_TOPIC_SHAPE', message, { place: `worker ${worker.id}`, ...more });
+}
+
+function sharingRetryTopic(worker: ResolvedWorker, workers: readonly ResolvedWorker[]): readonly ResolvedWorker[] {
+  return workers.filter((other) => other.retryTopic === worker.retryTopic && hasRetryTopic(other) && other.cluster === worker.cluster);
 }
 
 function sharingDeadLetters(worker: ResolvedWorker, workers: readonly ResolvedWorker[]): readonly ResolvedWorker[] {

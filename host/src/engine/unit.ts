@@ -1,9 +1,9 @@
-import { isPipelineError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
-import type { KafkaCluster, KafkaConsumer, TopicPartition } from '../kafka/driver.ts';
+import { isPipelineError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import type { KafkaCluster, KafkaConsumer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import { balanceOf } from './balance.ts';
-import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
+import { type ClassifiedFailure, causeOf, classifyFailure } from './failure-class.ts';
 import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { NewerRecord, PartitionState } from './partition-state.ts';
 import { PartitionWatch } from './partition-watch.ts';
@@ -76,8 +76,10 @@ export class Unit {
     };
     this.#intake = new Intake({
       sourceTopic: options.reads === 'source' ? (options.worker.consumes?.topic ?? '') : '',
-      lanes: options.topics.lanes,
-      delays: options.worker.settings.retryDelays,
+      layout: options.topics.retry,
+      delays: options.worker.settings.retry.lanes,
+      release: options.worker.settings.retry.release,
+      addressee: options.worker.retryShared ? options.worker.name : null,
       byteBudget: options.byteBudget,
       schemaVersion: options.worker.consumes?.definition.version ?? 1,
       readBack: async (topic) => (await options.cluster.admin()).committed(options.worker.group, [topic]),
@@ -107,14 +109,13 @@ export class Unit {
         group: worker.group,
         topics: [reads === 'source' ? source : worker.retryTopic],
         drainDeadline: DRAIN_DEADLINE + COMMIT_MARGIN,
-        ...(laned && { laneTopic: { source, topic: worker.retryTopic, lanes: topics.lanes } }),
+        ...(laned && { laneTopic: { source, topic: worker.retryTopic, lanes: topics.retry.lanes } }),
       },
       {
         onBatch: (batch) => this.#intake.receive(batch),
         onAssigned: async (epoch, partitions) => {
           try {
             await this.#intake.assign(epoch, partitions);
-            this.#checkLanes(partitions);
             log.info({ epoch, partitions: partitions.length }, 'partitions assigned');
             this.#pause = null;
             this.#life = this.#life === 'starting' ? 'running' : this.#life;
@@ -140,28 +141,19 @@ export class Unit {
     this.#watch = new PartitionWatch({ admin: await cluster.admin(), partitions: () => this.#intake.partitions, log });
   }
 
-  /** The source may have grown while the host ran: the lanes of its new partitions are not there. */
-  #checkLanes(partitions: readonly TopicPartition[]): void {
-    const { worker, topics } = this.#options;
-    if (!hasRetryTopic(worker)) return;
-    const beyond = partitions.find(({ topic, partition }) => topic === worker.consumes?.topic && partition >= topics.sourcePartitions);
-    if (beyond === undefined) return;
-    throw new PipelineError(
-      'PH_RETRY_TOPIC_SHAPE',
-      `${worker.retryTopic} was made for ${topics.sourcePartitions} partitions of ${beyond.topic}, which now has partition ${beyond.partition}`,
-      { place: `worker ${worker.id}` },
-    );
-  }
-
   /** Says once when it begins and once when it ends. */
   #setPause(failure: ClassifiedFailure | null): void {
     const { log } = this.#options;
     if (failure !== null && this.#pause === null) {
-      log.warn({ code: failure.code, reason: failure.reason }, 'paused: no attempt is burned, it is probed until it passes');
+      const { code, dependency, reason } = failure;
+      const text = 'paused: no attempt is burned, it is probed until it passes';
+      // Refused credentials are mended by people alone.
+      if (failure.class === 'auth') log.error({ code, dependency, reason }, text);
+      else log.warn({ code, dependency, reason }, text);
       void this.#intake.commit();
     }
     if (failure === null && this.#pause !== null) log.info({ code: this.#pause.code }, 'goes on');
-    this.#pause = failure;
+    this.#pause = failure === null ? null : { code: failure.code, reason: `${pauseOf(failure)}: ${failure.reason}` };
   }
 
   #onConsumerError(error: Error): void {
@@ -169,7 +161,7 @@ export class Unit {
     const cause = isPipelineError(error) ? error : new UnavailableError('PH_KAFKA_UNREACHABLE', error.message, { cause: error });
     this.#options.log.warn({ error: cause }, 'consumer lost its cluster and is rebuilt');
     if (this.#life === 'running') this.#life = 'starting';
-    if (cause.kind === 'auth') this.#pause = { code: cause.code, reason: cause.message };
+    if (cause.kind === 'auth') this.#pause = { code: cause.code, reason: `auth: ${cause.message}` };
   }
 
   get #state(): UnitState {
@@ -231,6 +223,11 @@ export class Unit {
     this.#intake.close();
     this.#life = 'stopped';
   }
+}
+
+/** What people call it: refused credentials, or an outage of something. */
+function pauseOf(failure: ClassifiedFailure): string {
+  return failure.class === 'auth' ? 'auth' : `outage: ${causeOf(failure)}`;
 }
 
 /** Records ahead of the committed offsets; null until it is known of each partition. */

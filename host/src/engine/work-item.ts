@@ -1,4 +1,5 @@
 import type { KafkaRecord } from '../kafka/driver.ts';
+import { failedAttempts } from './headers.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RecordContext } from './record-context.ts';
 import type { SourceRecord } from './record-writer.ts';
@@ -24,6 +25,15 @@ export interface BatchCall {
   open: number;
 }
 
+/** How often a record met an outage, and what the worker had seen when it did so first. */
+export interface Strikes {
+  count: number;
+  /** Records that were done until then. */
+  readonly done: number;
+  /** Records that had met an outage until then, itself included. */
+  readonly struck: number;
+}
+
 /** One record on its way through the handler. */
 export class WorkItem implements SourceRecord {
   readonly state: PartitionState;
@@ -38,8 +48,14 @@ export class WorkItem implements SourceRecord {
   concluded = false;
   /** It has given its place back. */
   finished = false;
-  /** It waits for the end of a failure that burns no attempt, in possession of its lane or behind the record that is. */
+  /** It waits to be handled again here, in possession of its lane or behind the record that is. */
   held = false;
+  /** Null until it meets an outage. */
+  strikes: Strikes | null = null;
+  /** Failed attempts that were made in place, one after the other. */
+  tries = 0;
+  /** When it failed first and kept its key. */
+  heldSince: number | null = null;
   /** Its assignment ended while it was handled: it is repeated elsewhere. */
   abandoned = false;
 
@@ -58,5 +74,14 @@ export class WorkItem implements SourceRecord {
   }
   get source(): number {
     return this.state.source;
+  }
+  /** Failed attempts so far. */
+  get attempts(): number {
+    return failedAttempts(this.record.headers, this.retried) + this.tries;
+  }
+  /** Its key, or itself where it has none: what an outage counts. */
+  get identity(): string {
+    const { key, offset } = this.record;
+    return key === null ? `${this.topic}/${this.partition}/${offset}` : `${this.source}/${key.toString('latin1')}`;
   }
 }

@@ -10,6 +10,10 @@ export interface WorkerInstruments {
   handled(seconds: number): void;
   /** An offset commit was acknowledged, after so many seconds. */
   committed(seconds: number): void;
+  /** A handler is over its deadline and has not returned, or has returned now. */
+  overdue(by: 1 | -1): void;
+  /** Where the share of unreadable and rejected records among the last ones is read at each scrape. One for each member. */
+  watchBadRecords(share: () => number): void;
 }
 
 /** The process's metrics. Nothing here throws or keeps the process alive. */
@@ -81,6 +85,18 @@ export function createMetrics(): HostMetrics {
     'Seconds of a download, from the request to the synced file or the failure.',
   );
   const deltaSeconds = labelled(add, 'pipeline_host_delta_commit_seconds', 'Seconds of a Delta commit, data files included.');
+  const timeouts = counter(add, 'pipeline_host_handler_timeouts_total', 'Handlers that did not end within their deadline.');
+  const overdue = cells(add, 'pipeline_host_handlers_overdue', 'gauge', 'Handlers over their deadline that have not returned.');
+  const badShares: { readonly labels: { readonly plugin: string; readonly worker: string }; readonly share: () => number }[] = [];
+  add(
+    'pipeline_host_bad_records_ratio',
+    'gauge',
+    'Unreadable and rejected records among the last 200, 0 to 1; of several members the highest.',
+    () =>
+      [...Map.groupBy(badShares, ({ labels }) => `${labels.plugin}.${labels.worker}`).values()].flatMap((members) =>
+        members.slice(0, 1).map(({ labels }) => ({ labels, value: Math.max(...members.map(({ share }) => share())) })),
+      ),
+  );
   const downloads = counter(add, 'pipeline_host_downloads_total', 'Downloads that ended, by outcome: done or the code of the error.');
   const downloadBytes = counter(add, 'pipeline_host_download_bytes_total', 'Bytes downloaded and staged.');
   const deltaRows = counter(add, 'pipeline_host_delta_rows_total', 'Rows appended or merged into Delta tables.');
@@ -100,9 +116,15 @@ export function createMetrics(): HostMetrics {
     forWorker(plugin, worker) {
       const handled = handlerSeconds({ plugin, worker });
       const committed = commitSeconds({ plugin, worker });
+      const labels = { plugin, worker };
       return {
         handled: (seconds) => handled.observe(seconds),
         committed: (seconds) => committed.observe(seconds),
+        overdue: (by) => {
+          overdue(labels, by);
+          if (by > 0) timeouts(labels, 1);
+        },
+        watchBadRecords: (share) => void badShares.push({ labels, share }),
       };
     },
     downloaded(plugin, outcome, bytes, seconds) {
@@ -169,13 +191,19 @@ function labelled(add: Add, name: string, help: string): (labels: Labels) => Pla
 }
 
 function counter(add: Add, name: string, help: string): (labels: Labels, by: number) => void {
-  const cells = new Map<string, { readonly labels: Labels; value: number }>();
-  add(name, 'counter', help, () => [...cells.values()]);
+  const count = cells(add, name, 'counter', help);
   return (labels, by) => {
-    if (!Number.isFinite(by) || by < 0) return;
+    if (Number.isFinite(by) && by >= 0) count(labels, by);
+  };
+}
+
+function cells(add: Add, name: string, type: 'counter' | 'gauge', help: string): (labels: Labels, by: number) => void {
+  const values = new Map<string, { readonly labels: Labels; value: number }>();
+  add(name, type, help, () => [...values.values()]);
+  return (labels, by) => {
     const key = Object.values(labels).join('\u0000');
-    const known = cells.get(key);
-    if (known === undefined) cells.set(key, { labels, value: by });
+    const known = values.get(key);
+    if (known === undefined) values.set(key, { labels, value: by });
     else known.value += by;
   };
 }

@@ -18,6 +18,7 @@ export function checkPlugin(plugin: LoadedPlugin, section: PluginSettings, confi
     ...Object.entries(definition.workers).flatMap(([name, worker]) => checkWorker(definition, name, worker)),
     ...definition.tables.flatMap((table) => checkTable(table, definition.name)),
     ...checkSection(definition, section),
+    ...checkRetryTopics(definition.name, section),
     ...checkClusters(definition.name, section, config),
   ];
 }
@@ -143,6 +144,27 @@ function checkSection(plugin: PluginDefinition, section: PluginSettings): Pipeli
           hint,
         );
       }),
+  );
+}
+
+/** A worker has a retry topic of its own, or shares one: a name for the other would say nothing. */
+function checkRetryTopics(plugin: string, { retry, workers }: PluginSettings): PipelineError[] {
+  const hint = 'retry.topic of the plugin belongs to retry.topology: plugin, that of a worker to retry.topology: worker';
+  if (retry?.topology !== 'plugin')
+    return retry?.topic === undefined
+      ? []
+      : [fault('PH_TOPOLOGY_SETTING', 'retry.topic names a topic that no worker uses', `plugins.${plugin}.retry.topic`, hint)];
+  return Object.entries(workers ?? {}).flatMap(([worker, settings]) =>
+    settings.retry?.topic === undefined
+      ? []
+      : [
+          fault(
+            'PH_TOPOLOGY_SETTING',
+            'retry.topic names a topic that the worker does not use',
+            `plugins.${plugin}.workers.${worker}.retry.topic`,
+            hint,
+          ),
+        ],
   );
 }
 

@@ -83,7 +83,11 @@ export const WORKER: Shape = {
   concurrency: count,
   order: oneOf('key', 'partition', 'none'),
   timeout: duration,
-  retry: objectOf('{ delays }', { delays: listOf('durations', duration) }),
+  onRetry: oneOf('delay', 'hold'),
+  retry: objectOf('{ delays, byCode }', {
+    delays: listOf('durations', duration),
+    byCode: recordOf('{ delays }', objectOf('{ delays }', { delays: required(listOf('durations', duration)) })),
+  }),
   batchSize: count,
   handle: fn,
   handleBatch: fn,

@@ -39,7 +39,16 @@ function effectiveSettings({ definition, group, retryTopic, settings }: Resolved
     { key: 'group', value: group },
     { key: 'concurrency', value: settings.concurrency, own: definition.concurrency },
     { key: 'timeout', value: settings.timeout, own: definition.timeout },
-    { key: 'retry.delays', value: settings.retryDelays, own: definition.retry.delays },
+    { key: 'onRetry', value: settings.retry.mode, own: definition.onRetry },
+    { key: 'retry.delays', value: settings.retry.delays, own: definition.retry.delays },
+    ...[...settings.retry.byCode].map(([code, delays]) => ({
+      key: `retry.byCode.${code}.delays`,
+      value: delays,
+      own: definition.retry.byCode?.[code]?.delays,
+    })),
+    { key: 'retry.releasePerSecond', value: settings.retry.release },
     { key: 'retry.topic', value: retryTopic },
+    { key: 'outage.share', value: settings.outage.share },
+    { key: 'outage.keys', value: settings.outage.keys },
   ];
 }

@@ -12,12 +12,13 @@ import type { HostConfig, PluginSettings, WorkerSettings } from '../config/host-
 import { checkPlugin } from './check-plugin.ts';
 import { checkTopology } from './check-topology.ts';
 import { faultsOf, throwFaults } from './fault.ts';
+import { resolveRetry, shareRetryTopic } from './resolve-retry.ts';
 import type { LoadedPlugin, ResolvedSettings, ResolvedTable, ResolvedTopic, ResolvedWorker, Topology } from './topology.ts';
 
 const DEFAULTS = {
   concurrency: 10,
   timeout: '60s',
-  retryDelays: ['5m', '10m', '20m', '40m'],
+  outage: { share: 0.2, keys: 10 },
   batchSize: 100,
   flush: { rows: 10_000, bytes: 32 * 1024 * 1024, age: '5s' },
 } as const;
@@ -33,14 +34,17 @@ export function resolveTopology(config: HostConfig, plugins: readonly LoadedPlug
   const faults: PipelineError[] = [];
   const workers: ResolvedWorker[] = [];
   for (const [plugin, section] of sections) {
+    const own: ResolvedWorker[] = [];
     for (const name of Object.keys(plugin.definition.workers)) {
       try {
-        workers.push(resolveWorker(plugin, section, name, config));
+        own.push(resolveWorker(plugin, section, name, config));
       } catch (error) {
         if (!isPipelineError(error)) throw error;
         faults.push(...faultsOf(error));
       }
     }
+    const shared = section.retry?.topology === 'plugin';
+    workers.push(...(shared ? shareRetryTopic(own, section.retry?.topic ?? `${plugin.prefix}.retry`) : own));
   }
   throwFaults(faults);
   const topology = { plugins, workers };
@@ -92,6 +96,7 @@ function resolveWorker(plugin: LoadedPlugin, section: PluginSettings, name: stri
     group: settings.group ?? `${plugin.prefix}-${name}`,
     cluster: ownCluster(section),
     retryTopic: settings.retry?.topic ?? `${plugin.prefix}.${name}.retry`,
+    retryShared: false,
     deadLetterTopic: section.deadLetters?.topic ?? `${plugin.prefix}.dlq`,
     settings: resolveSettings(definition, settings, place),
   };
@@ -126,9 +131,11 @@ function resolveSettings(definition: ResolvedWorker['definition'], settings: Wor
     concurrency: positive(settings.concurrency ?? worker.concurrency ?? DEFAULTS.concurrency, 'concurrency'),
     order: worker.order ?? 'key',
     timeout: span(settings.timeout ?? worker.timeout ?? DEFAULTS.timeout, 'timeout'),
-    retryDelays: (settings.retry?.delays ?? worker.retry?.delays ?? DEFAULTS.retryDelays).map((delay, index) =>
-      span(delay, `retry.delays[${index}]`),
-    ),
+    retry: resolveRetry(worker, settings, {
+      span,
+      fault: (message, hint) => faults.push(new PipelineError('PH_TOPOLOGY_SETTING', message, { place, hint })),
+    }),
+    outage: { ...DEFAULTS.outage, ...settings.outage },
     batchSize: positive(worker.batchSize ?? DEFAULTS.batchSize, 'batchSize'),
     flush: {
       rows: positive(settings.flush?.rows ?? writer.flush?.rows ?? DEFAULTS.flush.rows, 'flush.rows'),

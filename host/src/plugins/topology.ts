@@ -56,6 +56,8 @@ export interface ResolvedWorker {
   /** The plugin's own cluster: retry topic and dead letters. */
   readonly cluster: string;
   readonly retryTopic: string;
+  /** Other workers of the plugin have their retries in the same topic. */
+  readonly retryShared: boolean;
   readonly deadLetterTopic: string;
   readonly settings: ResolvedSettings;
 }
@@ -65,11 +67,26 @@ export interface ResolvedSettings {
   readonly order: 'key' | 'partition' | 'none';
   /** Milliseconds. */
   readonly timeout: number;
-  /** Milliseconds before each further attempt. Lanes of the retry topic: 1 + its length. */
-  readonly retryDelays: readonly number[];
+  readonly retry: ResolvedRetry;
+  /** When many failures that are alike pause the worker. */
+  readonly outage: { readonly share: number; readonly keys: number };
   readonly batchSize: number;
   readonly flush: { readonly rows: number; readonly bytes: number; readonly age: number };
   readonly start: string | undefined;
+}
+
+/** When and where a failed record is tried again. Waits in milliseconds. */
+export interface ResolvedRetry {
+  /** `delay`: in a lane of the retry topic, later records of its key overtake it. `hold`: in place, its key waits behind it. */
+  readonly mode: 'delay' | 'hold';
+  /** One wait before each further attempt; after the last the record is dead. */
+  readonly delays: readonly number[];
+  /** Waits for some errors, by code or by the beginning of a code and `*`. Each is the wait of a lane. */
+  readonly byCode: ReadonlyMap<string, readonly number[]>;
+  /** The waits of lanes 1 and up of the retry topic. */
+  readonly lanes: readonly number[];
+  /** Delayed records that one member takes up again a second. */
+  readonly release: number;
 }
 
 /** All plugins of a host, resolved and checked against each other. */

@@ -9,17 +9,24 @@ export interface LaneChoice {
 /**
  * The delay lane for a failed record, or null where its attempts are used up.
  *
- * @param delays milliseconds of lanes 1 and up
+ * @param lanes milliseconds of lanes 1 and up
+ * @param delays milliseconds before each further attempt; each is the wait of a lane
  * @param attempts failed attempts, this one included
- * @param after milliseconds that the handler or the other side asked for: the first lane that waits at least so long is
- *   taken; beyond the last lane the record waits there and burns no attempt
+ * @param after milliseconds that the handler or the other side asked for: the shortest lane that waits at least so long is
+ *   taken; beyond the longest lane the record waits there and burns no attempt
  */
-export function chooseLane(delays: readonly number[], attempts: number, after: number | undefined): LaneChoice | null {
+export function chooseLane(
+  lanes: readonly number[],
+  delays: readonly number[],
+  attempts: number,
+  after: number | undefined,
+): LaneChoice | null {
   if (delays.length === 0) return null;
   if (after !== undefined) {
-    const fitting = delays.findIndex((delay) => delay >= after);
-    if (fitting === -1) return { lane: delays.length, attempts: attempts - 1 };
-    return attempts > delays.length ? null : { lane: fitting + 1, attempts };
+    const fitting = lanes.filter((wait) => wait >= after);
+    if (fitting.length === 0) return { lane: lanes.indexOf(Math.max(...lanes)) + 1, attempts: attempts - 1 };
+    return attempts > delays.length ? null : { lane: lanes.indexOf(Math.min(...fitting)) + 1, attempts };
   }
-  return attempts > delays.length ? null : { lane: attempts, attempts };
+  const wait = delays[attempts - 1];
+  return wait === undefined ? null : { lane: lanes.indexOf(wait) + 1, attempts };
 }

@@ -25,7 +25,7 @@ describe('an assignment that ends', () => {
     unit.deliverJobs([{ id: 'a', n: 0 }]);
     open.shift()?.(new UnavailableError('SHOP_DOWN', 'down'));
     await until(() => unit.pause !== null, 'paused');
-    t.mock.timers.tick(1_000);
+    t.mock.timers.tick(1_250);
     await until(() => open.length === 1, 'the probe runs');
     unit.lose();
     await unit.assign();

@@ -274,11 +274,11 @@ describe('handlers in lanes', () => {
     unit.deliverJobs(Array.from({ length: 10 }, (_, n) => ({ id: `k${n}`, n })));
     await until(() => unit.pause?.code === 'SHOP_DOWN', 'paused');
     assert.equal(calls, 3);
-    t.mock.timers.tick(1_000);
+    t.mock.timers.tick(1_250);
     await until(() => calls === 4, 'one probe');
     await new Promise((resolve) => setImmediate(resolve));
     down = false;
-    t.mock.timers.tick(2_000);
+    t.mock.timers.tick(2_500);
     await until(() => unit.intake.open === 0, 'all through');
     assert.equal(unit.pause, null);
     assert.equal(unit.producer.sent.length, 0);

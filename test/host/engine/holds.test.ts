@@ -32,11 +32,11 @@ describe('a worker that is paused by a failure', () => {
     unit.deliverJobs(Array.from({ length: 12 }, (_, n) => ({ id: 'a', n })));
     await until(() => unit.pause !== null, 'paused');
     // A probe that fails puts its record back before the others of its key.
-    t.mock.timers.tick(1_000);
+    t.mock.timers.tick(1_250);
     await until(() => calls === 2, 'a probe');
     await settleDown();
     down = false;
-    t.mock.timers.tick(2_000);
+    t.mock.timers.tick(2_500);
     await until(() => unit.intake.open === 0, 'settled');
     assert.deepEqual(
       seen,
@@ -83,7 +83,7 @@ describe('a worker that is paused by a failure', () => {
     ]);
     open.get('a')?.shift()?.fail();
     await until(() => unit.pause !== null, 'paused');
-    t.mock.timers.tick(1_000);
+    t.mock.timers.tick(1_250);
     await until(() => open.get('a')?.length === 1, 'the probe runs');
     open.get('b')?.shift()?.fail();
     open.get('a')?.shift()?.pass();

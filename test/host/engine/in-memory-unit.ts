@@ -1,11 +1,13 @@
 import { definePlugin, defineTopic, Id, type Log, Type, type WorkerDefinition } from '@pipeline-host/sdk';
 import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
+import { FailureWindow, type OutageLimits } from '../../../host/src/engine/failure-window.ts';
 import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
 import { Intake } from '../../../host/src/engine/intake.ts';
 import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
 import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
 import type { CommitOffset, KafkaProducer, KafkaRecord, OutgoingRecord, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
+import type { RetryLayout } from '../../../host/src/retry/layout.ts';
 
 export const Job = Type.Object({ id: Id(), n: Type.Integer() });
 export const jobs = defineTopic('jobs', Job, { key: (job) => job.id });
@@ -49,6 +51,12 @@ export interface MemoryUnitOptions {
   readonly byteBudget?: number;
   readonly order?: 'key' | 'partition' | 'none';
   readonly batchSize?: number;
+  readonly onRetry?: 'delay' | 'hold';
+  readonly outage?: OutageLimits;
+  readonly release?: number;
+  readonly byCode?: Readonly<Record<string, readonly number[]>>;
+  /** The retry topic is shared with other workers, and has these lanes. */
+  readonly shared?: RetryLayout;
 }
 
 /** A worker as the topology has it: `p.jobs` in, `p.results` out, two lanes. */
@@ -80,12 +88,20 @@ export function resolvedWorker(options: MemoryUnitOptions): ResolvedWorker {
     group: 'p-w',
     cluster: 'default',
     retryTopic: 'p.w.retry',
+    retryShared: options.shared !== undefined,
     deadLetterTopic: 'p.dlq',
     settings: {
       concurrency: options.concurrency ?? 4,
       order: options.order ?? 'key',
       timeout: options.timeout ?? 60_000,
-      retryDelays: options.delays ?? [1_000, 2_000],
+      retry: {
+        mode: options.onRetry ?? 'delay',
+        delays: options.delays ?? [1_000, 2_000],
+        byCode: new Map(Object.entries(options.byCode ?? {})),
+        lanes: options.delays ?? [1_000, 2_000],
+        release: options.release ?? 1_000,
+      },
+      outage: options.outage ?? { share: 0.2, keys: 10 },
       batchSize: options.batchSize ?? 10,
       flush: { rows: 1, bytes: 1, age: 1 },
       start: undefined,
@@ -103,6 +119,12 @@ export class MemoryUnit {
   readonly seeks: (TopicPartition & { offset: number })[] = [];
   readonly released: string[] = [];
   pause: ClassifiedFailure | null = null;
+  /** How often something paused it, or kept it paused. */
+  pauses = 0;
+  resumes = 0;
+  overdue = 0;
+  /** Each time that the share of bad records became high, or low again. */
+  readonly badRecords: boolean[] = [];
   fatal: unknown;
   /** What a commit waits for before it is stored. */
   commitGate: Promise<void> = Promise.resolve();
@@ -112,11 +134,14 @@ export class MemoryUnit {
 
   constructor(options: MemoryUnitOptions) {
     const worker = resolvedWorker(options);
-    const delays = worker.settings.retryDelays;
+    const { retry } = worker.settings;
+    const layout = options.shared ?? { lanes: retry.lanes.length + 1, classes: 2 };
     this.intake = new Intake({
       sourceTopic: 'p.jobs',
-      lanes: delays.length + 1,
-      delays,
+      layout,
+      delays: retry.lanes,
+      release: retry.release,
+      addressee: worker.retryShared ? worker.name : null,
       schemaVersion: 1,
       readBack: async () => [],
       byteBudget: options.byteBudget ?? 1e9,
@@ -130,6 +155,8 @@ export class MemoryUnit {
     this.sink = new HandlerSink({
       intake: this.intake,
       definition: options.definition,
+      onRetry: retry.mode,
+      window: new FailureWindow({ ...worker.settings.outage, onBad: (high) => void this.badRecords.push(high) }),
       order: worker.settings.order,
       concurrency: worker.settings.concurrency,
       batchSize: worker.settings.batchSize,
@@ -139,7 +166,7 @@ export class MemoryUnit {
         worker,
         sourceCluster: 'default',
         sourceClusterId: 'c1',
-        lanes: delays.length + 1,
+        layout,
         deadLetterPartitions: 2,
         producerOf: () => this.producer,
       }),
@@ -154,8 +181,13 @@ export class MemoryUnit {
         timeout: worker.settings.timeout,
       },
       onHandled: () => {},
+      onOverdue: (by) => {
+        this.overdue += by;
+      },
       onPause: (failure) => {
         this.pause = failure;
+        if (failure === null) this.resumes++;
+        else this.pauses++;
       },
       onFatal: (error) => {
         this.fatal = error;

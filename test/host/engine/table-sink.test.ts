@@ -124,7 +124,7 @@ describe('a table writer', () => {
     };
     unit.deliver(['d', 'e', 'f']);
     await until(() => unit.pause !== null && looks > 0, 'paused and tried again');
-    assert.deepEqual([unit.pause?.code, unit.pause?.class], ['PH_DELTA_GONE', 'hold']);
+    assert.deepEqual([unit.pause?.code, unit.pause?.class], ['PH_DELTA_GONE', 'unavailable']);
     assert.equal(existsSync(folder), false);
     await rename(away, folder);
     await until(() => unit.committed === 6, 'committed');
@@ -221,6 +221,24 @@ describe('a table writer', () => {
     await until(() => unit.committed === 3 || unit.fatal !== undefined, 'committed');
     assert.equal(unit.fatal, undefined);
     unit.close();
+  });
+
+  it('outlasts two conflicts in a table, and takes the third for another host that writes it', async () => {
+    for (const [conflicts, isFatal] of [
+      [2, false],
+      [3, true],
+    ] as const) {
+      const unit = await TableUnit.open({ lake, name: `conflicts-${conflicts}` });
+      let calls = 0;
+      unit.at(0).before = async () => {
+        if (++calls <= conflicts) throw new TxnConflictError('t', ['c1/p.w/p.jobs/0']);
+      };
+      await unit.assign();
+      unit.deliver(['a', 'b', 'c']);
+      await until(() => unit.committed === 3 || unit.fatal !== undefined, 'an end');
+      assert.equal((unit.fatal as { code?: string } | undefined)?.code, isFatal ? 'PH_DELTA_SECOND_WRITER' : undefined);
+      unit.close();
+    }
   });
 
   it('makes a record dead whose rows are no rows', async () => {

@@ -8,7 +8,7 @@ import type { ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/to
 import { jobs, resolvedWorker } from './in-memory-unit.ts';
 
 /** A cluster that keeps what is created, with the message limits of some topics. */
-function memoryClusters(existing: Readonly<Record<string, number>>, limits: Readonly<Record<string, number>> = {}) {
+function memoryClusters(existing: Readonly<Record<string, number>>, limits: Readonly<Record<string, number>> = {}, most = 1_000) {
   const topics = new Map(Object.entries(existing));
   const created: TopicSpec[] = [];
   const admin = {
@@ -25,7 +25,7 @@ function memoryClusters(existing: Readonly<Record<string, number>>, limits: Read
     },
     maxMessageBytes: async (topic: string) => limits[topic],
   };
-  return { created, clusters: { get: async () => ({ admin: async () => admin }) } as unknown as Clusters };
+  return { created, clusters: { get: async () => ({ admin: async () => admin }), mostPartitions: () => most } as unknown as Clusters };
 }
 
 function worker(name: string, source: string): ResolvedWorker {
@@ -50,11 +50,43 @@ describe('topics that the host makes', () => {
   it('are used as they are where they exist, and refused where their lanes do not fit', async () => {
     const { clusters, created } = memoryClusters({ small: 2, 'p.a.retry': 8, 'p.dlq': 3 });
     const shapes = await ensureTopics([worker('a', 'small')], clusters, true);
-    assert.deepEqual(shapes.get('p.a'), { sourcePartitions: 2, lanes: 4, deadLetterPartitions: 3 });
+    assert.deepEqual(shapes.get('p.a'), { retry: { lanes: 4, classes: 2 }, deadLetterPartitions: 3 });
     assert.deepEqual(created, []);
-    for (const partitions of [5, 4])
+    // Of 4 lanes each where 3 are wanted all are read; 5 partitions hold no whole sets, 2 no set for the policy.
+    for (const partitions of [5, 2])
       await assert.rejects(ensureTopics([worker('a', 'small')], memoryClusters({ small: 2, 'p.a.retry': partitions }).clusters, true), {
         code: 'PH_RETRY_TOPIC_SHAPE',
       });
+  });
+
+  it('have as many lane sets as the cluster allows partitions, and are refused where not one fits', async () => {
+    const { clusters, created } = memoryClusters({ wide: 24 }, {}, 32);
+    const shapes = await ensureTopics([worker('a', 'wide')], clusters, true);
+    assert.equal(created.find(({ name }) => name === 'p.a.retry')?.partitions, 10 * 3);
+    assert.deepEqual(shapes.get('p.a')?.retry, { lanes: 3, classes: 10 });
+    await assert.rejects(ensureTopics([worker('a', 'wide')], memoryClusters({ wide: 24 }, {}, 2).clusters, true), {
+      code: 'PH_RETRY_TOPIC_SHAPE',
+      hint: /fewer retry.delays/,
+    });
+  });
+
+  it('take a source that has grown: its new partitions share the lanes that there are', async () => {
+    const { clusters, created } = memoryClusters({ small: 4, 'p.a.retry': 6, 'p.dlq': 2 });
+    const shapes = await ensureTopics([worker('a', 'small')], clusters, true);
+    assert.deepEqual(shapes.get('p.a')?.retry, { lanes: 3, classes: 2 });
+    assert.deepEqual(created, []);
+  });
+
+  it('are made once for all workers that share a retry topic, for the widest of them', async () => {
+    const { clusters, created } = memoryClusters({ small: 2, wide: 5 }, { wide: 5_000_000 });
+    const shared = (name: string, source: string) => ({ ...worker(name, source), retryTopic: 'p.retry', retryShared: true });
+    const shapes = await ensureTopics([shared('a', 'small'), shared('b', 'wide')], clusters, true);
+    const retry = created.filter(({ name }) => name === 'p.retry');
+    assert.deepEqual(
+      retry.map(({ partitions, config }) => [partitions, config?.['max.message.bytes']]),
+      [[15, String(5_000_000 + 64 * 1024)]],
+    );
+    assert.deepEqual(shapes.get('p.a')?.retry, { lanes: 3, classes: 5 });
+    assert.deepEqual(shapes.get('p.b')?.retry, { lanes: 3, classes: 5 });
   });
 });

@@ -34,7 +34,7 @@ function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = a
   const unit = new Unit({
     id: 'p.w',
     worker: resolvedWorker({ definition: defineWorker({ consumes: jobs, handle: () => done() }), timeout: 1_000 }),
-    topics: { sourcePartitions: 1, lanes: 3, deadLetterPartitions: 1 },
+    topics: { retry: { lanes: 3, classes: 1 }, deadLetterPartitions: 1 },
     cluster,
     reads: 'source',
     byteBudget: 1e6,
@@ -80,20 +80,6 @@ describe('a unit', () => {
     assert.equal(unit.status().state.kind, 'failed');
     const record = { offset: 0, timestamp: 0, key: null, value: null, headers: {} };
     given.handlers.onBatch({ ...PARTITION, epoch: 1, highWatermark: 1, lastOffset: 0, records: [record] });
-    assert.equal(taken, 0);
-    await unit.stop();
-  });
-
-  it('is failed, and takes no record, where its source has more partitions than its retry topic was made for', async () => {
-    let taken = 0;
-    const { unit, given } = openUnit({ wake: () => void taken++ });
-    await unit.start();
-    await given.handlers.onAssigned(1, [PARTITION, { ...PARTITION, partition: 1 }]);
-    const { state } = unit.status();
-    assert.equal(state.kind === 'failed' && state.code, 'PH_RETRY_TOPIC_SHAPE');
-    await assert.rejects(unit.failed, { code: 'PH_RETRY_TOPIC_SHAPE' });
-    const record = { offset: 0, timestamp: 0, key: null, value: null, headers: {} };
-    given.handlers.onBatch({ ...PARTITION, partition: 1, epoch: 1, highWatermark: 1, lastOffset: 0, records: [record] });
     assert.equal(taken, 0);
     await unit.stop();
   });

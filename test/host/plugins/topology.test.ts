@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   column,
+  type Duration,
   definePlugin,
   defineTable,
   defineTableWriter,
@@ -89,7 +90,14 @@ describe('a topology', () => {
       concurrency: 10,
       order: 'key',
       timeout: 60_000,
-      retryDelays: [300_000, 600_000, 1_200_000, 2_400_000],
+      retry: {
+        mode: 'delay',
+        delays: [300_000, 600_000, 1_200_000, 2_400_000],
+        byCode: new Map(),
+        lanes: [300_000, 600_000, 1_200_000, 2_400_000],
+        release: 1_000,
+      },
+      outage: { share: 0.2, keys: 10 },
       batchSize: 100,
       flush: { rows: 10_000, bytes: 33_554_432, age: 5_000 },
       start: undefined,
@@ -127,10 +135,63 @@ describe('a topology', () => {
     assert.deepEqual([sifter?.produces.get('derived')?.cluster, sifter?.produces.get('derived')?.partitions], ['own', 12]);
     assert.deepEqual([sifter?.group, sifter?.cluster, sifter?.retryTopic, sifter?.deadLetterTopic], ['g', 'own', 'again', 'graveyard']);
     assert.deepEqual(
-      [sifter?.settings.concurrency, sifter?.settings.timeout, sifter?.settings.retryDelays, sifter?.settings.start],
+      [sifter?.settings.concurrency, sifter?.settings.timeout, sifter?.settings.retry.delays, sifter?.settings.start],
       [5, 300_000, [1_000], 'latest'],
     );
     assert.deepEqual([second?.tables[0]?.name, second?.tables[0]?.generation, second?.settings.flush.age], ['weather_rows', 2, 60_000]);
+  });
+
+  it('takes the waits of a code from the config, else from the plugin, and says which have no lane', () => {
+    const tuned = defineWorker({
+      consumes: source,
+      retry: { delays: ['1s', '2s'], byCode: { SHOP_GONE: { delays: [] }, SHOP_BUSY: { delays: ['2s'] } } },
+      handle: () => done(),
+    });
+    const resolve = (retry: object) =>
+      resolveTopology(config({ weather: { workers: { tuned: { retry } } } }), [loaded({ workers: { tuned } })]);
+    const policy = resolve({ byCode: { SHOP_BUSY: { delays: ['1s', '1s'] } }, releasePerSecond: 5 }).workers[0]?.settings.retry;
+    assert.deepEqual(
+      [...(policy?.byCode ?? [])],
+      [
+        ['SHOP_GONE', []],
+        ['SHOP_BUSY', [1_000, 1_000]],
+      ],
+    );
+    assert.deepEqual([policy?.delays, policy?.lanes, policy?.release], [[1_000, 2_000], [1_000, 2_000], 5]);
+    assert.deepEqual(
+      faultsOf(() => resolve({ delays: ['1s'] })).map(({ code, message }) => [code, message]),
+      [['PH_TOPOLOGY_SETTING', 'retry.byCode.SHOP_BUSY waits "2s", which is none of retry.delays']],
+    );
+  });
+
+  it('gives a worker that holds its records no delay lane, and refuses waits that say nothing', () => {
+    const holder = defineWorker({ consumes: source, onRetry: 'hold', handle: () => done() });
+    const resolve = (section: object) =>
+      resolveTopology(config({ weather: { workers: { holder: section } } }), [loaded({ workers: { holder } })]);
+    const { mode, lanes } = resolve({}).workers[0]?.settings.retry ?? {};
+    assert.deepEqual([mode, lanes], ['hold', []]);
+    assert.equal(resolve({ onRetry: 'delay' }).workers[0]?.settings.retry.lanes.length, 4);
+    assert.deepEqual(
+      faultsOf(() => resolve({ retry: { delays: ['1s'] } })).map(({ code }) => code),
+      ['PH_TOPOLOGY_SETTING'],
+    );
+  });
+
+  it('gives the workers of a plugin one retry topic where it is asked to, with a lane for each of their waits', () => {
+    const again = (delays: readonly Duration[]) => defineWorker({ consumes: source, retry: { delays }, handle: () => done() });
+    const workers = { a: again(['1s', '1m']), b: again(['1m', '10s']), writer };
+    const { workers: resolved } = resolveTopology(config({ weather: { retry: { topology: 'plugin' } } }), [loaded({ workers })]);
+    for (const { retryTopic, retryShared, settings } of resolved.slice(0, 2))
+      assert.deepEqual([retryTopic, retryShared, settings.retry.lanes], ['weather.retry', true, [1_000, 10_000, 60_000]]);
+    assert.deepEqual(resolved[1]?.settings.retry.delays, [60_000, 10_000]);
+    for (const section of [
+      { retry: { topology: 'plugin' as const }, workers: { a: { retry: { topic: 'own' } } } },
+      { retry: { topic: 'shared' } },
+    ])
+      assert.deepEqual(
+        faultsOf(() => resolveTopology(config({ weather: section }), [loaded({ workers })])).map(({ code }) => code),
+        ['PH_TOPOLOGY_SETTING'],
+      );
   });
 
   it('gives external topics their own name and no prefix', () => {

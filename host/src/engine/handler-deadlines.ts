@@ -1,0 +1,76 @@
+import { TransientError } from '@pipeline-host/sdk';
+import type { RecordContext } from './record-context.ts';
+import type { WorkItem } from './work-item.ts';
+
+export interface HandlerDeadlinesOptions {
+  /** Milliseconds that a handler may take. */
+  readonly timeout: number;
+  /** The record's handler is over its deadline and was told to stop. */
+  readonly onLate: (item: WorkItem, error: TransientError) => void;
+  /** Handlers over their deadline that have not returned: one more, or one less. */
+  readonly onOverdue: (by: 1 | -1) => void;
+}
+
+/**
+ * The handlers in work and their deadlines. One that is over its time is told to stop and its record is retried; whatever
+ * it does later changes nothing, and it is named until it returns.
+ */
+export class HandlerDeadlines {
+  readonly #options: HandlerDeadlinesOptions;
+  readonly #inWork = new Set<WorkItem>();
+  readonly #overdue = new Map<RecordContext, number>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: HandlerDeadlinesOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.#enforce(), Math.min(250, Math.max(10, options.timeout / 4)));
+    this.#timer.unref();
+  }
+
+  watch(item: WorkItem): void {
+    this.#inWork.add(item);
+  }
+
+  unwatch(item: WorkItem): void {
+    this.#inWork.delete(item);
+  }
+
+  #enforce(): void {
+    const now = Date.now();
+    const { timeout } = this.#options;
+    for (const item of this.#inWork) {
+      // A concluded one has said what it has to say: its outputs or `onDead` are under way, with deadlines of their own.
+      if (now - item.startedAt < timeout || item.concluded) continue;
+      const error = new TransientError('PH_HANDLER_TIMEOUT', `the handler did not end within ${timeout} ms`);
+      const { context } = item;
+      if (context !== null) {
+        this.#overdue.set(context, now);
+        this.#options.onOverdue(1);
+        context.abort(error);
+        context.log.warn({ error }, 'handler over its deadline: it is told to stop, and its record is tried again');
+      }
+      this.#options.onLate(item, error);
+    }
+  }
+
+  /** A call of the handler has ended. */
+  returned(context: RecordContext): void {
+    const since = this.#overdue.get(context);
+    if (since === undefined) return;
+    this.#overdue.delete(context);
+    this.#options.onOverdue(-1);
+    context.log.warn({ late: Date.now() - since }, 'the handler has ended after its deadline: what it says is dropped');
+  }
+
+  /** Its assignment is over: whoever still works is told to stop, and is repeated elsewhere. */
+  handOver(): void {
+    for (const item of this.#inWork) {
+      item.abandoned = true;
+      item.context?.abort(new TransientError('PH_HANDLER_TIMEOUT', 'the partition is handed over'));
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
