@@ -8,8 +8,8 @@ import {
   TransientError,
   type WorkerDefinition,
 } from '@pipeline-host/sdk';
+import { failedAttempts } from '../retry/headers.ts';
 import { type ClassifiedFailure, classifyFailure, shownReason } from './failure-class.ts';
-import { failedAttempts } from './headers.ts';
 import type { Intake } from './intake.ts';
 import type { RecordContext } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
