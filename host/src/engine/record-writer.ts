@@ -2,13 +2,16 @@ import { hash } from 'node:crypto';
 import { milliseconds, type Output, PermanentError, type Retry } from '@pipeline-host/sdk';
 import type { KafkaProducer, KafkaRecord, OutgoingRecord } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import { failedAttempts, HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from '../retry/headers.ts';
 import { chooseLane } from '../retry/lane-choice.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
-import { failedAttempts, HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from './headers.ts';
 import { createMessageCodec, type MessageCodec } from './message-codec.ts';
 
 /** Work may be sent again so many times along one chain of outputs. */
 export const MAX_REDO = 2;
+
+/** Headers that say something of the attempt before, which may not hold for this one. */
+const OF_ONE_ATTEMPT: ReadonlySet<string> = new Set([HEADER.dueAt, HEADER.onDeadError, HEADER.written]);
 
 type Headers = Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>;
 
@@ -46,6 +49,8 @@ export interface FailureNote {
   readonly attempts: number;
   /** Set where `onDead` itself failed. */
   readonly onDeadError?: string;
+  /** Tables that hold the record's rows already. */
+  readonly written?: readonly string[];
 }
 
 /**
@@ -144,10 +149,10 @@ export class RecordWriter {
 
   #originalHeaders(record: KafkaRecord): Headers {
     // Not by assignment: a header may be called `__proto__`.
-    return Object.fromEntries(Object.entries(record.headers).filter(([name]) => name !== HEADER.dueAt && name !== HEADER.onDeadError));
+    return Object.fromEntries(Object.entries(record.headers).filter(([name]) => !OF_ONE_ATTEMPT.has(name)));
   }
 
-  #context(from: SourceRecord, { failure, stage, attempts, onDeadError }: FailureNote): Headers {
+  #context(from: SourceRecord, { failure, stage, attempts, onDeadError, written = [] }: FailureNote): Headers {
     const { worker, sourceCluster } = this.#options;
     const origin = originOf(from.record, { cluster: sourceCluster, topic: from.topic, partition: from.partition }, from.retried);
     const now = new Date().toISOString();
@@ -163,6 +168,7 @@ export class RecordWriter {
       [HEADER.errorName]: failure.name,
       [HEADER.errorMessage]: failure.reason,
       ...(onDeadError !== undefined && { [HEADER.onDeadError]: onDeadError }),
+      ...(written.length > 0 && { [HEADER.written]: written.join() }),
       [HEADER.originCluster]: origin.cluster,
       [HEADER.originTopic]: origin.topic,
       [HEADER.originPartition]: String(origin.partition),

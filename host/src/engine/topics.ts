@@ -17,9 +17,9 @@ export interface WorkerTopics {
   readonly deadLetterPartitions: number;
 }
 
-/** Whether a worker has a retry topic: table writers hold their batch instead, pollers consume nothing. */
-export function hasRetryTopic(worker: ResolvedWorker): boolean {
-  return 'handle' in worker.definition || 'handleBatch' in worker.definition;
+/** A table writer holds its batch instead of delaying records: its retry topic has the lane of replays alone, however many its source has. */
+export function hasLaneOfReplaysAlone({ definition }: ResolvedWorker): boolean {
+  return 'rows' in definition;
 }
 
 /**
@@ -66,7 +66,7 @@ export async function ensureTopics(
     const admin = await (await clusters.get(worker.cluster)).admin();
     const sourcePartitions = known.get(`${worker.consumes.cluster}/${worker.consumes.topic}`) ?? worker.consumes.partitions;
     const wanted = 1 + worker.settings.retryDelays.length;
-    const names = [worker.deadLetterTopic, ...(hasRetryTopic(worker) ? [worker.retryTopic] : [])];
+    const names = [worker.deadLetterTopic, worker.retryTopic];
     let found = await admin.describeTopics(names);
     const missing: TopicSpec[] = [];
     for (const name of names) {
@@ -86,8 +86,8 @@ export async function ensureTopics(
       found = await admin.describeTopics(names);
     }
     const retryPartitions = found.get(worker.retryTopic)?.partitions ?? sourcePartitions * wanted;
-    const lanes = retryPartitions / sourcePartitions;
-    if (hasRetryTopic(worker) && (!Number.isInteger(lanes) || lanes < wanted)) {
+    const lanes = hasLaneOfReplaysAlone(worker) ? 1 : retryPartitions / sourcePartitions;
+    if (!Number.isInteger(lanes) || lanes < wanted) {
       throw new PipelineError(
         'PH_RETRY_TOPIC_SHAPE',
         `${worker.retryTopic} has ${retryPartitions} partitions, but ${sourcePartitions} source partitions with ${wanted} lanes need ${sourcePartitions * wanted}`,
@@ -96,7 +96,7 @@ export async function ensureTopics(
     }
     shapes.set(worker.id, {
       sourcePartitions,
-      lanes: hasRetryTopic(worker) ? lanes : 1,
+      lanes,
       deadLetterPartitions: found.get(worker.deadLetterTopic)?.partitions ?? deadLetterPartitions(worker, workers, known),
     });
   }

@@ -126,8 +126,9 @@ function resolveSettings(definition: ResolvedWorker['definition'], settings: Wor
     concurrency: positive(settings.concurrency ?? worker.concurrency ?? DEFAULTS.concurrency, 'concurrency'),
     order: worker.order ?? 'key',
     timeout: span(settings.timeout ?? worker.timeout ?? DEFAULTS.timeout, 'timeout'),
-    retryDelays: (settings.retry?.delays ?? worker.retry?.delays ?? DEFAULTS.retryDelays).map((delay, index) =>
-      span(delay, `retry.delays[${index}]`),
+    // A table writer holds its batch instead of delaying records: it has the lane of replays alone.
+    retryDelays: ('rows' in definition ? [] : (settings.retry?.delays ?? worker.retry?.delays ?? DEFAULTS.retryDelays)).map(
+      (delay, index) => span(delay, `retry.delays[${index}]`),
     ),
     batchSize: positive(worker.batchSize ?? DEFAULTS.batchSize, 'batchSize'),
     flush: {
