@@ -1,14 +1,17 @@
 import type { Log } from '@pipeline-host/sdk';
 import { errorMessage } from '@pipeline-host/sdk';
 import type { AssignedPartition, KafkaConsumer, KafkaRecord, RecordBatch } from '../kafka/driver.ts';
-import { HEADER, headerNumber } from './headers.ts';
+import { HEADER, headerNumber } from '../retry/headers.ts';
 import { PartitionState, recordBytes } from './partition-state.ts';
+import type { ReplayGuard } from './replay-guard.ts';
 import { type SettledAs, Tally } from './tally.ts';
 
 /** Offsets are committed this often. A crash repeats what was settled since. */
 const COMMIT_INTERVAL = 100;
 /** What is open at revocation gets this long to end. */
 export const DRAIN_DEADLINE = 10_000;
+/** So long until a lane is asked again that was paused for a look at what stands before a replay. */
+const LOOK_WAIT = 20;
 /** A partition keeps its turn for so many records. */
 const TURN = 64;
 
@@ -36,6 +39,8 @@ export interface IntakeOptions {
   readonly delays: readonly number[];
   /** Bytes of records that may be held; above it every partition is paused until half of it is free. */
   readonly byteBudget: number;
+  /** Finds replays that stand in lane 0 twice. */
+  readonly replays: Pick<ReplayGuard, 'verdict'>;
   readonly log: Log;
   /** Deletes a staged file. */
   readonly releaseFile: (uri: string) => Promise<void>;
@@ -172,11 +177,17 @@ export class Intake {
     for (const record of batch.records) {
       if (ledger.seen(record.offset)) continue;
       if (state.lane !== null && this.#waitUntilDue(state, record, now)) break;
+      const verdict = state.lane === 0 ? this.#options.replays.verdict(state, record) : 'first';
+      if (verdict === 'unknown') {
+        this.#delay(state, record.offset, LOOK_WAIT);
+        break;
+      }
       if (received === 0) state.arrived(record.offset, now);
       ledger.deliver(record.offset);
-      state.push(record);
       this.#bytes += recordBytes(record);
       received++;
+      if (verdict === 'first') state.push(record);
+      else this.#skipRepeated(state, record);
     }
     if (state.delayed === null) ledger.cover(batch.lastOffset);
     this.tally.received += received;
@@ -206,17 +217,28 @@ export class Intake {
     const since = state.waitedFor(head.offset, now);
     const due = Math.min(headerNumber(head.headers, HEADER.dueAt, 0), since + this.#longestWait(state));
     if (due <= now) return false;
+    this.#delay(state, head.offset, due - now);
+    return true;
+  }
+
+  /** Pauses a lane for a while, and reads on at the offset. */
+  #delay(state: PartitionState, offset: number, wait: number): void {
     const { topic, partition } = state;
     this.#consumer?.pause([{ topic, partition }]);
-    this.#consumer?.seek({ topic, partition, offset: head.offset });
+    this.#consumer?.seek({ topic, partition, offset });
     state.delayed = setTimeout(
       () => {
         state.delayed = null;
         if (!state.closed && !this.#budgetPaused) this.#consumer?.resume([{ topic, partition }]);
       },
-      Math.min(due - now, 0x7fffffff),
+      Math.min(wait, 0x7fffffff),
     );
-    return true;
+  }
+
+  #skipRepeated(state: PartitionState, record: KafkaRecord): void {
+    const { topic, partition } = state;
+    this.#options.log.warn({ topic, partition, offset: record.offset }, 'a replay stands in its lane twice: the second one is skipped');
+    this.settle(state, record, 'skipped');
   }
 
   #pauseAll(): void {

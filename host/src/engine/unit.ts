@@ -4,8 +4,9 @@ import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
+import { ReplayGuard } from './replay-guard.ts';
 import type { UnitState, UnitStatus } from './status.ts';
-import { hasRetryTopic, type WorkerTopics } from './topics.ts';
+import { hasLaneOfReplaysAlone, type WorkerTopics } from './topics.ts';
 
 /** Lag and delayed records are asked for on a timer, not by traffic. */
 const PROBE_INTERVAL = 2_000;
@@ -80,6 +81,7 @@ export class Unit {
       lanes: options.topics.lanes,
       delays: options.worker.settings.retryDelays,
       byteBudget: options.byteBudget,
+      replays: new ReplayGuard(options.cluster.scan, options.log),
       log: options.log,
       releaseFile: options.releaseFile,
       onCommit: options.onCommit,
@@ -100,7 +102,7 @@ export class Unit {
   async #join(): Promise<void> {
     const { worker, cluster, topics, reads, log } = this.#options;
     const source = worker.consumes?.topic ?? '';
-    const laned = reads === 'source' && hasRetryTopic(worker) && worker.consumes?.cluster === worker.cluster;
+    const laned = reads === 'source' && worker.consumes?.cluster === worker.cluster;
     this.#consumer = await cluster.consume(
       {
         group: worker.group,
@@ -144,7 +146,7 @@ export class Unit {
   /** The source may have grown while the host ran: the lanes of its new partitions are not there. */
   #checkLanes(partitions: readonly TopicPartition[]): void {
     const { worker, topics } = this.#options;
-    if (!hasRetryTopic(worker)) return;
+    if (hasLaneOfReplaysAlone(worker)) return;
     const beyond = partitions.find(({ topic, partition }) => topic === worker.consumes?.topic && partition >= topics.sourcePartitions);
     if (beyond === undefined) return;
     throw new PipelineError(

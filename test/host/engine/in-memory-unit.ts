@@ -118,6 +118,7 @@ export class MemoryUnit {
       lanes: delays.length + 1,
       delays,
       byteBudget: options.byteBudget ?? 1e9,
+      replays: { verdict: () => 'first' },
       log: silent,
       releaseFile: async (uri) => void this.released.push(uri),
       onCommit: () => {},
