@@ -41,8 +41,12 @@ function checkTopicNames(topology: Topology): PipelineError[] {
     }
     if (worker.consumes === null) continue;
     named.set(`${plugin.name}//dlq`, { cluster, topic: worker.deadLetterTopic, what: `dead letters of plugin ${plugin.name}` });
-    if (!('rows' in worker.definition))
-      named.set(`${plugin.name}//${worker.name}`, { cluster, topic: worker.retryTopic, what: `retry topic of ${placeOf(worker)}` });
+    named.set(`${plugin.name}//dispositions`, {
+      cluster,
+      topic: `${worker.deadLetterTopic}.dispositions`,
+      what: `dispositions of the dead letters of plugin ${plugin.name}`,
+    });
+    named.set(`${plugin.name}//${worker.name}`, { cluster, topic: worker.retryTopic, what: `retry topic of ${placeOf(worker)}` });
   }
   const all = [...named.values()];
   const groups = topology.workers
