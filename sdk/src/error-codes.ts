@@ -113,9 +113,26 @@ export const ERROR_CODES = {
   PH_HTTP_PORT_IN_USE: entry('fatal', 3, 'stop the other process, or set http.port to another port or to 0 for a free one'),
   PH_HTTP_PORT_DENIED: entry('fatal', 3, 'set http.port above 1023, or to 0 for a free one'),
   PH_HTTP_HOST_UNKNOWN: entry('fatal', 3, 'set http.host to an address of this machine: 127.0.0.1, or 0.0.0.0 for all'),
-  PH_ADMIN_NOT_FOUND: entry('permanent', 1, 'the routes are /health/live, /health/ready and /metrics'),
+  PH_ADMIN_NOT_FOUND: entry('permanent', 1, 'the routes are /health/live, /health/ready, /metrics, and those of /admin/v1/openapi.json'),
   PH_ADMIN_REQUEST_INVALID: entry('permanent', 2, 'mend the request'),
+  PH_ADMIN_TOKEN_UNSET: entry(
+    'auth',
+    2,
+    'set http.admin.token to "${env:NAME}" or "${file:path}" with at least 16 characters, and start the host again',
+  ),
+  PH_ADMIN_UNAUTHORIZED: entry('auth', 2, 'send the header "Authorization: Bearer <token>" with the token of http.admin.token'),
+  PH_ADMIN_CURSOR_INVALID: entry('permanent', 2, 'pass the cursor of the page before as it is, or none to begin with the newest'),
   PH_ADMIN_FAILED: entry('permanent', 1, 'see the log of the host for the cause'),
+
+  // Dead letters
+  PH_DLQ_NOT_FOUND: entry('permanent', 2, 'take the id from the list; a record that its retention has deleted cannot be had any more'),
+  PH_DLQ_ALREADY_DISPOSED: entry('permanent', 2, 'look at its history; to replay it all the same, say "again": true'),
+  PH_DLQ_IN_PROGRESS: entry('permanent', 1, 'look again in a moment: what a process left unfinished is settled within half a minute'),
+  PH_DLQ_NOT_REPLAYABLE: entry(
+    'permanent',
+    2,
+    'run the request against a host of the plugin whose worker failed it, with its topics as they were',
+  ),
 
   // Kafka
   PH_KAFKA_UNREACHABLE: entry('unavailable', 3, 'check kafka.brokers and that the broker is running and reachable from here'),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { HEADER, headerText } from '../../host/src/engine/headers.ts';
+import { HEADER, headerText } from '../../host/src/retry/headers.ts';
 import { unique } from '../host/kafka/contract-kit.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
 import { openRelayWorld } from './relay-world.ts';

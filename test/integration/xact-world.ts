@@ -15,7 +15,7 @@ export interface XactWorldOptions {
   readonly messages?: number;
   /** Laid over the simulation's settings of the plugin. */
   readonly settings?: Readonly<Record<string, unknown>>;
-  readonly config?: { readonly kafka?: object };
+  readonly config?: { readonly kafka?: object } & Readonly<Record<string, unknown>>;
 }
 
 /** The xact pipeline with its simulated world: a file server and source events from one seed. */

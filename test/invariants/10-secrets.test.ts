@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { headerText } from '../../host/src/engine/headers.ts';
 import { createLogger, type HostLog } from '../../host/src/observability/logger.ts';
+import { headerText } from '../../host/src/retry/headers.ts';
 import type { RunningHost } from '../../host/src/supervisor/host.ts';
 import { until } from '../host/kafka/contract-kit.ts';
+import { TOKEN as ADMIN_TOKEN, adminSettings } from '../integration/admin-client.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
 import { openRelayWorld } from '../integration/relay-world.ts';
 import { openXactWorld } from '../integration/xact-world.ts';
@@ -22,21 +23,27 @@ function keepLog(): { readonly log: HostLog; readonly text: () => string } {
 /** Everything that a host shows over HTTP. */
 async function shown({ url, status }: RunningHost): Promise<string> {
   const pages = await Promise.all(
-    ['/metrics', '/health/live', '/health/ready', '/nothing'].map(async (path) => (await fetch(url + path)).text()),
+    ['/metrics', '/health/live', '/health/ready', '/nothing', '/admin/v1/status', '/admin/v1/dead-letters'].map(async (path) =>
+      (await fetch(url + path, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } })).text(),
+    ),
   );
   return [...pages, JSON.stringify(status())].join('\n');
 }
 
 describe('promise 10: no secret and no signed URL where it is not meant to be', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
+  const { http, ...settings } = adminSettings();
   before(async () => {
     broker = await openTestBroker();
   });
-  after(() => broker.close());
+  after(async () => {
+    await broker.close();
+    settings[Symbol.dispose]();
+  });
 
   it('a secret of the config, or a signed URL, that a handler logs and throws is in no log line, metric, status or header', async () => {
     const { log, text: logged } = keepLog();
-    await using world = await openRelayWorld({ brokers: broker.brokers, token: TOKEN });
+    await using world = await openRelayWorld({ brokers: broker.brokers, token: TOKEN, config: { http } });
     const host = await world.start({ log });
     const says = `TOKEN refused at ${SIGNED_URL}`;
     await world.send([
@@ -56,13 +63,14 @@ describe('promise 10: no secret and no signed URL where it is not meant to be', 
       'the reason is told',
     );
     for (const [place, text] of Object.entries({ log: logged(), http: await shown(host), headers: headers.join('\n') })) {
-      for (const secret of [TOKEN, SIGNATURE, 'AKIAEXAMPLE']) assert.ok(!text.includes(secret), `${secret} stands in the ${place}`);
+      for (const secret of [TOKEN, SIGNATURE, 'AKIAEXAMPLE', ADMIN_TOKEN])
+        assert.ok(!text.includes(secret), `${secret} stands in the ${place}`);
     }
   });
 
   it('the signatures of xact stand in its messages and xact_events alone', async () => {
     const { log, text: logged } = keepLog();
-    await using world = await openXactWorld({ brokers: broker.brokers, seed: 8, messages: 400 });
+    await using world = await openXactWorld({ brokers: broker.brokers, seed: 8, messages: 400, config: { http } });
     const host = await world.start({ log });
     await world.publish();
     await world.untilThrough();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { HEADER, headerNumber } from '../../host/src/engine/headers.ts';
+import { HEADER, headerNumber } from '../../host/src/retry/headers.ts';
 import { until } from '../host/kafka/contract-kit.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
 import { numbers, openRelayWorld } from '../integration/relay-world.ts';

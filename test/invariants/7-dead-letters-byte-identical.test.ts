@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { HEADER, HOST_PREFIX, headerText } from '../../host/src/engine/headers.ts';
 import type { LocatedRecord, OutgoingRecord, RecordHeaders } from '../../host/src/kafka/driver.ts';
+import { HEADER, HOST_PREFIX, headerText } from '../../host/src/retry/headers.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
 import { openRelayWorld } from '../integration/relay-world.ts';
 

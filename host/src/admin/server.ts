@@ -1,9 +1,13 @@
 import { isIPv6 } from 'node:net';
+import { fastifySwagger } from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type Log, PipelineError } from '@pipeline-host/sdk';
 import { fastify } from 'fastify';
+import type { DeadLetters } from '../dlq/dead-letters.ts';
 import type { HostStatus } from '../engine/status.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
+import { HOST_VERSION } from '../version.ts';
+import { adminApi } from './admin-api.ts';
 import { watchEventLoop } from './event-loop-watch.ts';
 import { Health, liveness, readiness } from './health.ts';
 import { PROBLEM_TYPE, problem, problemOf } from './problem.ts';
@@ -16,6 +20,8 @@ export interface AdminServerOptions {
   readonly status: () => HostStatus;
   readonly metrics: HostMetrics;
   readonly log: Log;
+  /** What `/admin/v1` shows and changes, and the token that it wants. */
+  readonly admin: { readonly token: string | undefined; readonly name: string; readonly deadLetters: DeadLetters };
   /** Milliseconds for which the event loop may stand still before liveness fails. Default 10,000. */
   readonly blockedLimit?: number;
 }
@@ -28,7 +34,8 @@ export interface AdminServer {
 }
 
 /**
- * Health and metrics over HTTP: `/health/live`, `/health/ready` (200 or 503 with the reasons) and `/metrics`.
+ * Health and metrics over HTTP: `/health/live`, `/health/ready` (200 or 503 with the reasons) and `/metrics`; behind a
+ * bearer token, the admin API below `/admin/v1`.
  *
  * Listening when the promise resolves. @throws PipelineError `PH_HTTP_PORT_IN_USE`, `PH_HTTP_PORT_DENIED`,
  * `PH_HTTP_HOST_UNKNOWN`
@@ -41,6 +48,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     // Fastify's default drops unknown properties of bodies in silence.
     ajv: { customOptions: { removeAdditional: false } },
     requestTimeout: 10_000,
+    bodyLimit: 64 * 1024,
   }).withTypeProvider<TypeBoxTypeProvider>();
   const loop = watchEventLoop({ limit: options.blockedLimit ?? 10_000, remember: 30_000 });
 
@@ -59,6 +67,14 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     return reply.code(body.status).type(PROBLEM_TYPE).send(body);
   });
 
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'pipeline-host', version: HOST_VERSION },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    },
+  });
+  await app.register(adminApi, { prefix: '/admin/v1', status: options.status, log: options.log, ...options.admin });
   app.get('/health/live', { schema: { response: { 200: Health, 503: Health } } }, async (_request, reply) => {
     const body = liveness(options.status(), loop.blockedFor());
     return reply.code(body.status === 'ok' ? 200 : 503).send(body);

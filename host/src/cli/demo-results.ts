@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DeadLetterView, SimulationResults } from '@pipeline-host/sdk';
-import { HEADER, headerText } from '../engine/headers.ts';
 import type { KafkaCluster, KafkaRecord } from '../kafka/driver.ts';
 import type { ResolvedTable, ResolvedWorker } from '../plugins/topology.ts';
+import { HEADER, headerText } from '../retry/headers.ts';
 import type { ObjectStore } from '../storage/index.ts';
 
 /** Rows of a table: the chosen columns of all of them. */

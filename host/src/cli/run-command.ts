@@ -74,17 +74,17 @@ async function run(flags: RunFlags): Promise<void> {
   const log = createLogger({ level: config.config.log.level, pretty: process.stderr.isTTY });
   const host = await startHost({ config, topology, workers, count: flags.count, openEmbedded, log });
   try {
-    printAddresses(host, flags.count);
+    printAddresses(host, flags.count, config.config.http.admin.token !== undefined);
     await Promise.race([stop.asked, host.finished]);
   } finally {
     await stopInTime(() => host.stop());
   }
 }
 
-function printAddresses(host: RunningHost, count: number): void {
+function printAddresses(host: RunningHost, count: number, hasAdmin: boolean): void {
   const { units, clusters } = host.status();
   print(`pipeline-host ${HOST_VERSION} runs ${units.map(({ id }) => id).join(', ')}${count > 1 ? ` (${count} members each)` : ''}`);
-  print(`http   ${host.url}  /health/live /health/ready /metrics`);
+  print(`http   ${host.url}  /health/live /health/ready /metrics${hasAdmin ? ' /admin/v1' : ''}`);
   for (const { name, brokers, embedded } of clusters)
     print(
       `kafka  ${brokers}${name === 'default' ? '' : ` (cluster ${name})`}${embedded ? '  embedded: single machine, not replicated' : ''}`,

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Clusters } from '../engine/clusters.ts';
-import { ensureTopics, hasRetryTopic } from '../engine/topics.ts';
+import { ensureTopics } from '../engine/topics.ts';
 import { resolveTopics } from '../plugins/resolve-topology.ts';
 import type { Topology } from '../plugins/topology.ts';
 import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
@@ -119,7 +119,7 @@ function topicsOf(
   for (const worker of topology.workers) {
     if (worker.consumes === null) continue;
     const { plugin, cluster } = worker;
-    if (hasRetryTopic(worker)) named.push({ topic: worker.retryTopic, cluster, plugin: plugin.name, kind: 'retry' });
+    named.push({ topic: worker.retryTopic, cluster, plugin: plugin.name, kind: 'retry' });
     named.push({ topic: worker.deadLetterTopic, cluster, plugin: plugin.name, kind: 'dead letters' });
   }
   return [...new Map(named.map((topic) => [`${topic.cluster}/${topic.topic}/${topic.plugin}`, topic])).values()];

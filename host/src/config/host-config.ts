@@ -238,6 +238,18 @@ export const HostConfigSchema = Type.Object(
       {
         host: text({ default: '127.0.0.1' }),
         port: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: '0 takes a free one, which is printed' }),
+        admin: Type.Object(
+          {
+            token: Type.Optional(
+              Type.Unsafe<string>({
+                ...Secret({ description: 'bearer token of /admin/v1, at least 16 characters; without it these routes answer 403' }),
+                minLength: 16,
+              }),
+            ),
+            name: Type.String({ default: 'admin', minLength: 1, maxLength: 100, description: 'whom the audit names for this token' }),
+          },
+          { ...closed, default: {} },
+        ),
       },
       { ...closed, default: {} },
     ),

@@ -135,7 +135,7 @@ function tellOfBadRecords(log: HostLog, high: boolean, share: number): void {
 }
 
 async function tableSink(
-  { byteBudget }: UnitPlan,
+  { byteBudget, reads }: UnitPlan,
   worker: ResolvedWorker & { readonly definition: TableWriterDefinition },
   source: ResolvedTopic,
   { clusters, services, metrics }: UnitEnvironment,
@@ -151,8 +151,9 @@ async function tableSink(
     });
     tables.push({ resolved, delta });
   }
-  const clusterId = await clusters.clusterId(source.cluster);
-  const admin = await (await clusters.get(source.cluster)).admin();
+  const cluster = reads === 'source' ? source.cluster : worker.cluster;
+  const clusterId = await clusters.clusterId(cluster);
+  const admin = await (await clusters.get(cluster)).admin();
   return ({ intake, onPause, onFatal }) =>
     new TableSink({
       intake,
@@ -165,8 +166,12 @@ async function tableSink(
       writer,
       log,
       appId: (table, topic, partition) => appId(clusterId, worker, table, topic, partition),
-      endOffsets: async () =>
-        new Map((await admin.offsets(source.topic)).map(({ partition, high }) => [`${source.topic}/${partition}`, high])),
+      endOffsets: async (topics) => {
+        const ends = await Promise.all(
+          topics.map(async (topic) => (await admin.offsets(topic)).map(({ partition, high }) => [`${topic}/${partition}`, high] as const)),
+        );
+        return new Map(ends.flat());
+      },
       onPause,
       onFatal,
       onCommit: (table, rows, seconds) => metrics.deltaCommitted({ plugin: worker.plugin.name, table, operation: 'write', rows, seconds }),

@@ -11,7 +11,7 @@ import { createUnit, type UnitPlan } from './create-unit.ts';
 import { type HostServices, openHostServices } from './host-services.ts';
 import { settleStartPosition } from './start-position.ts';
 import type { HostStatus } from './status.ts';
-import { ensureTopics, hasRetryTopic } from './topics.ts';
+import { ensureTopics } from './topics.ts';
 import type { Unit } from './unit.ts';
 
 export interface HostOptions {
@@ -34,6 +34,7 @@ export interface ServedState {
   readonly port: number;
   readonly status: () => HostStatus;
   readonly metrics: HostMetrics;
+  readonly clusters: Clusters;
   readonly log: HostLog;
 }
 
@@ -77,7 +78,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
   };
 
   try {
-    const served = await options.serve({ host: config.http.host, port: config.http.port, status, metrics, log });
+    const served = await options.serve({ host: config.http.host, port: config.http.port, status, metrics, clusters, log });
     metrics.bindStatus(status);
     metrics.bindProducerBuffer(() => clusters.bufferedBytes());
     try {
@@ -153,7 +154,7 @@ function planUnits({ workers, count, config }: HostOptions, topics: Awaited<Retu
   const plans = workers.flatMap((worker) => {
     const shape = topics.get(worker.id);
     if (shape === undefined) return [];
-    const apart = hasRetryTopic(worker) && worker.consumes?.cluster !== worker.cluster;
+    const apart = worker.consumes?.cluster !== worker.cluster;
     const { concurrency } = worker.settings;
     return Array.from({ length: count }, (_, member) => member).flatMap((member) => {
       const id = member === 0 ? worker.id : `${worker.id}#${member + 1}`;

@@ -1,12 +1,13 @@
 import type { Log } from '@pipeline-host/sdk';
 import type { AssignedPartition, KafkaConsumer, KafkaRecord, RecordBatch } from '../kafka/driver.ts';
+import { HEADER, headerNumber, headerText } from '../retry/headers.ts';
 import type { RetryLayout } from '../retry/layout.ts';
 import { ReleaseRate } from '../retry/release-rate.ts';
 import { decodeAhead } from './commit-metadata.ts';
 import { Commits, type CommitsOptions } from './commits.ts';
-import { HEADER, headerNumber, headerText } from './headers.ts';
 import type { Span } from './ledger.ts';
 import { PartitionState, recordBytes } from './partition-state.ts';
+import type { ReplayGuard } from './replay-guard.ts';
 import { schemaVersion } from './schema-version.ts';
 import { type SettledAs, Tally } from './tally.ts';
 
@@ -14,6 +15,8 @@ import { type SettledAs, Tally } from './tally.ts';
 export const DRAIN_DEADLINE = 10_000;
 /** A record of a newer schema is looked at again after so long, doubled up to the second. */
 const NEWER_WAIT = { first: 1_000, longest: 60_000 } as const;
+/** So long until a lane is asked again that was paused for a look at what stands before a replay. */
+const LOOK_WAIT = 20;
 /** A partition keeps its turn for so many records. */
 const TURN = 64;
 
@@ -48,6 +51,8 @@ export interface IntakeOptions extends Pick<CommitsOptions, 'readBack' | 'releas
   readonly byteBudget: number;
   /** The newest version of the topic's schema that the plugin knows. */
   readonly schemaVersion: number;
+  /** Finds replays that stand in lane 0 twice. */
+  readonly replays: Pick<ReplayGuard, 'verdict'>;
   readonly log: Log;
 }
 
@@ -201,11 +206,17 @@ export class Intake {
       }
       if (this.#waitForPlugin(state, record)) break;
       if (state.lane !== null && this.#waitUntilDue(state, record, now)) break;
+      const verdict = state.lane === 0 ? this.#options.replays.verdict(state, record) : 'first';
+      if (verdict === 'unknown') {
+        this.#lookAgain(state, record.offset, LOOK_WAIT);
+        break;
+      }
       if (received === 0) state.arrived(record.offset, now);
       ledger.deliver(record.offset);
-      state.push(record);
       this.#bytes += recordBytes(record);
       received++;
+      if (verdict === 'first') state.push(record);
+      else this.#skipRepeated(state, record);
     }
     if (state.delayed === null) ledger.cover(batch.lastOffset);
     this.tally.received += received;
@@ -281,6 +292,12 @@ export class Intake {
       },
       Math.min(wait, 0x7fffffff),
     );
+  }
+
+  #skipRepeated(state: PartitionState, record: KafkaRecord): void {
+    const { topic, partition } = state;
+    this.#options.log.warn({ topic, partition, offset: record.offset }, 'a replay stands in its lane twice: the second one is skipped');
+    this.settle(state, record, 'skipped');
   }
 
   #pauseAll(): void {

@@ -1,6 +1,6 @@
 import type { Http, Log, Metrics, Objects, RecordInfo, Staging, WorkerContext } from '@pipeline-host/sdk';
 import type { KafkaRecord } from '../kafka/driver.ts';
-import { authorHeaders, failedAttempts, headerText } from './headers.ts';
+import { authorHeaders, failedAttempts, headerText } from '../retry/headers.ts';
 import type { PartitionState } from './partition-state.ts';
 
 /** What all handlers of a worker share. */

@@ -2,16 +2,19 @@ import { hash } from 'node:crypto';
 import { type Output, PermanentError } from '@pipeline-host/sdk';
 import type { KafkaProducer, KafkaRecord, OutgoingRecord } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import { HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from '../retry/headers.ts';
 import { chooseLane } from '../retry/lane-choice.ts';
 import { type RetryLayout, retryPartition } from '../retry/layout.ts';
 import { delaysFor } from '../retry/policy.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
-import { HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from './headers.ts';
 import { createMessageCodec, type MessageCodec } from './message-codec.ts';
 import { schemaHeader } from './schema-version.ts';
 
 /** Work may be sent again so many times along one chain of outputs. */
 export const MAX_REDO = 2;
+
+/** Headers that say something of the attempt before, which may not hold for this one. */
+const OF_ONE_ATTEMPT: ReadonlySet<string> = new Set([HEADER.dueAt, HEADER.onDeadError, HEADER.written]);
 
 type Headers = Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>;
 
@@ -49,6 +52,8 @@ export interface FailureNote {
   readonly attempts: number;
   /** Set where `onDead` itself failed. */
   readonly onDeadError?: string;
+  /** Tables that hold the record's rows already. */
+  readonly written?: readonly string[];
 }
 
 /**
@@ -154,7 +159,7 @@ export class RecordWriter {
 
   #originalHeaders(record: KafkaRecord): Headers {
     // Not by assignment: a header may be called `__proto__`.
-    return Object.fromEntries(Object.entries(record.headers).filter(([name]) => name !== HEADER.dueAt && name !== HEADER.onDeadError));
+    return Object.fromEntries(Object.entries(record.headers).filter(([name]) => !OF_ONE_ATTEMPT.has(name)));
   }
 
   /** The class of source partitions that a record of the retry topic came from; null where it does not say. */
@@ -167,7 +172,7 @@ export class RecordWriter {
     return originOf(record, { cluster: this.#options.sourceCluster, topic, partition }, retried);
   }
 
-  #context(from: SourceRecord, { failure, stage, attempts, onDeadError }: FailureNote): Headers {
+  #context(from: SourceRecord, { failure, stage, attempts, onDeadError, written = [] }: FailureNote): Headers {
     const { worker } = this.#options;
     const origin = this.#origin(from);
     const now = new Date().toISOString();
@@ -183,6 +188,7 @@ export class RecordWriter {
       [HEADER.errorName]: failure.name,
       [HEADER.errorMessage]: failure.reason,
       ...(onDeadError !== undefined && { [HEADER.onDeadError]: onDeadError }),
+      ...(written.length > 0 && { [HEADER.written]: written.join() }),
       [HEADER.originCluster]: origin.cluster,
       [HEADER.originTopic]: origin.topic,
       [HEADER.originPartition]: String(origin.partition),

@@ -1,6 +1,6 @@
 import type { TopicDefinition } from '@pipeline-host/sdk';
 import type { RecordHeaders } from '../kafka/driver.ts';
-import { HEADER, headerText } from './headers.ts';
+import { HEADER, headerText } from '../retry/headers.ts';
 
 /** The `ph.schema` header of a message: the topic's own name and the version of its schema, `downloads.pending@2`. */
 export function schemaHeader({ name, version }: TopicDefinition): string {

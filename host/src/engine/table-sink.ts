@@ -3,8 +3,8 @@ import { errorMessage, isPipelineError, type Log, PermanentError, type TableWrit
 import { type DeltaTable, RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
 import type { ResolvedTable } from '../plugins/topology.ts';
+import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
-import { failedAttempts } from './headers.ts';
 import type { Intake, Sink } from './intake.ts';
 import type { MessageCodec } from './message-codec.ts';
 import { type PartitionState, recordBytes } from './partition-state.ts';
@@ -39,8 +39,8 @@ export interface TableSinkOptions {
   readonly log: Log;
   /** Identity of a partition's offsets in a table's transactions, stable over restarts. */
   readonly appId: (table: ResolvedTable, topic: string, partition: number) => string;
-  /** Offset after the last record of each assigned partition. */
-  readonly endOffsets: () => Promise<ReadonlyMap<string, number>>;
+  /** Offset after the last record of each partition, by `topic/partition`. */
+  readonly endOffsets: (topics: readonly string[]) => Promise<ReadonlyMap<string, number>>;
   readonly onPause: (failure: ClassifiedFailure | null) => void;
   readonly onFatal: (error: unknown) => void;
   readonly onCommit: (table: string, rows: number, seconds: number) => void;
@@ -51,6 +51,8 @@ interface Entry {
   readonly state: PartitionState;
   readonly record: KafkaRecord;
   readonly lines: ReadonlyMap<WritableTable, readonly string[]>;
+  /** Names of the tables that took its rows before it became the dead letter that is replayed here. */
+  readonly written: readonly string[];
 }
 
 class Batch {
@@ -98,7 +100,7 @@ export class TableSink implements Sink {
   /** A table whose transactions are beyond the end of the partition belongs to other offsets than these. */
   async assigned(partitions: readonly PartitionState[]): Promise<void> {
     this.#conflicts.clear();
-    const ends = await this.#options.endOffsets();
+    const ends = await this.#options.endOffsets([...new Set(partitions.map(({ topic }) => topic))]);
     for (const table of this.#options.tables) {
       await table.delta.refresh();
       for (const { topic, partition } of partitions) {
@@ -136,6 +138,7 @@ export class TableSink implements Sink {
   #add(state: PartitionState, record: KafkaRecord): void {
     const batch = this.#batch;
     const lines = new Map<WritableTable, readonly string[]>();
+    const written = writtenBefore(state, record);
     let stage: 'decode' | 'handle' = 'decode';
     try {
       const message = this.#options.codec.decode(record.value);
@@ -152,6 +155,7 @@ export class TableSink implements Sink {
         if (given === undefined || given.length === 0) continue;
         const target = this.#encoders.get(name);
         if (target === undefined) throw new PermanentError('PH_ROW_INVALID', `rows for "${name}", which the writer does not declare`);
+        if (written.includes(target.table.resolved.name)) continue;
         lines.set(
           target.table,
           given.map((row) => target.encoder.encode(row)),
@@ -159,10 +163,10 @@ export class TableSink implements Sink {
       }
     } catch (error) {
       // A pure function that fails would fail again: waiting helps no row.
-      batch.burials.push(this.#bury({ state, record, lines: new Map() }, classifyFailure(error), stage));
+      batch.burials.push(this.#bury({ state, record, lines: new Map(), written }, classifyFailure(error), stage, written));
       return;
     }
-    batch.entries.push({ state, record, lines });
+    batch.entries.push({ state, record, lines, written });
     batch.recordBytes += recordBytes(record);
     for (const table of lines.values()) {
       batch.rows += table.length;
@@ -295,21 +299,29 @@ export class TableSink implements Sink {
       if (entry === undefined || refused.has(entry)) continue;
       refused.add(entry);
       const fault = `row of ${table.resolved.name}: ${column === null ? '' : `column ${column}: `}${reason}`;
-      burials.push(this.#bury(entry, classifyFailure(new PermanentError('PH_ROW_INVALID', fault)), 'write'));
+      burials.push(
+        this.#bury(entry, classifyFailure(new PermanentError('PH_ROW_INVALID', fault)), 'write', this.#writtenUntil(table, entry)),
+      );
     }
     await Promise.all(burials);
     return refused;
   }
 
+  /** The tables that hold the entry's rows when this one refuses them: a replay must not write those again. */
+  #writtenUntil(table: WritableTable, { lines, written }: Entry): readonly string[] {
+    const before = this.#options.tables.slice(0, this.#options.tables.indexOf(table));
+    return [...written, ...before.filter((one) => lines.has(one)).map(({ resolved }) => resolved.name)];
+  }
+
   /** Resolves when the dead letter is stored. Where it cannot be, the writer stops. Never rejects. */
-  async #bury(entry: Entry, failure: ClassifiedFailure, stage: 'decode' | 'handle' | 'write'): Promise<void> {
+  async #bury(entry: Entry, failure: ClassifiedFailure, stage: 'decode' | 'handle' | 'write', written: readonly string[]): Promise<void> {
     const { state, record } = entry;
     this.#buried++;
     try {
       const retried = state.lane !== null;
       const attempts = failedAttempts(record.headers, retried) + 1;
       const from = { topic: state.topic, partition: state.partition, source: state.source, retried, record };
-      await this.#options.writer.deadLetter(from, { failure, stage, attempts });
+      await this.#options.writer.deadLetter(from, { failure, stage, attempts, written });
       this.#options.intake.settle(state, record, 'dead');
     } catch (error) {
       if (!state.closed) this.#fail(error);
@@ -344,6 +356,12 @@ export class TableSink implements Sink {
   close(): void {
     this.abandon();
   }
+}
+
+/** What a dead letter says of the tables that hold its rows. Only a record of the retry topic is believed. */
+function writtenBefore({ lane }: PartitionState, { headers }: KafkaRecord): readonly string[] {
+  const tables = lane === null ? undefined : headerText(headers, HEADER.written);
+  return tables === undefined || tables === '' ? [] : tables.split(',');
 }
 
 function secondWriter(table: WritableTable): PermanentError {

@@ -1,7 +1,7 @@
 import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import type { KafkaAdmin, TopicSpec } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
-import { layoutOf, newLayout, type RetryLayout, sharedLayoutOf } from '../retry/layout.ts';
+import { layoutFor, newLayout, type RetryLayout, type RetryShape } from '../retry/layout.ts';
 import type { Clusters } from './clusters.ts';
 
 /** Topics that the host makes keep their records for 7 days, retry topics and dead letters without limit. */
@@ -17,9 +17,9 @@ export interface WorkerTopics {
   readonly deadLetterPartitions: number;
 }
 
-/** Whether a worker has a retry topic: table writers hold their batch instead, pollers consume nothing. */
-export function hasRetryTopic(worker: ResolvedWorker): boolean {
-  return 'handle' in worker.definition || 'handleBatch' in worker.definition;
+/** A table writer holds its batch instead of delaying records: a retry topic of its own has the lane of replays alone. */
+export function retryShape({ definition, retryShared, settings }: ResolvedWorker): RetryShape {
+  return { lanes: 1 + settings.retry.lanes.length, wholeSets: retryShared || 'rows' in definition };
 }
 
 /**
@@ -65,7 +65,7 @@ export async function ensureTopics(
     if (worker.consumes === null) continue;
     const admin = await (await clusters.get(worker.cluster)).admin();
     const sourcePartitions = (of: ResolvedWorker): number => sourcePartitionsOf(of, known);
-    const names = [worker.deadLetterTopic, ...(hasRetryTopic(worker) ? [worker.retryTopic] : [])];
+    const names = [worker.deadLetterTopic, worker.retryTopic];
     let found = await admin.describeTopics(names);
     const missing: TopicSpec[] = [];
     for (const name of names) {
@@ -89,35 +89,32 @@ export async function ensureTopics(
     }
     const deadLetters = found.get(worker.deadLetterTopic)?.partitions;
     shapes.set(worker.id, {
-      retry: hasRetryTopic(worker)
-        ? retryLayout(worker, found.get(worker.retryTopic)?.partitions ?? 0, sourcePartitions(worker))
-        : { lanes: 1, classes: sourcePartitions(worker) },
+      retry: retryLayout(worker, found.get(worker.retryTopic)?.partitions ?? 0, sourcePartitions(worker)),
       deadLetterPartitions: deadLetters ?? Math.max(...sharingDeadLetters(worker, workers).map(sourcePartitions)),
     });
   }
   return shapes;
 }
 
-/** Lane 0 for replays, and one for each wait. */
-const lanesOf = ({ settings }: ResolvedWorker): number => 1 + settings.retry.lanes.length;
-
 function sourcePartitionsOf({ consumes }: ResolvedWorker, known: ReadonlyMap<string, number>): number {
   return known.get(`${consumes?.cluster}/${consumes?.topic}`) ?? consumes?.partitions ?? 1;
 }
 
 function retryPartitions(worker: ResolvedWorker, sourcePartitions: number, most: number): number {
-  const layout = newLayout(sourcePartitions, lanesOf(worker), most);
+  const { lanes } = retryShape(worker);
+  const layout = newLayout(sourcePartitions, lanes, most);
   if (layout !== null) return layout.lanes * layout.classes;
-  throw shapeFault(worker, `${lanesOf(worker)} lanes do not fit into the ${most} partitions that a topic may have on this cluster`, {
+  throw shapeFault(worker, `${lanes} lanes do not fit into the ${most} partitions that a topic may have on this cluster`, {
     hint: 'give the worker fewer retry.delays, or raise maxPartitions of the cluster',
   });
 }
 
 function retryLayout(worker: ResolvedWorker, partitions: number, sourcePartitions: number): RetryLayout {
-  const lanes = lanesOf(worker);
-  const layout = worker.retryShared ? sharedLayoutOf(partitions, lanes) : layoutOf(partitions, sourcePartitions, lanes);
+  const shape = retryShape(worker);
+  const { lanes } = shape;
+  const layout = layoutFor(shape, partitions, sourcePartitions);
   if (layout !== null) return layout;
-  const needed = worker.retryShared ? `a multiple of ${lanes}` : String(sourcePartitions * lanes);
+  const needed = shape.wholeSets ? `a multiple of ${lanes}` : String(sourcePartitions * lanes);
   throw shapeFault(
     worker,
     `${worker.retryTopic} has ${partitions} partitions, but ${sourcePartitions} source partitions with ${lanes} lanes need ${needed}`,
@@ -129,7 +126,7 @@ function shapeFault(worker: ResolvedWorker, message: string, more: { readonly hi
 }
 
 function sharingRetryTopic(worker: ResolvedWorker, workers: readonly ResolvedWorker[]): readonly ResolvedWorker[] {
-  return workers.filter((other) => other.retryTopic === worker.retryTopic && hasRetryTopic(other) && other.cluster === worker.cluster);
+  return workers.filter((other) => other.retryTopic === worker.retryTopic && other.consumes !== null && other.cluster === worker.cluster);
 }
 
 function sharingDeadLetters(worker: ResolvedWorker, workers: readonly ResolvedWorker[]): readonly ResolvedWorker[] {

@@ -7,8 +7,9 @@ import { type ClassifiedFailure, causeOf, classifyFailure } from './failure-clas
 import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { NewerRecord, PartitionState } from './partition-state.ts';
 import { PartitionWatch } from './partition-watch.ts';
+import { ReplayGuard } from './replay-guard.ts';
 import type { UnitState, UnitStatus } from './status.ts';
-import { hasRetryTopic, type WorkerTopics } from './topics.ts';
+import type { WorkerTopics } from './topics.ts';
 
 /** On top of the worker's own timeout before a unit without progress counts as stalled. */
 const STALL_MARGIN = 30_000;
@@ -83,6 +84,7 @@ export class Unit {
       byteBudget: options.byteBudget,
       schemaVersion: options.worker.consumes?.definition.version ?? 1,
       readBack: async (topic) => (await options.cluster.admin()).committed(options.worker.group, [topic]),
+      replays: new ReplayGuard(options.cluster.scan, options.log),
       log: options.log,
       releaseFile: options.releaseFile,
       onCommit: options.onCommit,
@@ -103,7 +105,7 @@ export class Unit {
   async #join(): Promise<void> {
     const { worker, cluster, topics, reads, log } = this.#options;
     const source = worker.consumes?.topic ?? '';
-    const laned = reads === 'source' && hasRetryTopic(worker) && worker.consumes?.cluster === worker.cluster;
+    const laned = reads === 'source' && worker.consumes?.cluster === worker.cluster;
     this.#consumer = await cluster.consume(
       {
         group: worker.group,

@@ -1,5 +1,5 @@
 import type { KafkaRecord } from '../kafka/driver.ts';
-import { failedAttempts } from './headers.ts';
+import { failedAttempts } from '../retry/headers.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RecordContext } from './record-context.ts';
 import type { SourceRecord } from './record-writer.ts';

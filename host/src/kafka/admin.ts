@@ -22,7 +22,7 @@ export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<K
   const admin = openClient(config, log).admin();
   const running = new Set<Promise<unknown>>();
   const attempt = async <T>(place: string | undefined, call: () => Promise<T>): Promise<T> => {
-    const answer = untilCoordinated(call);
+    const answer = untilReady(call);
     running.add(answer);
     try {
       return await answer;
@@ -96,23 +96,27 @@ export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<K
   };
 }
 
-/** The coordinator of a group is being found or loads the group's offsets: the first seconds of a cluster, and each fail-over. */
-const UNCOORDINATED: ReadonlySet<string> = new Set([
+/**
+ * The coordinator of a group is being found or loads the group's offsets, or a partition's leader does not know yet that it
+ * is: the first seconds of a cluster or topic, and each fail-over.
+ */
+const NOT_READY: ReadonlySet<string> = new Set([
   'NOT_COORDINATOR_FOR_GROUP',
   'GROUP_COORDINATOR_NOT_AVAILABLE',
   'GROUP_LOAD_IN_PROGRESS',
+  'NOT_LEADER_FOR_PARTITION',
 ]);
-const COORDINATION = { deadline: 10_000, pause: 200 } as const;
+const READINESS = { deadline: 10_000, pause: 200 } as const;
 
-/** Asks again while the group's coordinator is not ready, which kafkajs's admin takes for a failure. */
-async function untilCoordinated<T>(call: () => Promise<T>): Promise<T> {
-  const end = Date.now() + COORDINATION.deadline;
+/** Asks again while who is to answer is not ready, which kafkajs's admin takes for a failure. */
+async function untilReady<T>(call: () => Promise<T>): Promise<T> {
+  const end = Date.now() + READINESS.deadline;
   for (;;) {
     try {
       return await call();
     } catch (error) {
-      if (!UNCOORDINATED.has(brokerErrorType(error) ?? '') || Date.now() > end) throw error;
-      await setTimeout(COORDINATION.pause);
+      if (!NOT_READY.has(brokerErrorType(error) ?? '') || Date.now() > end) throw error;
+      await setTimeout(READINESS.pause);
     }
   }
 }

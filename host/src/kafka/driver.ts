@@ -195,6 +195,8 @@ export interface KafkaAdmin {
 
 export interface ReadOptions {
   readonly topic: string;
+  /** All of them by default. */
+  readonly partitions?: readonly number[];
   /** First offset for each partition; the earliest by default. */
   readonly from?: ReadonlyMap<number, number>;
   /** Offset to stop before, for each partition; the end at the time of the call by default. */
@@ -211,7 +213,9 @@ export interface KafkaCluster {
   producer(options?: ProducerOptions): Promise<KafkaProducer>;
   /** Resolves when the member is connected; the first assignment follows. Rejects if the start fails (address, password, topic). */
   consume(options: ConsumerOptions, handlers: ConsumerHandlers): Promise<KafkaConsumer>;
-  /** Every record in the range, by partition and offset; joins no group. For tools and tests: all of it is held in memory. */
+  /** Shows every record in the range, by partition and offset, without holding more than one fetch; joins no group. */
+  scan(options: ReadOptions, visit: (record: LocatedRecord) => void): Promise<void>;
+  /** What {@link scan} shows. For tools and tests: all of it is held in memory. */
   read(options: ReadOptions): Promise<LocatedRecord[]>;
   /** Closes everything that was opened here, consumers first, producers last. */
   close(): Promise<void>;

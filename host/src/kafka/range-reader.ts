@@ -12,15 +12,16 @@ interface FetchedPartition {
 }
 
 /**
- * Every visible record of a range of offsets, without a group. A partition ends where `to` is reached, or where the
+ * Shows every visible record of a range of offsets, without a group. A partition ends where `to` is reached, or where the
  * broker has nothing more to give before it.
  */
-export async function readRange(
+export async function scanRange(
   config: ClusterConfig,
   admin: KafkaAdmin,
-  { topic, from, to }: ReadOptions,
+  { topic, partitions, from, to }: ReadOptions,
   log: KafkaLog,
-): Promise<LocatedRecord[]> {
+  visit: (record: LocatedRecord) => void,
+): Promise<void> {
   const where: Where = {
     cluster: config.name,
     get brokers() {
@@ -28,18 +29,19 @@ export async function readRange(
     },
     place: `topic '${topic}'`,
   };
-  const ranges = (await admin.offsets(topic)).map(({ partition, low, high }) => ({
-    partition,
-    next: Math.max(low, from?.get(partition) ?? low),
-    end: Math.min(high, to?.get(partition) ?? high),
-  }));
+  const ranges = (await admin.offsets(topic))
+    .map(({ partition, low, high }) => ({
+      partition,
+      next: Math.max(low, from?.get(partition) ?? low),
+      end: Math.min(high, to?.get(partition) ?? high),
+    }))
+    .filter(({ partition, next, end }) => next < end && (partitions?.includes(partition) ?? true));
+  if (ranges.length === 0) return;
   const { cluster, close } = await openBareCluster(config, log);
   try {
     ownConnections(cluster);
     await cluster.addMultipleTargetTopics([topic]);
-    const records: LocatedRecord[] = [];
-    for (const range of ranges) records.push(...(await readPartition(cluster, topic, range)));
-    return records;
+    for (const range of ranges) await scanPartition(cluster, topic, range, visit);
   } catch (error) {
     throw classify(error, where);
   } finally {
@@ -47,7 +49,7 @@ export async function readRange(
   }
 }
 
-async function readPartition(
+async function scanPartition(
   cluster: ClusterInternals,
   topic: string,
   range: {
@@ -55,9 +57,9 @@ async function readPartition(
     readonly next: number;
     readonly end: number;
   },
-): Promise<LocatedRecord[]> {
+  visit: (record: LocatedRecord) => void,
+): Promise<void> {
   const { partition, end } = range;
-  const records: LocatedRecord[] = [];
   let { next } = range;
   for (let empty = 0; next < end && empty < 3; ) {
     const leader = cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition)?.leader;
@@ -80,12 +82,11 @@ async function readPartition(
     for (const { offset: last, records: batch, isControlRecord } of batches) {
       if (!isControlRecord) {
         for (const record of batch) {
-          if (record.offset >= next && record.offset < end) records.push({ topic, partition, ...record });
+          if (record.offset >= next && record.offset < end) visit({ topic, partition, ...record });
         }
       }
       next = Math.max(next, Number(last) + 1);
     }
     empty = next === before ? empty + 1 : 0;
   }
-  return records;
 }

@@ -41,7 +41,11 @@ function checkTopicNames(topology: Topology): PipelineError[] {
     }
     if (worker.consumes === null) continue;
     named.set(`${plugin.name}//dlq`, { cluster, topic: worker.deadLetterTopic, what: `dead letters of plugin ${plugin.name}` });
-    if ('rows' in worker.definition) continue;
+    named.set(`${plugin.name}//dispositions`, {
+      cluster,
+      topic: `${worker.deadLetterTopic}.dispositions`,
+      what: `dispositions of the dead letters of plugin ${plugin.name}`,
+    });
     named.set(`${plugin.name}//${worker.retryShared ? 'retry' : worker.name}`, {
       cluster,
       topic: worker.retryTopic,

@@ -33,6 +33,7 @@ function effectiveSettings({ definition, group, retryTopic, settings }: Resolved
       { key: 'flush.rows', value: rows, own: definition.flush.rows },
       { key: 'flush.bytes', value: bytes, own: definition.flush.bytes },
       { key: 'flush.age', value: age, own: definition.flush.age },
+      { key: 'retry.topic', value: retryTopic },
     ];
   }
   return [

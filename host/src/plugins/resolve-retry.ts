@@ -5,6 +5,9 @@ import type { ResolvedRetry, ResolvedWorker } from './topology.ts';
 const DEFAULT_DELAYS = ['5m', '10m', '20m', '40m'];
 const DEFAULT_RELEASE = 1_000;
 
+/** Of a table writer: it holds its batch instead of delaying records. */
+export const NO_DELAYS: ResolvedRetry = { mode: 'delay', delays: [], byCode: new Map(), lanes: [], release: DEFAULT_RELEASE };
+
 /** What a resolver is given to read values with, and to complain. */
 export interface RetryReader {
   /** Milliseconds. */
@@ -42,10 +45,9 @@ export function resolveRetry(worker: Partial<WorkerDefinition>, settings: Worker
 
 /** Where all workers of a plugin share one retry topic it has a lane for each wait of any of them. */
 export function shareRetryTopic(workers: readonly ResolvedWorker[], topic: string): readonly ResolvedWorker[] {
-  const handlers = workers.filter(({ definition }) => 'handle' in definition || 'handleBatch' in definition);
-  const lanes = [...new Set(handlers.flatMap(({ settings }) => settings.retry.delays))].sort((left, right) => left - right);
+  const lanes = [...new Set(workers.flatMap(({ settings }) => settings.retry.delays))].sort((left, right) => left - right);
   return workers.map((worker) =>
-    handlers.includes(worker)
+    worker.consumes !== null
       ? {
           ...worker,
           retryTopic: topic,

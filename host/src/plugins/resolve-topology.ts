@@ -12,7 +12,7 @@ import type { HostConfig, PluginSettings, WorkerSettings } from '../config/host-
 import { checkPlugin } from './check-plugin.ts';
 import { checkTopology } from './check-topology.ts';
 import { faultsOf, throwFaults } from './fault.ts';
-import { resolveRetry, shareRetryTopic } from './resolve-retry.ts';
+import { NO_DELAYS, resolveRetry, shareRetryTopic } from './resolve-retry.ts';
 import type { LoadedPlugin, ResolvedSettings, ResolvedTable, ResolvedTopic, ResolvedWorker, Topology } from './topology.ts';
 
 const DEFAULTS = {
@@ -131,10 +131,13 @@ function resolveSettings(definition: ResolvedWorker['definition'], settings: Wor
     concurrency: positive(settings.concurrency ?? worker.concurrency ?? DEFAULTS.concurrency, 'concurrency'),
     order: worker.order ?? 'key',
     timeout: span(settings.timeout ?? worker.timeout ?? DEFAULTS.timeout, 'timeout'),
-    retry: resolveRetry(worker, settings, {
-      span,
-      fault: (message, hint) => faults.push(new PipelineError('PH_TOPOLOGY_SETTING', message, { place, hint })),
-    }),
+    retry:
+      'rows' in definition
+        ? NO_DELAYS
+        : resolveRetry(worker, settings, {
+            span,
+            fault: (message, hint) => faults.push(new PipelineError('PH_TOPOLOGY_SETTING', message, { place, hint })),
+          }),
     outage: { ...DEFAULTS.outage, ...settings.outage },
     batchSize: positive(worker.batchSize ?? DEFAULTS.batchSize, 'batchSize'),
     flush: {

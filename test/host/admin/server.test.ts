@@ -4,6 +4,7 @@ import { afterEach, describe, it } from 'node:test';
 import { isPipelineError, PermanentError } from '@pipeline-host/sdk';
 import { watchEventLoop } from '../../../host/src/admin/event-loop-watch.ts';
 import { type AdminServer, type AdminServerOptions, startAdminServer } from '../../../host/src/admin/server.ts';
+import { DeadLetters } from '../../../host/src/dlq/dead-letters.ts';
 import type { HostStatus, UnitState } from '../../../host/src/engine/status.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 import { createMetrics } from '../../../host/src/observability/metrics.ts';
@@ -31,9 +32,22 @@ const statusOf = (...states: UnitState[]): HostStatus => ({
 
 const open: AdminServer[] = [];
 const logged: string[] = [];
+const deadLetters = new DeadLetters({
+  workers: [],
+  clusters: { get: () => Promise.reject(new Error('no cluster is part of this test')) },
+  defaultCluster: 'default',
+  create: false,
+  log: createLogger({ level: 'silent' }),
+});
 async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminServer> {
   const log = createLogger({ level: 'info', destination: { write: (line) => logged.push(line) } });
-  const server = await startAdminServer({ status: () => statusOf({ kind: 'idle' }), metrics: createMetrics(), log, ...options });
+  const server = await startAdminServer({
+    status: () => statusOf({ kind: 'idle' }),
+    metrics: createMetrics(),
+    log,
+    admin: { token: undefined, name: 'admin', deadLetters },
+    ...options,
+  });
   open.push(server);
   return server;
 }
@@ -129,6 +143,134 @@ describe('liveness', () => {
     watch.stop();
   });
 });
+
+describe('the admin API', () => {
+  const token = 'correct-horse-battery';
+  const admin = { token, name: 'ops', deadLetters };
+  const ask = (url: string, path: string, headers: Record<string, string> = {}, init: RequestInit = {}) =>
+    fetch(`${url}/admin/v1${path}`, { ...init, headers });
+  const bearer = { authorization: `Bearer ${token}` };
+  const routes = ['/status', '/dead-letters', '/dead-letters/a.dlq:0:0', '/openapi.json'];
+
+  it('answers 403 and how to set a token where none is configured, whatever is sent', async () => {
+    const { url } = await start();
+    for (const route of routes) {
+      const response = await ask(url, route, bearer);
+      assert.equal(response.status, 403, route);
+      assert.match(response.headers.get('content-type') ?? '', /^application\/problem\+json/);
+      const body = (await response.json()) as Record<string, unknown>;
+      assert.equal(body['code'], 'PH_ADMIN_TOKEN_UNSET');
+      assert.match(String(body['hint']), /http\.admin\.token.*\$\{env:NAME\}/);
+    }
+  });
+
+  it('answers 401 without the right token, before it looks at anything else', async () => {
+    const { url } = await start({ admin });
+    const wrong = [{}, { authorization: 'Bearer wrong' }, { authorization: `Bearer ${token}x` }, { authorization: `Basic ${token}` }];
+    for (const route of routes) {
+      for (const headers of wrong) {
+        const response = await ask(url, route, headers);
+        assert.equal(response.status, 401, route);
+        assert.equal(response.headers.get('www-authenticate'), 'Bearer');
+        assert.equal(((await response.json()) as Record<string, unknown>)['code'], 'PH_ADMIN_UNAUTHORIZED');
+      }
+    }
+    assert.equal((await ask(url, '/dead-letters/a.dlq:0:0/replay', {}, { method: 'POST', body: 'x'.repeat(100_000) })).status, 401);
+    for (const route of ['/health/live', '/metrics']) assert.equal((await fetch(url + route)).status, 200, 'health and metrics are open');
+  });
+
+  it('shows the status of every unit', async () => {
+    const { url } = await start({ admin, status: () => statusOf({ kind: 'idle' }, { kind: 'paused', reason: 'r', code: 'C' }) });
+    const response = await ask(url, '/status', bearer);
+    assert.equal(response.status, 200);
+    assert.match(response.headers.get('content-type') ?? '', /^application\/json/);
+    assert.deepEqual(await response.json(), statusOf({ kind: 'idle' }, { kind: 'paused', reason: 'r', code: 'C' }));
+  });
+
+  it('refuses what it does not know: query, body, media type, size', async () => {
+    const { url } = await start({ admin });
+    const json = { ...bearer, 'content-type': 'application/json' };
+    const post = (body: string, headers: Record<string, string> = json) =>
+      ask(url, '/dead-letters/a.dlq:0:0/discard', headers, { method: 'POST', body });
+    const refused: readonly (readonly [number, Promise<Response>])[] = [
+      [400, ask(url, '/dead-letters?limit=501', bearer)],
+      [400, ask(url, '/dead-letters?wrker=a', bearer)],
+      [400, ask(url, '/dead-letters?from=yesterday', bearer)],
+      [400, post('{')],
+      [400, post('{}')],
+      [400, post('{"reason":"r","force":true}')],
+      [415, post('{"reason":"r"}', { ...bearer, 'content-type': 'text/plain' })],
+      [413, post(JSON.stringify({ reason: 'x'.repeat(70_000) }))],
+      [404, post('{"reason":"r"}')],
+    ];
+    for (const [status, answer] of refused) {
+      const response = await answer;
+      const body = (await response.json()) as Record<string, unknown>;
+      assert.equal(response.status, status, JSON.stringify(body));
+      assert.equal(body['status'], status);
+      assert.match(String(body['code']), status === 404 ? /^PH_DLQ_NOT_FOUND$/ : /^PH_ADMIN_REQUEST_INVALID$/);
+    }
+  });
+
+  it('writes down who changes what, before it and after', async () => {
+    logged.length = 0;
+    const { url } = await start({ admin });
+    await ask(url, '/dead-letters/a.dlq:0:0/replay', bearer, { method: 'POST' });
+    const lines = logged.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => 'audit' in line);
+    assert.deepEqual(
+      lines.map(({ audit, actor, deadLetter, outcome, code }) => [audit, actor, deadLetter, outcome, code]),
+      [
+        ['replay', 'ops', 'a.dlq:0:0', 'initiated', undefined],
+        ['replay', 'ops', 'a.dlq:0:0', 'failed', 'PH_DLQ_NOT_FOUND'],
+      ],
+    );
+  });
+
+  it('describes itself: every route with its answers, parameters and token', async () => {
+    const { url } = await start({ admin });
+    const response = await ask(url, '/openapi.json', bearer);
+    const document = (await response.json()) as OpenApi;
+    assert.match(document.openapi, /^3\.1/);
+    const described = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    );
+    assert.deepEqual(described.filter((route) => route.includes('/admin/v1')).toSorted(), [
+      'get /admin/v1/dead-letters',
+      'get /admin/v1/dead-letters/{id}',
+      'get /admin/v1/status',
+      'post /admin/v1/dead-letters/{id}/discard',
+      'post /admin/v1/dead-letters/{id}/replay',
+    ]);
+    const list = document.paths['/admin/v1/dead-letters']?.['get'];
+    assert.ok(list?.parameters?.some(({ name }) => name === 'disposition'));
+    assert.deepEqual(list?.security, [{ bearer: [] }]);
+    assert.deepEqual(Object.keys(document.paths['/admin/v1/dead-letters/{id}/replay']?.['post']?.responses ?? {}).toSorted(), [
+      '200',
+      '400',
+      '401',
+      '403',
+      '404',
+      '409',
+      '422',
+      '503',
+    ]);
+  });
+});
+
+interface OpenApi {
+  readonly openapi: string;
+  readonly paths: Readonly<
+    Record<
+      string,
+      Readonly<
+        Record<
+          string,
+          { readonly parameters?: readonly { readonly name: string }[]; readonly security?: unknown; readonly responses: object }
+        >
+      >
+    >
+  >;
+}
 
 describe('the admin server', () => {
   it('serves Prometheus text', async () => {

@@ -214,7 +214,7 @@ describe('pipeline-host publish', () => {
     assert.equal(topics.find(({ topic }) => topic === 'weather.readings')?.records, 2);
     assert.deepEqual(
       topics.map(({ topic, kind }) => `${topic} ${kind}`),
-      ['weather.dlq dead letters', 'weather.readings own', 'weather.sifter.retry retry', 'weather.warm own'],
+      ['weather.dlq dead letters', 'weather.readings own', 'weather.sifter.retry retry', 'weather.warm own', 'weather.writer.retry retry'],
     );
   });
 });
@@ -223,9 +223,9 @@ describe('pipeline-host topics create', () => {
   it('creates what is missing and leaves the rest', async () => {
     assert.match(
       await ok(['topics', 'create', '--data', 'created']),
-      /created weather\.readings with 6 partitions\n[\s\S]*4 created, 0 were there/,
+      /created weather\.readings with 6 partitions\n[\s\S]*5 created, 0 were there/,
     );
-    assert.match(await ok(['topics', 'create', '--data', 'created']), /^0 created, 4 were there\n$/);
+    assert.match(await ok(['topics', 'create', '--data', 'created']), /^0 created, 5 were there\n$/);
   });
 });
 

@@ -44,7 +44,7 @@ describe('the config', () => {
       env: { PIPELINE_HOST__HTTP__PORT: '2000', PIPELINE_HOST__Kafka__Create_Topics: 'false', PIPELINE_HOST__LOG__LEVEL: 'error' },
       flags: [{ flag: '--port', path: ['http', 'port'], value: 3000 }],
     });
-    assert.deepEqual(loaded.config.http, { host: '0.0.0.0', port: 3000 });
+    assert.deepEqual([loaded.config.http.host, loaded.config.http.port], ['0.0.0.0', 3000]);
     assert.deepEqual([loaded.config.kafka.partitions, loaded.config.kafka.createTopics, loaded.config.log.level], [3, false, 'error']);
     const origins = ['http.port', 'http.host', 'kafka.createTopics', 'log.level', 'memory.inFlightBytes'].map(
       (path) => loaded.origins.get(path)?.kind,
@@ -153,6 +153,24 @@ describe('secrets', () => {
     await write('y.yaml', 'kafka: { brokers: "${env:B}" }');
     const [wrong] = await faultsOf(load({ file: 'y.yaml', env: { B: 'hunter2' } }));
     assert.doesNotMatch(wrong?.message ?? '', /hunter2/);
+  });
+
+  it('the token of the admin API is one: by reference, of a length that nobody guesses, hidden, and its name is not', async () => {
+    const writeToken = (token: string) => write('t.yaml', `kafka: { brokers: ["b:1"] }\nhttp: { admin: { token: "${token}", name: ops } }`);
+    await writeToken('${env:ADMIN}');
+    const loaded = await load({ file: 't.yaml', env: { ADMIN: 'correct-horse-battery' } });
+    assert.deepEqual(loaded.config.http.admin, { token: 'correct-horse-battery', name: 'ops' });
+    assert.deepEqual(loaded.secrets, ['correct-horse-battery']);
+    const explained = new Map(loaded.explain().map(({ path, value }) => [path, value]));
+    assert.deepEqual([explained.get('http.admin.token'), explained.get('http.admin.name')], ['${env:ADMIN}', 'ops']);
+    const [short] = await faultsOf(load({ file: 't.yaml', env: { ADMIN: 'hunter2' } }));
+    assert.equal(short?.code, 'PH_CONFIG_INVALID');
+    assert.doesNotMatch(short?.message ?? '', /hunter2/);
+    await writeToken('correct-horse-battery');
+    assert.equal((await faultsOf(load({ file: 't.yaml' })))[0]?.code, 'PH_CONFIG_SECRET_PLAIN');
+    const given = await load({ env: { PIPELINE_HOST__HTTP__ADMIN__TOKEN: '12345678901234567890' } });
+    assert.equal(given.config.http.admin.token, '12345678901234567890');
+    assert.equal(given.explain().find(({ path }) => path === 'http.admin.token')?.value, '(hidden)');
   });
 
   it('of plugins that this process does not run may be missing', async () => {

@@ -145,6 +145,7 @@ export class MemoryUnit {
       schemaVersion: 1,
       readBack: async () => [],
       byteBudget: options.byteBudget ?? 1e9,
+      replays: { verdict: () => 'first' },
       log: silent,
       releaseFile: async (uri) => void this.released.push(uri),
       onCommit: () => {},

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { dead, defineWorker, done, retry, TransientError } from '@pipeline-host/sdk';
-import { layoutOf, newLayout, retryPartition, sharedLayoutOf } from '../../../host/src/retry/layout.ts';
+import { layoutFor, newLayout, retryPartition } from '../../../host/src/retry/layout.ts';
 import { ReleaseRate } from '../../../host/src/retry/release-rate.ts';
 import { jobs, MemoryUnit, until } from './in-memory-unit.ts';
 
@@ -21,14 +21,14 @@ describe('the layout of a retry topic', () => {
   });
 
   it('is read from the topic: lanes that left the policy stay, sets are shared where the source has grown', () => {
-    assert.deepEqual(layoutOf(30, 6, 5), { lanes: 5, classes: 6 });
-    assert.deepEqual(layoutOf(30, 6, 3), { lanes: 5, classes: 6 });
-    assert.deepEqual(layoutOf(30, 12, 5), { lanes: 5, classes: 6 });
-    assert.deepEqual(layoutOf(20, 5, 5), { lanes: 5, classes: 4 });
-    assert.equal(layoutOf(20, 4, 6), null);
-    assert.equal(layoutOf(4, 4, 5), null);
-    assert.deepEqual(sharedLayoutOf(30, 5), { lanes: 5, classes: 6 });
-    assert.equal(sharedLayoutOf(31, 5), null);
+    assert.deepEqual(layoutFor({ lanes: 5, wholeSets: false }, 30, 6), { lanes: 5, classes: 6 });
+    assert.deepEqual(layoutFor({ lanes: 3, wholeSets: false }, 30, 6), { lanes: 5, classes: 6 });
+    assert.deepEqual(layoutFor({ lanes: 5, wholeSets: false }, 30, 12), { lanes: 5, classes: 6 });
+    assert.deepEqual(layoutFor({ lanes: 5, wholeSets: false }, 20, 5), { lanes: 5, classes: 4 });
+    assert.equal(layoutFor({ lanes: 6, wholeSets: false }, 20, 4), null);
+    assert.equal(layoutFor({ lanes: 5, wholeSets: false }, 4, 4), null);
+    assert.deepEqual(layoutFor({ lanes: 5, wholeSets: true }, 30, 6), { lanes: 5, classes: 6 });
+    assert.equal(layoutFor({ lanes: 5, wholeSets: true }, 31, 6), null);
   });
 
   it('gives each class a set of lanes', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { PermanentError, UnavailableError } from '@pipeline-host/sdk';
 import { TxnConflictError } from '../../../host/src/delta/index.ts';
+import { HEADER } from '../../../host/src/retry/headers.ts';
 import type { Lake } from '../delta/delta-fixture.ts';
 import { until } from './in-memory-unit.ts';
 import { openLake, TableUnit } from './table-unit.ts';
@@ -239,6 +240,44 @@ describe('a table writer', () => {
       assert.equal((unit.fatal as { code?: string } | undefined)?.code, isFatal ? 'PH_DELTA_SECOND_WRITER' : undefined);
       unit.close();
     }
+  });
+
+  it('writes a replayed record into the tables that refused it, and not again into those that took it', async (t) => {
+    let limit = 2 ** 31;
+    const rows = ({ id }: { id: string }) => ({
+      first: [{ id, n: 0 }],
+      second: [{ id, n: id === REFUSED ? limit : 0 }],
+      third: [{ id, n: 0 }],
+    });
+    const unit = await TableUnit.open({ lake, name: 'partly', tables: 3, rows, flush: { rows: 2, bytes: 1e6, age: 60_000 } });
+    t.after(() => unit.close());
+    await unit.assign();
+    unit.deliver(['a', REFUSED, 'c']);
+    await until(() => unit.committed === 3, 'committed');
+    assert.deepEqual(
+      [await unit.ids(0), await unit.ids(1), await unit.ids(2)],
+      [
+        ['a', 'c', REFUSED],
+        ['a', 'c'],
+        ['a', 'c'],
+      ],
+    );
+    const letter = unit.producer.sent[0];
+    assert.equal(letter?.headers?.[HEADER.written], 'partly-first');
+
+    limit = 7;
+    await unit.replay(REFUSED, letter.headers ?? {});
+    await until(() => unit.intake.tally.done === 3, 'written', 20_000);
+    for (const table of [0, 1, 2]) assert.deepEqual(await unit.ids(table), ['a', 'c', REFUSED], String(table));
+  });
+
+  it('believes no sender that says its rows are written', async (t) => {
+    const unit = await TableUnit.open({ lake, name: 'forged' });
+    t.after(() => unit.close());
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c'], { [HEADER.written]: 'forged-first' });
+    await until(() => unit.committed === 3, 'committed');
+    assert.deepEqual(await unit.ids(), ['a', 'b', 'c']);
   });
 
   it('makes a record dead whose rows are no rows', async () => {

@@ -6,7 +6,7 @@ import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
 import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
 import { deltaColumns } from '../../../host/src/engine/table-rows.ts';
 import { TableSink, type WritableTable } from '../../../host/src/engine/table-sink.ts';
-import type { TopicPartition } from '../../../host/src/kafka/driver.ts';
+import type { RecordHeaders, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTable, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 import { type Lake, openLake } from '../delta/delta-fixture.ts';
 import { jobs, MemoryProducer } from './in-memory-unit.ts';
@@ -115,6 +115,7 @@ export class TableUnit {
       release: 1,
       addressee: null,
       byteBudget,
+      replays: { verdict: () => 'first' },
       log: silent,
       releaseFile: async () => {},
       onCommit: () => {},
@@ -170,7 +171,16 @@ export class TableUnit {
     await this.intake.assign(this.#epoch, [{ topic: 'p.jobs', partition: 0, committed, metadata: null }]);
   }
 
-  deliver(ids: readonly string[]): void {
+  /** Hands a record of the retry topic to it, as a replay puts it there. */
+  async replay(id: string, headers: RecordHeaders): Promise<void> {
+    const place = { topic: 'p.w.retry', partition: 0 };
+    this.#epoch++;
+    await this.intake.assign(this.#epoch, [{ ...place, committed: 0, metadata: null }]);
+    const record = { offset: 0, timestamp: 1_700_000_000_000, key: null, value: Buffer.from(JSON.stringify({ id, n: 0 })), headers };
+    this.intake.receive({ ...place, epoch: this.#epoch, highWatermark: 1, lastOffset: 0, records: [record] });
+  }
+
+  deliver(ids: readonly string[], headers: RecordHeaders = {}): void {
     const start = this.#next;
     this.#next += ids.length;
     this.intake.receive({
@@ -184,7 +194,7 @@ export class TableUnit {
         timestamp: 1_700_000_000_000,
         key: null,
         value: Buffer.from(JSON.stringify({ id, n: start + index })),
-        headers: {},
+        headers,
       })),
     });
   }

@@ -22,6 +22,14 @@ export const HEADER = {
   originPartition: 'ph.origin.partition',
   originOffset: 'ph.origin.offset',
   originTimestamp: 'ph.origin.timestamp',
+  /** Tables, separated by commas, that hold the rows of a table writer's dead letter already. */
+  written: 'ph.tables.written',
+  /** Id of the dead letter that a replay came from. */
+  replay: 'ph.replay',
+  /** How often the dead letter was replayed on purpose, this time included. */
+  replayCount: 'ph.replay.count',
+  /** End of the lane before the replay was first tried: a copy of it can only stand there or later. */
+  replayFrom: 'ph.replay.from',
 } as const;
 
 export const HOST_PREFIX = 'ph.';
