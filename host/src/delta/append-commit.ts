@@ -18,7 +18,6 @@ export interface WrittenBlock extends WrittenFiles {
 export async function writeBlock(state: TableState, block: RowBlock): Promise<WrittenBlock> {
   const { engine, folder } = state;
   const shape = state.check('write');
-  const { partitionGuess } = state;
   const { fields, partitionBy } = shape;
   if (block.rows === 0) return { ...NO_FILES, shape };
   await state.checkPresent(); // before DuckDB makes folders
@@ -28,7 +27,10 @@ export async function writeBlock(state: TableState, block: RowBlock): Promise<Wr
         const rows = await typedRows(connection, file, block, fields, false);
         const values = fields.map((field) => `${rows.value(field)} AS ${identifier(field.name)}`).join(', ');
         const select = `SELECT ${values} FROM ${rows.relation}`;
-        return await writeDataFiles(engine, connection, folder, { fields, partitionBy, select }, partitionGuess);
+        const partition = await state.partitionProbe.find(connection, block, shape);
+        const files = await writeDataFiles(engine, connection, folder, { fields, partitionBy, select, partition });
+        if (partition !== null && files.adds.length > 1) state.partitionProbe.wrong();
+        return files;
       } catch (failure) {
         const isDuckDb = isPipelineError(failure) && failure.code === 'PH_DELTA_ENGINE';
         if (isDuckDb) return await blameRows(engine.scratch, connection, folder.path, block, fields, failure);

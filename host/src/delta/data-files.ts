@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import type { ObjectStore } from '../storage/index.ts';
 import { type AddFile, decodePath } from './actions.ts';
 import type { DeltaEngine, SqlConnection } from './engine.ts';
-import { copyGuessed, copyRows, type RowSource, type WrittenFiles } from './parquet-copy.ts';
-import type { PartitionGuess } from './partition-guess.ts';
+import { copyRows, type RowSource, type WrittenFiles } from './parquet-copy.ts';
 
 /** Where a table's files lie. */
 export interface TableFolder {
@@ -21,15 +20,13 @@ export async function writeDataFiles(
   connection: SqlConnection,
   table: TableFolder,
   rows: RowSource,
-  guess?: PartitionGuess,
 ): Promise<WrittenFiles> {
   const local = table.store.local;
   if (local !== undefined) {
-    const written = await copyGuessed(connection, local.path(table.path), rows, guess);
+    const written = await copyRows(connection, local.path(table.path), rows);
     await local.sync(written.adds.map((add) => objectPath(table, add)));
     return written;
   }
-  // Without a guess: its partition's folder is not there, and the upload is what takes time.
   return await engine.scratch.withFolder(async (folder) => {
     const written = await copyRows(connection, folder, rows);
     for (const add of written.adds) await table.store.put(objectPath(table, add), { file: join(folder, decodePath(add.path)) });

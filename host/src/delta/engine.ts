@@ -1,7 +1,10 @@
-import { type DuckDBConnection, DuckDBInstance, type Json } from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement, type DuckDBResultReader, type Json } from '@duckdb/node-api';
 import { AuthError, errorMessage, PermanentError, type PipelineError, TransientError, UnavailableError } from '@pipeline-host/sdk';
 import { literal } from './column-type.ts';
 import { openScratch, type Scratch } from './scratch.ts';
+
+/** Prepared statements of one connection. */
+const KEPT_STATEMENTS = 16;
 
 export interface DeltaEngineOptions {
   /** What DuckDB may hold in memory before it spills to `tempDirectory`. Default `512MB`. */
@@ -26,7 +29,8 @@ export function sqlText(value: SqlValue | undefined): string {
 /** One connection of the pool. Temporary tables are its own. */
 export interface SqlConnection {
   run(sql: string): Promise<void>;
-  rows(sql: string): Promise<readonly (readonly SqlValue[])[]>;
+  /** A statement with texts for `$1`, `$2` and so on is kept prepared; without a cast to `VARCHAR` it is planned again all the same. */
+  rows(sql: string, texts?: readonly string[]): Promise<readonly (readonly SqlValue[])[]>;
 }
 
 /** DuckDB, which reads JSON and reads and writes Parquet for all tables of a process. */
@@ -105,6 +109,8 @@ class DuckEngine implements DeltaEngine {
 
 class PooledConnection implements SqlConnection {
   readonly #connection: DuckDBConnection;
+  /** By their SQL, the youngest last. */
+  readonly #prepared = new Map<string, DuckDBPreparedStatement>();
 
   private constructor(connection: DuckDBConnection) {
     this.#connection = connection;
@@ -125,15 +131,39 @@ class PooledConnection implements SqlConnection {
     }
   }
 
-  async rows(sql: string): Promise<readonly (readonly SqlValue[])[]> {
+  async rows(sql: string, texts?: readonly string[]): Promise<readonly (readonly SqlValue[])[]> {
     try {
-      return (await this.#connection.runAndReadAll(sql)).getRowsJson();
+      const result = texts === undefined ? await this.#connection.runAndReadAll(sql) : await this.#runPrepared(sql, texts);
+      return result.getRowsJson();
     } catch (error) {
       throw engineError(error);
     }
   }
 
+  async #runPrepared(sql: string, texts: readonly string[]): Promise<DuckDBResultReader> {
+    const statement = await this.#prepare(sql);
+    try {
+      for (const [at, text] of texts.entries()) statement.bindVarchar(at + 1, text);
+      return await statement.runAndReadAll();
+    } finally {
+      statement.clearBindings();
+    }
+  }
+
+  async #prepare(sql: string): Promise<DuckDBPreparedStatement> {
+    const statement = this.#prepared.get(sql) ?? (await this.#connection.prepare(sql));
+    this.#prepared.delete(sql); // to be the youngest again
+    this.#prepared.set(sql, statement);
+    const [oldest] = this.#prepared.size > KEPT_STATEMENTS ? this.#prepared : [];
+    if (oldest !== undefined) {
+      this.#prepared.delete(oldest[0]);
+      oldest[1].destroySync();
+    }
+    return statement;
+  }
+
   close(): void {
+    for (const statement of this.#prepared.values()) statement.destroySync();
     this.#connection.closeSync();
   }
 }

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isPipelineError } from '@pipeline-host/sdk';
+import { errorMessage } from '@pipeline-host/sdk';
+import { storageError } from '../storage/index.ts';
 import { type AddFile, encodePath } from './actions.ts';
 import { duckType, identifier, literal, type SchemaField } from './column-type.ts';
 import { type SqlConnection, type SqlValue, sqlText } from './engine.ts';
-import type { Partition, PartitionGuess } from './partition-guess.ts';
-import { encodePartitionValue, partitionExpression } from './partition-value.ts';
+import { encodePartitionValue, type Partition, partitionExpression, partitionFolder } from './partition-value.ts';
 import { mapEntries, statisticsText } from './statistics.ts';
 
 /** Rows for data files: a SELECT whose columns are the table's in their exact types. */
@@ -14,6 +14,8 @@ export interface RowSource {
   readonly fields: readonly SchemaField[];
   readonly partitionBy: readonly string[];
   readonly select: string;
+  /** The partition that probably all of them are in. */
+  readonly partition?: Partition | null;
 }
 
 export interface WrittenFiles {
@@ -34,30 +36,15 @@ const PARQUET_OPTIONS = 'FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, 
  * Copies the rows into files below the folder. Where they are probably all in one partition, as one file that is written
  * as the rows come: `PARTITION_BY` keeps a copy of all of them first, 0.7 µs for an event of 1 KB.
  */
-export async function copyGuessed(
-  connection: SqlConnection,
-  folder: string,
-  source: RowSource,
-  guess: PartitionGuess | undefined,
-): Promise<WrittenFiles> {
-  const guessed = guess?.next ?? null;
-  if (guess !== undefined && guessed !== null) {
+export async function copyRows(connection: SqlConnection, folder: string, source: RowSource): Promise<WrittenFiles> {
+  const { partition = null } = source;
+  if (partition !== null) {
     try {
-      const written = await copyIntoPartition(connection, folder, source, guessed);
-      guess.right(guessed);
-      return written;
+      return addsOf(source, await copyIntoPartition(connection, folder, source, partition));
     } catch (error) {
-      // Whatever else DuckDB fails by, as a bad row or a folder that is not there, the copy below meets or mends.
-      if (!isPipelineError(error) || error.code !== 'PH_DELTA_ENGINE') throw error;
-      guess.wrong(guessed);
+      if (!errorMessage(error).includes(OTHER_PARTITION)) throw error;
     }
   }
-  const files = await copy(connection, folder, copyStatement(folder, source));
-  guess?.learn(onlyPartition(files));
-  return addsOf(source, files);
-}
-
-export async function copyRows(connection: SqlConnection, folder: string, source: RowSource): Promise<WrittenFiles> {
   return addsOf(source, await copy(connection, folder, copyStatement(folder, source)));
 }
 
@@ -83,35 +70,31 @@ function copyStatement(folder: string, { fields, partitionBy, select }: RowSourc
     : `COPY (${source}) TO ${literal(folder)} (${PARQUET_OPTIONS}, PARTITION_BY (${partitionBy.map(identifier).join(', ')}), FILENAME_PATTERN 'part-00000-{uuid}', APPEND)`;
 }
 
-/** The partition's columns are left out of the file, as `PARTITION_BY` does it. Fails, and leaves nothing, where a row is in another. */
+/** What DuckDB's error holds where a row is not in the partition that it was to be written into. */
+const OTHER_PARTITION = 'ph-other-partition';
+
+/** The partition's columns are left out of the file, as `PARTITION_BY` does it. Fails, and leaves no file, where a row is in another. */
 async function copyIntoPartition(
   connection: SqlConnection,
   folder: string,
   source: RowSource,
   partition: Partition,
-): Promise<WrittenFiles> {
-  const [first, ...others] = source.fields.filter((field) => !partition.keys.has(field.name));
+): Promise<readonly CopiedFile[]> {
+  const [first, ...others] = source.fields.filter((field) => !partition.has(field.name));
   if (first === undefined) throw new TypeError('a table has a column that it is not partitioned by');
   const isThere = source.fields
-    .filter((field) => partition.keys.has(field.name))
-    .map((field) => `${partitionExpression(field)} IS NOT DISTINCT FROM ${keyLiteral(field, partition.keys.get(field.name) ?? null)}`)
+    .filter((field) => partition.has(field.name))
+    .map((field) => `${partitionExpression(field)} IS NOT DISTINCT FROM ${keyLiteral(field, partition.get(field.name) ?? null)}`)
     .join(' AND ');
   const name = identifier(first.name);
   const type = duckType(first.type);
-  const guarded = `CASE WHEN ${isThere} THEN ${name} ELSE CAST(error('a row is in another partition') AS ${type}) END AS ${name}`;
+  const guarded = `CASE WHEN ${isThere} THEN ${name} ELSE CAST(error(${literal(OTHER_PARTITION)}) AS ${type}) END AS ${name}`;
   const columns = [guarded, ...others.map((field) => identifier(field.name))].join(', ');
-  const file = join(folder, partition.folder, fileName());
-  try {
-    const statement = `COPY (SELECT ${columns} FROM (${source.select})) TO ${literal(file)} (${PARQUET_OPTIONS})`;
-    const files = await copy(connection, folder, statement);
-    return addsOf(
-      source,
-      files.map((copied) => ({ ...copied, keys: partition.keys })),
-    );
-  } catch (error) {
-    await rm(file, { force: true });
-    throw error;
-  }
+  const file = join(folder, partitionFolder(source.partitionBy, partition), fileName());
+  await mkdir(dirname(file), { recursive: true }).catch((error: unknown) => Promise.reject(storageError(error, 'write', dirname(file))));
+  // DuckDB deletes the file of a COPY that fails.
+  const files = await copy(connection, folder, `COPY (SELECT ${columns} FROM (${source.select})) TO ${literal(file)} (${PARQUET_OPTIONS})`);
+  return files.map((copied) => ({ ...copied, keys: partition }));
 }
 
 function keyLiteral(field: SchemaField, text: string | null): string {
@@ -152,11 +135,6 @@ function addsOf({ fields }: RowSource, files: readonly CopiedFile[]): WrittenFil
     rows: files.reduce((sum, { rows }) => sum + rows, 0),
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
   };
-}
-
-function onlyPartition(files: readonly CopiedFile[]): Partition | null {
-  const [only, ...others] = files;
-  return only === undefined || others.length > 0 || only.keys.size === 0 ? null : { folder: dirname(only.path), keys: only.keys };
 }
 
 function fileName(): string {

@@ -1,5 +1,19 @@
 import { identifier, type SchemaField, type SchemaType } from './column-type.ts';
 
+/** DuckDB's text of each partition column's value. */
+export type Partition = ReadonlyMap<string, string | null>;
+
+/** The partition's folder below the table's, named as `PARTITION_BY` names it: `day=2026-01-01`. */
+export function partitionFolder(partitionBy: readonly string[], partition: Partition): string {
+  const segment = (name: string) => `${encodeSegment(name)}=${encodeSegment(partition.get(name) ?? '__HIVE_DEFAULT_PARTITION__')}`;
+  return partitionBy.map(segment).join('/');
+}
+
+/** All but letters, digits and `-._~` as the hexadecimal of its bytes. */
+function encodeSegment(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
 /** SQL that makes a partition column ready for `PARTITION_BY`: the empty text means null to every reader (PROTOCOL.md "Partition Value Serialization"). */
 export function partitionExpression(field: SchemaField): string {
   const column = identifier(field.name);

@@ -32,9 +32,8 @@ export interface RowBlock {
   readonly projection?: RowProjection;
 }
 
-/** SQL of a block's rows in the table's types, with the columns that the block has at all. */
+/** SQL of a block's rows in the table's types. */
 export interface TypedRows {
-  readonly columns: ReadonlySet<string>;
   /** The select list item of a column: its converted value. */
   value(field: SchemaField): string;
   /** Whether a row gives the column, which may then still be null. */
@@ -51,32 +50,43 @@ export async function typedRows(
   presence: boolean,
 ): Promise<TypedRows> {
   const options = `format = 'newline_delimited', maximum_object_size = ${maximumObjectSize(block)}`;
-  if (block.projection !== undefined) {
-    const columns = await projectedColumns(connection, block.projection);
-    return {
-      columns,
-      value: (field) => (columns.has(field.name) ? convertExpression(field, identifier(field.name), 'typed') : 'NULL'),
-      presence: (field) => (columns.has(field.name) ? 'true' : 'false'),
-      relation: projected(block.projection, readLines(file, block)),
-    };
-  }
-  const columns = new Set(fields.map((field) => field.name));
-  const value = (field: SchemaField) => convertExpression(field, identifier(field.name), 'text');
+  if (block.projection !== undefined) return await typedLines(connection, readLines(file, block), block.projection, fields);
   if (!presence) {
     const types = fields.map((field) => `${literal(field.name)}: 'VARCHAR'`).join(', ');
     return {
-      columns,
-      value,
+      value: textValue,
       presence: () => 'true',
       relation: `read_json(${literal(file)}, ${options}, records = 'true', columns = {${types}})`,
     };
   }
   return {
-    columns,
-    value,
+    value: textValue,
     presence: (field) => `list_contains("__ph_keys", ${literal(field.name)})`,
     relation: `(SELECT unnest(from_json(json, ${literal(textStructure(fields))})), json_keys(json) AS "__ph_keys" FROM read_json_objects(${literal(file)}, ${options}))`,
   };
+}
+
+/** SQL over the texts in the column `line` of a relation, as {@link typedRows} over the lines of a block. */
+export async function typedLines(
+  connection: SqlConnection,
+  lines: string,
+  projection: RowProjection | undefined,
+  fields: readonly SchemaField[],
+): Promise<TypedRows> {
+  if (projection === undefined) {
+    const relation = `(SELECT unnest(from_json(line, ${literal(textStructure(fields))})) FROM ${lines})`;
+    return { value: textValue, presence: () => 'true', relation };
+  }
+  const columns = await projectedColumns(connection, projection);
+  return {
+    value: (field) => (columns.has(field.name) ? convertExpression(field, identifier(field.name), 'typed') : 'NULL'),
+    presence: (field) => (columns.has(field.name) ? 'true' : 'false'),
+    relation: projected(projection, lines),
+  };
+}
+
+function textValue(field: SchemaField): string {
+  return convertExpression(field, identifier(field.name), 'text');
 }
 
 /** The structure argument of `from_json` that gives every column as text. */
@@ -95,6 +105,15 @@ export function blockLines(ndjson: Uint8Array): readonly Buffer[] {
     start = end < 0 ? bytes.length : end + 1;
   }
   return lines;
+}
+
+/** The first line and the last, by line feeds alone. */
+export function endLines(ndjson: Uint8Array): readonly [string, string] {
+  const bytes = Buffer.from(ndjson.buffer, ndjson.byteOffset, ndjson.byteLength);
+  const end = bytes.at(-1) === 0x0a ? bytes.length - 1 : bytes.length;
+  const firstEnd = bytes.indexOf(0x0a);
+  const first = bytes.toString('utf8', 0, firstEnd < 0 ? end : firstEnd);
+  return [first, bytes.toString('utf8', bytes.lastIndexOf(0x0a, end - 1) + 1, end)];
 }
 
 /** No line is longer than its block. DuckDB sizes its buffers by this. */

@@ -6,7 +6,7 @@ import type { TableFolder } from './data-files.ts';
 import { deltaError, TableGoneError } from './delta-errors.ts';
 import type { DeltaEngine } from './engine.ts';
 import { advanceSnapshot, findVersion, isOvertaken, loadSnapshot } from './log.ts';
-import { PartitionGuess } from './partition-guess.ts';
+import { PartitionProbe } from './partition-probe.ts';
 import { checkReadable, checkWritable } from './protocol.ts';
 import { checkLiveSchema, parseSchema, type TableSpec } from './schema.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -26,10 +26,10 @@ export interface TableShape {
 export class TableState {
   readonly engine: DeltaEngine;
   readonly folder: TableFolder;
+  readonly partitionProbe = new PartitionProbe();
   readonly #spec: TableSpec | undefined;
   #snapshot: Snapshot;
   #shape: TableShape;
-  #partitionGuess = new PartitionGuess();
   #listedAt = Date.now();
   #checkpoint: Promise<unknown> = Promise.resolve();
   #checkpointFailure: unknown = null;
@@ -49,10 +49,6 @@ export class TableState {
   get shape(): TableShape {
     return this.#shape;
   }
-  /** Of the present {@link shape}. */
-  get partitionGuess(): PartitionGuess {
-    return this.#partitionGuess;
-  }
   get checkpointFailure(): unknown {
     return this.#checkpointFailure;
   }
@@ -60,10 +56,8 @@ export class TableState {
   /** Holds the table against what we honour and against its definition, again whenever its metadata changed. */
   check(purpose: 'read' | 'write'): TableShape {
     const { protocol, metaData } = this.#snapshot;
-    if (this.#shape.protocol !== protocol || this.#shape.metaData !== metaData) {
+    if (this.#shape.protocol !== protocol || this.#shape.metaData !== metaData)
       this.#shape = shapeOf(this.folder.path, this.#snapshot, this.#spec);
-      this.#partitionGuess = new PartitionGuess();
-    }
     if (purpose === 'write') checkWritable(this.folder.path, this.#shape.protocol, this.#shape.metaData, this.#shape.fields);
     return this.#shape;
   }

@@ -188,8 +188,7 @@ class LocalStore implements ObjectStore {
       for (let at = dirname(file); at.length >= this.#root.length; at = dirname(at)) folders.add(at);
     }
     try {
-      await Promise.all(paths.map((path) => syncFile(this.#absolute(path, 'object'))));
-      await Promise.all([...folders].map(syncFolder));
+      await Promise.all([...paths.map((path) => this.#absolute(path, 'object')), ...folders].map(syncFile));
     } catch (error) {
       throw storageError(error, 'write', this.#root);
     }
