@@ -8,7 +8,7 @@ import { type DemoOptions, runDemo } from '../../../host/src/cli/demo-run.ts';
 import type { DemoSummary } from '../../../host/src/cli/demo-summary.ts';
 import { firstOutput, outcomeOf, startCommand } from './command-line.ts';
 
-/** A plugin as a third party writes it: doubles numbers, rejects negative ones, retries odd ones once. Seed 13 brings a sum that cannot hold. */
+/** A plugin as a third party writes it: doubles numbers, rejects negative ones, puts odd ones off once (so many failures without a wish would be an outage). Seed 13 brings a sum that cannot hold. */
 const PLUGIN = `
 import { column, dead, defineTable, defineTableWriter, defineTopic, defineWorker, definePlugin, done, Id, output, retry, Secret, TransientError, Type } from '@pipeline-host/sdk';
 const Num = Type.Object({ id: Id(), n: Type.Number() });
@@ -27,7 +27,7 @@ export default definePlugin({
       async handle(m, ctx) {
         ctx.log.info({ note: 'sent with ' + ctx.config.token }, 'doubling');
         if (m.n < 0) return dead('SUMS_NEGATIVE', 'no negative numbers');
-        if (m.n % 2 === 1 && ctx.attempt === 1) return retry(new TransientError('SUMS_ODD', 'later'));
+        if (m.n % 2 === 1 && ctx.attempt === 1) return retry(new TransientError('SUMS_ODD', 'later'), { after: '100ms' });
         return done([output(doubles, { id: m.id, n: m.n * 2 })]);
       },
     }),
