@@ -108,6 +108,9 @@ const NOT_READY: ReadonlySet<string> = new Set([
 ]);
 const READINESS = { deadline: 10_000, pause: 200 } as const;
 
+/** A TypeError is kafkajs's own: its calls share one state of the cluster, and one replaced it while another read it. */
+const isNotReady = (error: unknown): boolean => NOT_READY.has(brokerErrorType(error) ?? '') || error instanceof TypeError;
+
 /** Asks again while who is to answer is not ready, which kafkajs's admin takes for a failure. */
 async function untilReady<T>(call: () => Promise<T>): Promise<T> {
   const end = Date.now() + READINESS.deadline;
@@ -115,7 +118,7 @@ async function untilReady<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      if (!NOT_READY.has(brokerErrorType(error) ?? '') || Date.now() > end) throw error;
+      if (!isNotReady(error) || Date.now() > end) throw error;
       await setTimeout(READINESS.pause);
     }
   }
