@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { errorMessage, PermanentError, type TopicDefinition } from '@pipeline-host/sdk';
 import type { TSchema } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
+import type { KafkaRecord } from '../kafka/driver.ts';
 import { compileReader, DigitsNeeded, parseKeepingDigits, type Reader, releaseDigits } from './reading.ts';
 
 /** Bytes to checked messages and back, for one topic. Compiled once, without state. */
@@ -78,6 +79,12 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
       return typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     },
   };
+}
+
+/** The message of a record. @throws PermanentError also `PH_BATCH_UNREADABLE`, where the record stands for a batch that is none */
+export function messageOf(codec: MessageCodec, { value, unreadable }: KafkaRecord): unknown {
+  if (unreadable !== undefined) throw new PermanentError('PH_BATCH_UNREADABLE', unreadable.reason);
+  return codec.decode(value);
 }
 
 /** @param source the JSON text of the value, asked for where digits must be kept */

@@ -6,7 +6,7 @@ import type { ResolvedTable } from '../plugins/topology.ts';
 import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';
-import type { MessageCodec } from './message-codec.ts';
+import { type MessageCodec, messageOf } from './message-codec.ts';
 import { type PartitionState, recordBytes } from './partition-state.ts';
 import { recordInfo } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
@@ -141,7 +141,7 @@ export class TableSink implements Sink {
     const written = writtenBefore(state, record);
     let stage: 'decode' | 'handle' = 'decode';
     try {
-      const message = this.#options.codec.decode(record.value);
+      const message = messageOf(this.#options.codec, record);
       stage = 'handle';
       const rows: unknown = this.#options.definition.rows(message, {
         config: this.#options.config,

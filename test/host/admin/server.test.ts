@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { afterEach, describe, it } from 'node:test';
 import { isPipelineError, PermanentError } from '@pipeline-host/sdk';
 import { watchEventLoop } from '../../../host/src/admin/event-loop-watch.ts';
@@ -8,6 +9,7 @@ import { DeadLetters } from '../../../host/src/dlq/dead-letters.ts';
 import type { HostStatus, UnitState } from '../../../host/src/engine/status.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 import { createMetrics } from '../../../host/src/observability/metrics.ts';
+import { openStore } from '../../../host/src/storage/index.ts';
 
 const statusOf = (...states: UnitState[]): HostStatus => ({
   startedAt: '2026-01-05T14:22:07Z',
@@ -37,6 +39,7 @@ const deadLetters = new DeadLetters({
   clusters: { get: () => Promise.reject(new Error('no cluster is part of this test')) },
   defaultCluster: 'default',
   create: false,
+  files: openStore(tmpdir()),
   log: createLogger({ level: 'silent' }),
 });
 async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminServer> {
