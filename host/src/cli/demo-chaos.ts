@@ -66,7 +66,12 @@ export function chooseVictims(workers: readonly string[], seed: number, kills: n
 
 /** Kills a worker's process and starts it again. The records that it had open; null where the demo was stopped. */
 async function strike(worker: string, { processes, say, signal }: ChaosOptions): Promise<number | null> {
-  const found = await until(() => processes.look(worker), (unit) => unit.open > 0, IDLE_PATIENCE, signal);
+  const found = await until(
+    () => processes.look(worker),
+    (unit) => unit.open > 0,
+    IDLE_PATIENCE,
+    signal,
+  );
   if (signal.aborted) return null;
   const open = found?.open ?? 0;
   const pid = processes.pid(worker);
@@ -74,13 +79,20 @@ async function strike(worker: string, { processes, say, signal }: ChaosOptions):
   const began = performance.now();
   say(`✗ kill -9 ${worker} (process ${pid}) with ${counted(open, 'record')} open`);
   await processes.revive(worker);
-  const back = await until(() => processes.look(worker), (unit) => unit.partitions > 0, RETURN_PATIENCE, signal);
+  const back = await until(
+    () => processes.look(worker),
+    (unit) => unit.partitions > 0,
+    RETURN_PATIENCE,
+    signal,
+  );
   if (signal.aborted) return null;
   if (back === undefined || back.partitions === 0) {
     throw new PipelineError('PH_DEMO_STUCK', `${worker} was started again and got no partitions`, { place: `worker ${worker}` });
   }
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  say(`✓ ${worker} is back after ${seconds} s (process ${processes.pid(worker)}) and goes on with ${counted(back.partitions, 'partition')}`);
+  say(
+    `✓ ${worker} is back after ${seconds} s (process ${processes.pid(worker)}) and goes on with ${counted(back.partitions, 'partition')}`,
+  );
   return open;
 }
 
@@ -109,7 +121,9 @@ export async function countSentAgain(
   workers: readonly ResolvedWorker[],
   cluster: (name: string) => Promise<KafkaCluster>,
 ): Promise<Pick<ChaosSummary, 'messages' | 'sentAgain'>> {
-  const topics = new Map(workers.flatMap(({ produces }) => [...produces.values()]).map((topic) => [`${topic.cluster}/${topic.topic}`, topic]));
+  const topics = new Map(
+    workers.flatMap(({ produces }) => [...produces.values()]).map((topic) => [`${topic.cluster}/${topic.topic}`, topic]),
+  );
   let messages = 0;
   let sentAgain = 0;
   for (const topic of topics.values()) {

@@ -113,7 +113,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary | null>
   if (processes === undefined) {
     await orFailed(running, Promise.all(staged.map((plugin) => publishAll(plugin.simulation.messages(), publishing(plugin)))));
   } else {
-    const all = await Promise.all(staged.map(async (plugin) => ({ plugin, messages: await Array.fromAsync(plugin.simulation.messages()) })));
+    const all = await Promise.all(
+      staged.map(async (plugin) => ({ plugin, messages: await Array.fromAsync(plugin.simulation.messages()) })),
+    );
     const fire = publishUnderFire({
       processes,
       workers: workers.map(({ id }) => id),
