@@ -5,13 +5,7 @@ import type { Fleet, Member } from './fleet.ts';
 
 export type Disaster = 'kill' | 'terminate' | 'join' | 'broker-kill' | 'broker-terminate' | 'cut' | 'swallow';
 
-/** Changes of members that repeat nothing. */
-export const GRACEFUL: readonly [Disaster, ...Disaster[]] = ['terminate', 'join'];
-/** Killed processes most of all, since they are what happens most. */
-export const VIOLENT: readonly [Disaster, ...Disaster[]] = [
-  ...(['kill', 'kill', 'kill', 'kill', 'terminate', 'join'] as const),
-  ...(['broker-kill', 'broker-terminate', 'cut', 'swallow'] as const),
-];
+export type Kinds = readonly [Disaster, ...Disaster[]];
 
 /** Members that lost the broker have committed again, or have lost their partitions, so long after it is back. */
 const AFTERMATH = 10_000;
@@ -45,7 +39,7 @@ export class Disasters {
   }
 
   /** One disaster, chosen by the seed, until its process or the broker runs again. */
-  async strike(kinds: readonly [Disaster, ...Disaster[]]): Promise<void> {
+  async strike(kinds: Kinds): Promise<void> {
     const { fleet, broker, random, say } = this.#options;
     const kind = random.pick(kinds);
     const member = [...fleet.members][random.between(0, fleet.members.size - 1)];

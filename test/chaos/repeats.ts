@@ -10,7 +10,7 @@ import type { ChaosWorld } from './world.ts';
  *   as far as its outputs. An event may have several outputs: the one with the most copies counts.
  * - The file server counts what it is asked. Of a file that is asked for exactly once in a call, whatever comes of the
  *   call, it is asked as often as there are records of it in `downloads.pending`; any more is a downloader's call again, also
- *   of one that was killed before it sent anything. Files that are busy at first are left out: their retries ask too.
+ *   of one that was killed before it sent anything. Files that are tried again, as those of a busy server, are left out.
  *
  * A call that left no trace, of a skipped event or before anything was asked, changed nothing in the world. Table writers
  * have no handler.
@@ -22,7 +22,7 @@ export interface Repeats {
 }
 
 const ASKED_ONCE: ReadonlySet<Behaviour> = new Set<Behaviour>([
-  ...(['fine', 'slow', 'large', 'octet-stream', 'missing', 'empty'] as const),
+  ...(['fine', 'slow', 'large', 'octet-stream', 'missing'] as const),
   ...(['html-as-pdf', 'program-as-pdf'] as const),
 ]);
 

@@ -8,7 +8,7 @@ import { adminSettings } from '../integration/admin-client.ts';
 import { openPythonReaders } from '../integration/python-readers.ts';
 import { XACT_WORKERS } from '../integration/xact-world.ts';
 import { openProxiedBroker } from './broker.ts';
-import { type Disaster, Disasters, GRACEFUL, VIOLENT } from './disasters.ts';
+import { type Disaster, Disasters, type Kinds } from './disasters.ts';
 import { Fleet } from './fleet.ts';
 import { countRepeats, type Repeats } from './repeats.ts';
 import { type Finding, finding, verify } from './verify.ts';
@@ -37,8 +37,16 @@ export interface ChaosReport {
 const CHUNK = 50;
 /** Events that may be ahead of the slower of their readers. */
 const AHEAD = 2_000;
-/** The part of the time and of the events in which members only join and leave. */
-const GRACEFUL_PART = 0.3;
+/** One after the other, each until all is through: so it is known what was repeated by what. */
+const PHASES: readonly { readonly name: string; readonly kinds: Kinds /** Of the time and of the events. */; readonly part: number }[] = [
+  { name: 'members join and leave', kinds: ['terminate', 'join'], part: 0.2 },
+  { name: 'kill -9', kinds: ['kill'], part: 0.3 },
+  {
+    name: 'everything',
+    kinds: ['kill', 'kill', 'kill', 'terminate', 'join', 'broker-kill', 'broker-terminate', 'cut', 'swallow', 'swallow'],
+    part: 0.5,
+  },
+];
 const PAUSE = { least: 200, most: 1_500 } as const;
 const THROUGH_PATIENCE = 300_000;
 const WORKERS_WITH_HANDLERS = ['ingester', 'downloader', 'uploader'] as const satisfies readonly (keyof Repeats)[];
@@ -63,40 +71,31 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await fleet.untilBalanced();
 
     const random = new Random(seed);
-    const calm = new Disasters({ fleet, broker, random, say });
-    const gracefully = { seconds: options.seconds * GRACEFUL_PART, events: Math.round(options.events * GRACEFUL_PART) };
-    say(`members leave and join for ${Math.round(gracefully.seconds)} s`);
-    await Promise.all([publish(world, gracefully), strikeFor(gracefully.seconds, calm, GRACEFUL, random)]);
-    await world.pipeline.untilThrough({ timeout: THROUGH_PATIENCE });
-    const calmRepeats = await countRepeats(world);
-
-    const storm = new Disasters({ fleet, broker, random, say });
-    const rest = { seconds: options.seconds - gracefully.seconds, events: options.events - gracefully.events };
-    say(`and now everything for ${Math.round(rest.seconds)} s`);
-    await Promise.all([publish(world, rest), strikeFor(rest.seconds, storm, VIOLENT, random)]);
-    say(`${world.sent.length.toLocaleString('en-US')} events are sent; waiting until all is through`);
-    await world.pipeline.untilThrough({ timeout: THROUGH_PATIENCE });
-    await until('the accounts of all processes', () => isAccounted(fleet), 60_000);
-    storm.finish();
-    const repeats = await countRepeats(world);
+    const disasters = new Map<Disaster, number>();
+    const wrongExits: string[] = [];
+    const repeated: Finding[] = [];
+    let before: Repeats = { ingester: 0, downloader: 0, uploader: 0 };
+    for (const { name, kinds, part } of PHASES) {
+      const seconds = options.seconds * part;
+      say(`${name}, for ${Math.round(seconds)} s`);
+      const phase = new Disasters({ fleet, broker, random, say });
+      await Promise.all([publish(world, seconds, Math.round(options.events * part)), strikeFor(seconds, phase, kinds, random)]);
+      say(`${world.sent.length.toLocaleString('en-US')} events are sent; waiting until all is through`);
+      await world.pipeline.untilThrough({ timeout: THROUGH_PATIENCE });
+      await until('the accounts of all processes', () => isAccounted(fleet), 60_000);
+      phase.finish();
+      const repeats = await countRepeats(world);
+      for (const worker of WORKERS_WITH_HANDLERS)
+        repeated.push(noMoreThanAllowed(name, worker, repeats[worker] - before[worker], phase.allowed(worker)));
+      before = repeats;
+      for (const [kind, times] of phase.counts) disasters.set(kind, (disasters.get(kind) ?? 0) + times);
+      wrongExits.push(...phase.wrongExits);
+    }
 
     const readers = options.otherReaders ? await openPythonReaders() : null;
-    const findings = [...(await verify(world, fleet, readers))];
-    for (const worker of WORKERS_WITH_HANDLERS) {
-      const again = calmRepeats[worker];
-      findings.push(finding(`handler calls of ${worker} made again by joins and graceful leaves`, again === 0, again));
-    }
-    for (const worker of WORKERS_WITH_HANDLERS) {
-      const again = repeats[worker] - calmRepeats[worker];
-      const allowed = storm.allowed(worker);
-      const figures = `${again.toLocaleString('en-US')} of at most ${allowed.toLocaleString('en-US')}`;
-      findings.push(finding(`handler calls of ${worker} made again, of what was open or not committed`, again <= allowed, figures));
-    }
-    const wrongExits = [...calm.wrongExits, ...storm.wrongExits, ...(await fleet.stop())];
+    const findings = [...(await verify(world, fleet, readers)), ...repeated];
+    wrongExits.push(...(await fleet.stop()));
     findings.push(finding('processes that stopped otherwise than with 0', wrongExits.length === 0, wrongExits.join('; ') || '0'));
-    const disasters = new Map(
-      [...calm.counts, ...storm.counts].map(([kind]) => [kind, (calm.counts.get(kind) ?? 0) + (storm.counts.get(kind) ?? 0)]),
-    );
     const logs = findings.every(({ holds }) => holds) ? null : keepLogs();
     return { findings, sent: world.sent.length, disasters, logs };
   } catch (error) {
@@ -105,8 +104,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   }
 }
 
+/** Joins and graceful leaves repeat nothing; anything else no more than what was open, or settled and not committed. */
+function noMoreThanAllowed(phase: string, worker: string, again: number, allowed: number): Finding {
+  const figures = `${again.toLocaleString('en-US')} of at most ${allowed.toLocaleString('en-US')}`;
+  return finding(`${phase}: handler calls of ${worker} made again`, again <= allowed, figures);
+}
+
 /** Evenly over the time, but no further ahead than the readers can follow; what is left then is not sent. */
-async function publish(world: ChaosWorld, { seconds, events }: { readonly seconds: number; readonly events: number }): Promise<void> {
+async function publish(world: ChaosWorld, seconds: number, events: number): Promise<void> {
   const began = performance.now();
   const first = world.sent.length;
   while (world.sent.length - first < events && performance.now() - began < seconds * 1000) {
@@ -118,7 +123,7 @@ async function publish(world: ChaosWorld, { seconds, events }: { readonly second
   }
 }
 
-async function strikeFor(seconds: number, disasters: Disasters, kinds: typeof VIOLENT, random: Random): Promise<void> {
+async function strikeFor(seconds: number, disasters: Disasters, kinds: Kinds, random: Random): Promise<void> {
   const end = performance.now() + seconds * 1000;
   while (performance.now() < end) {
     await disasters.strike(kinds);
