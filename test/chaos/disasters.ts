@@ -98,7 +98,8 @@ export class Disasters {
     const unit = await fleet.look(member);
     const open = unit?.open ?? member.last?.open ?? 0;
     // One that stops while it cannot commit leaves as one that is killed.
-    if (signal === 'SIGKILL' || this.#lostAt !== null) this.#allow(member, performance.now());
+    const now = performance.now();
+    if (signal === 'SIGKILL' || this.#lostAt !== null) this.#allow(member, this.#lostAt ?? now, now);
     say(`${signal === 'SIGKILL' ? 'kill -9' : 'SIGTERM'} ${member.worker} (process ${member.host.child.pid}), ${open} open`);
     const code = await fleet.end(member, signal);
     if (signal === 'SIGTERM' && code !== 0) this.wrongExits.push(`${member.worker} (process ${member.host.child.pid}): ${code}`);
@@ -111,11 +112,11 @@ export class Disasters {
   /** Who could not commit may have had to let go of its partitions with all that it had in hand. */
   #settleAftermath(isOver = performance.now() > this.#brokerBackAt + AFTERMATH): void {
     if (this.#lostAt === null || !isOver) return;
-    for (const member of this.#options.fleet.members) this.#allow(member, this.#lostAt);
+    for (const member of this.#options.fleet.members) this.#allow(member, this.#lostAt, this.#brokerBackAt + AFTERMATH);
     this.#lostAt = null;
   }
 
-  #allow(member: Member, since: number): void {
-    this.#allowed.set(member.worker, this.allowed(member.worker) + this.#options.fleet.exposure(member, since));
+  #allow(member: Member, from: number, to: number): void {
+    this.#allowed.set(member.worker, this.allowed(member.worker) + this.#options.fleet.exposure(member, from, to));
   }
 }

@@ -9,6 +9,8 @@ import type { Pipeline } from '../integration/pipeline.ts';
 const LOOK = 200;
 /** Commits are 100 ms apart; on a busy machine they take longer. What was settled earlier than this counts as committed. */
 const COMMITTED_AFTER = 1_000;
+/** Longer than any disaster with its aftermath. */
+const KEPT = 120_000;
 const START_PATIENCE = 90_000;
 
 interface Moment {
@@ -21,7 +23,7 @@ interface Moment {
 export interface Member {
   readonly worker: string;
   readonly host: HostProcess;
-  /** The last few seconds of its present life. */
+  /** The last minutes of its life. */
   history: readonly Moment[];
   last: UnitStatus | undefined;
 }
@@ -47,7 +49,7 @@ export class Fleet implements AsyncDisposable {
     }, LOOK);
   }
 
-  /** Resolves when the process runs and its member of the group has an assignment. */
+  /** Resolves when the process says that it runs; its group may still be about to share out the partitions. */
   async start(worker: string): Promise<Member> {
     const host = await this.#pipeline.spawn([worker]);
     const member: Member = { worker, host, history: [], last: undefined };
@@ -56,7 +58,7 @@ export class Fleet implements AsyncDisposable {
     return member;
   }
 
-  /** Resolves when each worker's members have all partitions of its topics between them, and each member some. */
+  /** Resolves when each process has partitions. */
   async untilBalanced(): Promise<void> {
     const isBalanced = (): boolean => [...this.members].every(({ last }) => last !== undefined && last.partitions > 0);
     await until('every process to have partitions', isBalanced, START_PATIENCE);
@@ -71,7 +73,7 @@ export class Fleet implements AsyncDisposable {
     const at = performance.now();
     member.last = unit;
     member.history = [
-      ...member.history.filter((moment) => moment.at > at - 30_000),
+      ...member.history.filter((moment) => moment.at > at - KEPT),
       { at, received, settled: done + skipped + retried + dead },
     ];
     for (const { topic, missing } of unit.balance ?? []) if (missing !== 0) this.missing.push(`${unit.id} on ${topic}: ${missing}`);
@@ -79,14 +81,14 @@ export class Fleet implements AsyncDisposable {
   }
 
   /**
-   * The most records that the member has had open, or settled and not committed, since the given time: what it received
-   * until now less what it had settled {@link COMMITTED_AFTER} before; and what it may have begun since it was last asked.
+   * The most records that the member had open, or settled and not committed, in a stretch of time: what it had received at its
+   * end less what it had settled {@link COMMITTED_AFTER} before its beginning; and what it may have begun since it was asked.
    */
-  exposure({ worker, history }: Member, since: number = performance.now()): number {
-    const before = history.findLast(({ at }) => at <= since - COMMITTED_AFTER)?.settled ?? 0;
-    const now = history.at(-1)?.received ?? 0;
+  exposure({ worker, history }: Member, from: number, to: number): number {
+    const before = history.findLast(({ at }) => at <= from - COMMITTED_AFTER)?.settled ?? 0;
+    const after = history.findLast(({ at }) => at <= to)?.received ?? 0;
     const { settings, definition } = this.#pipeline.worker(worker);
-    return Math.max(0, now - before) + ('rows' in definition ? 0 : settings.concurrency);
+    return Math.max(0, after - before) + ('rows' in definition ? 0 : settings.concurrency);
   }
 
   async end(member: Member, signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {

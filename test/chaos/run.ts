@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Random } from '../../plugins/xact/simulation/random.ts';
-import { until } from '../host/kafka/contract-kit.ts';
 import { adminSettings } from '../integration/admin-client.ts';
 import { openPythonReaders } from '../integration/python-readers.ts';
 import { XACT_WORKERS } from '../integration/xact-world.ts';
@@ -11,7 +10,7 @@ import { openProxiedBroker } from './broker.ts';
 import { type Disaster, Disasters, type Kinds } from './disasters.ts';
 import { Fleet } from './fleet.ts';
 import { countRepeats, type Repeats } from './repeats.ts';
-import { type Finding, finding, verify } from './verify.ts';
+import { accounts, type Finding, finding, verify } from './verify.ts';
 import { type ChaosWorld, openChaosWorld } from './world.ts';
 
 export interface ChaosOptions {
@@ -82,7 +81,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       await Promise.all([publish(world, seconds, Math.round(options.events * part)), strikeFor(seconds, phase, kinds, random)]);
       say(`${world.sent.length.toLocaleString('en-US')} events are sent; waiting until all is through`);
       await world.pipeline.untilThrough({ timeout: THROUGH_PATIENCE });
-      await until('the accounts of all processes', () => isAccounted(fleet), 60_000);
+      // Whoever lost the broker has joined again before the next phase, whose disasters are not to blame for it.
+      await accounts(world, fleet);
       phase.finish();
       const repeats = await countRepeats(world);
       for (const worker of WORKERS_WITH_HANDLERS)
@@ -129,9 +129,4 @@ async function strikeFor(seconds: number, disasters: Disasters, kinds: Kinds, ra
     await disasters.strike(kinds);
     await wait(random.between(PAUSE.least, PAUSE.most));
   }
-}
-
-/** Whether every process has said that nothing of its partitions is open: its account is probed now and then. */
-function isAccounted(fleet: Fleet): boolean {
-  return [...fleet.members].every(({ last }) => last?.balance?.every(({ open }) => open === 0) === true);
 }

@@ -1,8 +1,12 @@
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { PythonReaders } from '../integration/python-readers.ts';
 import type { Fleet } from './fleet.ts';
 import { idOf, taskOf } from './repeats.ts';
 import type { ChaosWorld, SentEvent } from './world.ts';
+
+const ACCOUNT_PATIENCE = 60_000;
+const LOOK = 200;
 
 /** One line of the account. */
 export interface Finding {
@@ -23,7 +27,7 @@ const same = (name: string, expected: number, actual: number): Finding =>
 /** What must hold when everything is through, read from topics, tables, files and the processes themselves. */
 export async function verify(world: ChaosWorld, fleet: Fleet, readers: PythonReaders | null): Promise<readonly Finding[]> {
   const sums = (await world.sums()).map(({ name, expected, actual }) => same(name, expected, actual));
-  return [...sums, ...(await rowsOnce(world, readers)), ...(await tasksInOrder(world)), ...(await conserved(world, fleet))];
+  return [...sums, ...(await rowsOnce(world, readers)), ...(await tasksInOrder(world)), ...(await accounts(world, fleet))];
 }
 
 async function rowsOnce({ pipeline, sent }: ChaosWorld, readers: PythonReaders | null): Promise<readonly Finding[]> {
@@ -97,6 +101,16 @@ async function tasksInOrder({ pipeline, sent }: ChaosWorld): Promise<readonly Fi
       wrong === 0 ? compared : `${wrong} of ${compared} were not`,
     ),
   ];
+}
+
+/** Waits until the accounts hold: members that lost the broker are still about to share out their partitions anew, and accounts are probed now and then. */
+export async function accounts(world: ChaosWorld, fleet: Fleet): Promise<readonly Finding[]> {
+  const deadline = performance.now() + ACCOUNT_PATIENCE;
+  for (;;) {
+    const findings = await conserved(world, fleet);
+    if (findings.every(({ holds }) => holds) || performance.now() > deadline) return findings;
+    await wait(LOOK);
+  }
 }
 
 /** By the workers' own account: what was between start and end of their partitions is settled, nothing is open, nothing missing. */

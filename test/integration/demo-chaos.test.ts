@@ -11,7 +11,7 @@ const XACT = fileURLToPath(new URL('../../plugins/xact', import.meta.url));
 function livingOf(stderr: string): readonly number[] {
   const first = /each worker in a process: (.*)/.exec(stderr)?.[1] ?? '';
   const named = [...first.matchAll(/ (\d+)/g), ...stderr.matchAll(/\(process (\d+)\)/g)];
-  assert.ok(named.length > 5, stderr);
+  assert.ok(named.length >= 5, stderr);
   return named.map(([, pid]) => Number(pid)).filter(lives);
 }
 
@@ -56,6 +56,19 @@ describe('pipeline-host demo --chaos', () => {
     demo.kill('SIGINT');
     const { code, stderr } = await end;
     assert.equal(code, 130, stderr);
+    assert.deepEqual(livingOf(stderr), []);
+    place.remove();
+  });
+
+  it('fails with the place of its log when a worker ends that nobody ended', async () => {
+    const place = makeWorkplace();
+    const demo = startCommand(['demo', '--chaos', '--plugin', XACT, '--data', 'ended', '--events', '20000'], { cwd: place.folder });
+    const end = outcomeOf(demo, 100_000);
+    const text = await firstOutput(demo, /each worker in a process: .*xact\.downloader \d+/, 'stderr');
+    process.kill(Number(/xact\.downloader (\d+)/.exec(text)?.[1]), 'SIGKILL');
+    const { code, stderr } = await end;
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /PH_DEMO_WORKER_ENDED: process \d+ of xact\.downloader ended by itself: SIGKILL\n +at .*xact\.downloader\.log/);
     assert.deepEqual(livingOf(stderr), []);
     place.remove();
   });

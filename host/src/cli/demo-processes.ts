@@ -38,7 +38,7 @@ export interface DemoProcesses {
   look(worker: string): Promise<UnitStatus | undefined>;
   /** Ends the worker's process by SIGKILL. Resolves when it is gone. */
   kill(worker: string): Promise<void>;
-  /** Starts the worker's process again. Resolves when it runs. */
+  /** Starts the worker's process again, but not after `stop`. Resolves when it runs. */
   revive(worker: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -58,6 +58,8 @@ export async function startDemoProcesses(options: DemoProcessesOptions): Promise
   const token = randomBytes(24).toString('base64url');
   const env = environment(options, token);
   const slots = new Map<string, Slot>();
+  /** Those that were told to end. */
+  const ordered = new Set<WorkerProcess>();
   const { promise: finished, resolve: finish, reject: fail } = Promise.withResolvers<void>();
   finished.catch(() => {});
 
@@ -79,8 +81,6 @@ export async function startDemoProcesses(options: DemoProcessesOptions): Promise
     });
     return started;
   };
-  /** Those that were told to end. */
-  const ordered = new Set<WorkerProcess>();
   const slotOf = (id: string): Slot => {
     const slot = slots.get(id);
     if (slot === undefined) throw new Error(`no process for ${id}`);
@@ -103,7 +103,9 @@ export async function startDemoProcesses(options: DemoProcessesOptions): Promise
       isLooking = false;
     });
   }, LOOK);
+  let isStopping = false;
   const stop = async (): Promise<void> => {
+    isStopping = true;
     clearInterval(timer);
     for (const { process } of slots.values()) ordered.add(process);
     await Promise.all([...slots.values()].map(({ process }) => process.stop()));
@@ -141,6 +143,7 @@ export async function startDemoProcesses(options: DemoProcessesOptions): Promise
       const worker = workers.find((each) => each.id === id);
       if (worker === undefined) throw new Error(`no worker ${id}`);
       const slot = slotOf(id);
+      if (isStopping) return;
       slot.process = spawn(worker);
       await Promise.race([slot.process.ready, finished]);
     },

@@ -138,7 +138,16 @@ describe('the summary of the demo', () => {
       },
     ];
     const workers = [{ id: 'weather.writer', received: 3_000, done: 2_997, skipped: 0, retried: 0, dead: 3 }];
-    return { ok: allHold(plugins), seconds: 12.34, seed: 7, data: '/data', workers, chaos: null, plugins, python: pythonLine('/data/tables/readings') };
+    return {
+      ok: allHold(plugins),
+      seconds: 12.34,
+      seed: 7,
+      data: '/data',
+      workers,
+      chaos: null,
+      plugins,
+      python: pythonLine('/data/tables/readings'),
+    };
   };
   const plain = (value: DemoSummary): string => stripVTControlCharacters(summaryText(value));
 
