@@ -5,10 +5,13 @@ import type { Fleet, Member } from './fleet.ts';
 
 export type Disaster = 'kill' | 'terminate' | 'join' | 'broker-kill' | 'broker-terminate' | 'cut' | 'swallow';
 
-export type Kinds = readonly [Disaster, ...Disaster[]];
+export type Kinds = readonly Disaster[];
 
 /** Members that lost the broker have committed again, or have lost their partitions, so long after it is back. */
 const AFTERMATH = 10_000;
+/** So long a process is waited for to have something open when it ends. */
+const IDLE_PATIENCE = 2_000;
+const LOOK = 20;
 /** Longer and shorter than the time after which a silent member is given up. */
 const SWALLOWED = { least: 1_000, most: 6_000 } as const;
 
@@ -26,6 +29,9 @@ export class Disasters {
   readonly wrongExits: string[] = [];
   readonly #allowed = new Map<string, number>();
   readonly #options: DisasterOptions;
+  /** Kinds and workers that are still to come before any comes again. */
+  #kinds: Disaster[] = [];
+  #workers: string[] = [];
   #brokerBackAt = Number.NEGATIVE_INFINITY;
   /** What the members had in hand when the broker was lost: counted when its aftermath is over. */
   #lostAt: number | null = null;
@@ -41,9 +47,10 @@ export class Disasters {
   /** One disaster, chosen by the seed, until its process or the broker runs again. */
   async strike(kinds: Kinds): Promise<void> {
     const { fleet, broker, random, say } = this.#options;
-    const kind = random.pick(kinds);
-    const member = [...fleet.members][random.between(0, fleet.members.size - 1)];
-    if (member === undefined) return;
+    if (this.#kinds.length === 0) this.#kinds = [...kinds];
+    const [kind] = this.#kinds.splice(random.between(0, this.#kinds.length - 1), 1);
+    const member = this.#choose();
+    if (kind === undefined || member === undefined) return;
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     this.#settleAftermath();
     switch (kind) {
@@ -85,6 +92,26 @@ export class Disasters {
     this.#settleAftermath(true);
   }
 
+  /** A process of each worker before a second one of any. */
+  #choose(): Member | undefined {
+    const { fleet, random } = this.#options;
+    const members = [...fleet.members];
+    if (this.#workers.length === 0) this.#workers = [...new Set(members.map(({ worker }) => worker))].sort();
+    const [worker] = this.#workers.splice(random.between(0, this.#workers.length - 1), 1);
+    const candidates = members.filter((member) => member.worker === worker);
+    return candidates[random.between(0, candidates.length - 1)];
+  }
+
+  /** Looks until the member has something in hand, for a while. */
+  async #atWork(member: Member): Promise<number> {
+    const deadline = performance.now() + IDLE_PATIENCE;
+    for (;;) {
+      const open = (await this.#options.fleet.look(member))?.open ?? 0;
+      if (open > 0 || performance.now() > deadline) return open;
+      await wait(LOOK);
+    }
+  }
+
   async #replace(member: Member, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const { fleet, say } = this.#options;
     await this.#leave(member, signal);
@@ -95,8 +122,7 @@ export class Disasters {
 
   async #leave(member: Member, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const { fleet, say } = this.#options;
-    const unit = await fleet.look(member);
-    const open = unit?.open ?? member.last?.open ?? 0;
+    const open = await this.#atWork(member);
     // One that stops while it cannot commit leaves as one that is killed.
     const now = performance.now();
     if (signal === 'SIGKILL' || this.#lostAt !== null) this.#allow(member, this.#lostAt ?? now, now);

@@ -9,6 +9,8 @@ import { openPipeline, type Pipeline } from '../integration/pipeline.ts';
 const XACT = fileURLToPath(new URL('../../plugins/xact', import.meta.url));
 /** Few enough that each key has many events: order is only seen between events of one key. */
 const KEYS = 200;
+/** Of the file server: so that downloads are under way whenever a downloader ends. */
+const LATENCY = 150;
 /** So long a member is waited for that says nothing. */
 const SESSION_TIMEOUT = '3s';
 
@@ -34,7 +36,7 @@ export async function openChaosWorld(options: {
   readonly seed: number;
   readonly http: object;
 }): Promise<ChaosWorld> {
-  const server = await AttachmentServer.start();
+  const server = await AttachmentServer.start({ latency: LATENCY });
   const delays = { retry: { delays: ['500ms', '1s', '2s'] } };
   const pipeline = await openPipeline({
     brokers: [options.address],
