@@ -4,6 +4,20 @@ import { connect, createServer, type Socket } from 'node:net';
 /** Where clients are led: loopback too, but not where the broker listens, which tells them the port that it has itself. */
 export const PROXY_HOST = '127.0.0.2';
 
+/** Why there can be no proxy here, said loudly, or false. macOS has no second loopback address until `ifconfig lo0 alias 127.0.0.2`. */
+export async function proxyMissing(): Promise<string | false> {
+  const server = createServer().listen(0, PROXY_HOST);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const why = `no address ${PROXY_HOST} to listen on: ${String(error)}`;
+    console.log(`*** SKIPPED: no run under disasters: ${why} ***`);
+    return why;
+  }
+  server.close();
+  return false;
+}
+
 /** A way to the broker that can fail as networks do. */
 export interface LossyProxy extends AsyncDisposable {
   /** Ends every connection at once. How many there were. */
@@ -14,7 +28,6 @@ export interface LossyProxy extends AsyncDisposable {
   pass(): void;
 }
 
-/** @throws where the machine has no second loopback address (macOS: `ifconfig lo0 alias 127.0.0.2`) */
 export async function openProxy(port: number): Promise<LossyProxy> {
   const sockets = new Set<Socket>();
   let isPassing = true;

@@ -53,7 +53,7 @@ const PHASES: readonly Phase[] = [
     name: 'everything',
     kinds: ['kill', 'kill', 'terminate', 'join', 'broker-kill', 'broker-terminate', 'cut', 'swallow'],
     part: 0.5,
-    least: 5,
+    least: 4,
   },
 ];
 const PAUSE = { least: 200, most: 1_500 } as const;
