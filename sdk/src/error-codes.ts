@@ -176,6 +176,7 @@ export const ERROR_CODES = {
   PH_DEMO_DATA_DENIED: entry('fatal', 3, 'give this user the right to write there, or name another folder'),
   PH_DEMO_NOTHING: entry('fatal', 2, 'install a plugin whose package.json#pipelineHost names a simulation, or correct --plugin'),
   PH_DEMO_STUCK: entry('fatal', 1, 'look at the log in the data folder for the workers that are named here'),
+  PH_DEMO_WORKER_ENDED: entry('fatal', 1, 'the last lines of its log, which is named here, say why'),
   PH_DEMO_SUMS: entry('fatal', 1, 'records were lost, doubled or changed; the summary says which, the data folder has them all'),
   PH_SIMULATION_MISSING: entry('fatal', 2, 'build the plugin (npm run build), or correct the path in its package.json'),
   PH_SIMULATION_INVALID: entry('fatal', 2, 'the module exports defineSimulation({ start }) as its default; mend the simulation'),

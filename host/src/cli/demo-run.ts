@@ -6,9 +6,11 @@ import type { ResolvedWorker } from '../plugins/topology.ts';
 import { openStore } from '../storage/index.ts';
 import { type RunningHost, startHost } from '../supervisor/host.ts';
 import { HOST_VERSION } from '../version.ts';
+import { countSentAgain, partOf, publishUnderFire } from './demo-chaos.ts';
 import { type DisplayStream, startDisplay } from './demo-display.ts';
 import { prepareDemoFolder } from './demo-folder.ts';
 import { openDemoLog } from './demo-log.ts';
+import { startDemoProcesses } from './demo-processes.ts';
 import { type PublishOptions, publishAll, publishSteadily } from './demo-publish.ts';
 import { simulationResults, tablesOf } from './demo-results.ts';
 import { demoConfig, demoPlugins, demoTopology, type StagedPlugin, startSimulations } from './demo-stage.ts';
@@ -28,6 +30,8 @@ export interface DemoOptions {
   readonly messages: number | undefined;
   /** Go on with a steady stream after the summary. */
   readonly keep: boolean;
+  /** The workers as processes that are killed and started again while they work. */
+  readonly chaos: boolean;
   readonly cwd: string;
   readonly screen: DisplayStream;
   /** Aborted by Ctrl-C. */
@@ -59,7 +63,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary | null>
   const { config, topology } = await demoTopology(await demoConfig(folder, staged), staged, options.cwd);
   const workers = topology.workers.filter(({ consumes }) => consumes !== null);
 
-  let host: RunningHost | undefined;
+  let host: Pick<RunningHost, 'status'> | undefined;
   let phase = 'starting';
   let published = 0;
   let isThrough = false;
@@ -75,13 +79,22 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary | null>
   for (const warning of config.warnings) display.say(warning);
   display.say(`plugins ${staged.map(({ name }) => name).join(', ')} · seed ${options.seed} · data ${folder}`);
 
-  host = await startHost({ config, topology, workers, count: 1, openEmbedded: openEmbeddedBroker, log: demoLog.log });
-  const running = host;
+  const start = async () => {
+    if (options.chaos) return { processes: await startDemoProcesses({ folder, config, staged, workers, log: demoLog.log }) };
+    return { host: await startHost({ config, topology, workers, count: 1, openEmbedded: openEmbeddedBroker, log: demoLog.log }) };
+  };
+  const started = await start();
+  const running = started.host ?? started.processes;
+  host = running;
   stack.defer(async () => {
     phase = 'stopping';
     await running.stop();
   });
-  display.say(`broker ${running.clusters.list()[0]?.brokers ?? '?'} · metrics ${running.url}/metrics`);
+  const { processes } = started;
+  const where = processes
+    ? `each worker in a process: ${workers.map(({ id }) => `${id} ${processes.pid(id)}`).join(', ')}`
+    : `metrics ${started.host.url}/metrics`;
+  display.say(`broker ${running.clusters.list()[0]?.brokers ?? '?'} · ${where}`);
 
   phase = 'publishing';
   const cluster = (name: string) => running.clusters.get(name);
@@ -96,7 +109,25 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary | null>
       sent.set(plugin.name, (sent.get(plugin.name) ?? 0) + messages);
     },
   });
-  await orFailed(running, Promise.all(staged.map((plugin) => publishAll(plugin.simulation.messages(), publishing(plugin)))));
+  let killed: Awaited<ReturnType<typeof publishUnderFire>> | null = null;
+  if (processes === undefined) {
+    await orFailed(running, Promise.all(staged.map((plugin) => publishAll(plugin.simulation.messages(), publishing(plugin)))));
+  } else {
+    const all = await Promise.all(
+      staged.map(async (plugin) => ({ plugin, messages: await Array.fromAsync(plugin.simulation.messages()) })),
+    );
+    const fire = publishUnderFire({
+      processes,
+      workers: workers.map(({ id }) => id),
+      seed: options.seed,
+      publishPart: async (part, parts) => {
+        await Promise.all(all.map(({ plugin, messages }) => publishAll(partOf(messages, part, parts), publishing(plugin))));
+      },
+      say: display.say,
+      signal: options.signal,
+    });
+    killed = await orFailed(running, fire);
+  }
   phase = 'working through it';
   isThrough = await orFailed(running, waitUntilThrough({ workers, cluster, status, signal: options.signal, patience: PATIENCE }));
   if (!isThrough || options.signal.aborted) return null;
@@ -127,6 +158,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary | null>
     seed: options.seed,
     data: folder,
     workers: workerSummaries(status()),
+    chaos: killed && { ...killed, ...(await countSentAgain(workers, cluster)) },
     plugins,
     python: firstTable === undefined ? null : pythonLine(firstTable.uri),
   };
@@ -196,7 +228,7 @@ function workerSummaries({ units }: HostStatus): readonly WorkerSummary[] {
 }
 
 /** The work, or the failure of the host that makes it pointless. */
-function orFailed<T>(host: RunningHost, work: Promise<T>): Promise<T> {
+function orFailed<T>(host: Pick<RunningHost, 'finished'>, work: Promise<T>): Promise<T> {
   // `finished` only resolves after `stop()`, when nobody waits for the work any more.
   return Promise.race([work, host.finished.then(() => work)]);
 }

@@ -10,6 +10,9 @@ import { resolveTopology } from '../plugins/resolve-topology.ts';
 import type { Topology } from '../plugins/topology.ts';
 import { loadSimulation } from './demo-simulation.ts';
 
+/** The demo's config file, in its data folder. */
+export const DEMO_CONFIG = 'pipeline-host.config.json';
+
 /** A plugin's package with its running simulation. */
 export interface StagedPlugin {
   readonly name: string;
@@ -58,7 +61,7 @@ export async function startSimulations(
  * for production touches nothing there. It lies in the data folder as a file, for the other commands to be pointed at.
  */
 export async function demoConfig(folder: string, staged: readonly StagedPlugin[]): Promise<LoadedConfig> {
-  const file = join(folder, 'pipeline-host.config.json');
+  const file = join(folder, DEMO_CONFIG);
   const plugins = Object.fromEntries(staged.map(({ name, package: { root } }) => [name, { package: root }]));
   await mkdir(folder, { recursive: true });
   await writeFile(file, `${JSON.stringify({ dataDir: '.', kafka: { brokers: 'embedded' }, plugins }, null, 2)}\n`);

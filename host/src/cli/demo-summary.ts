@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import type { Sum } from '@pipeline-host/sdk';
 import { counted } from './counted.ts';
+import type { ChaosSummary } from './demo-chaos.ts';
 import { count } from './demo-progress.ts';
 
 export interface TableSummary {
@@ -37,6 +38,8 @@ export interface DemoSummary {
   readonly seed: number;
   readonly data: string;
   readonly workers: readonly WorkerSummary[];
+  /** Null where no process was killed on purpose. */
+  readonly chaos: ChaosSummary | null;
   readonly plugins: readonly PluginSummary[];
   /** A line that reads a table from Python; null where there is none. */
   readonly python: string | null;
@@ -74,6 +77,7 @@ export function summaryText(summary: DemoSummary): string {
   for (const { id, received, done, skipped, retried, dead } of summary.workers) {
     lines.push(`  ${id.padEnd(ids)}${[received, done, skipped, retried, dead].map((value) => count(value).padStart(10)).join('')}`);
   }
+  if (summary.chaos !== null) lines.push(...chaosLines(summary.chaos));
   for (const plugin of summary.plugins) lines.push(...pluginLines(plugin));
   lines.push('', `  data      ${summary.data}`);
   if (summary.python !== null) lines.push(`  read it   pip install deltalake && ${summary.python}`);
@@ -87,6 +91,16 @@ export function summaryText(summary: DemoSummary): string {
       );
   lines.push('', `${verdict} (${summary.seconds.toFixed(1)} s, seed ${summary.seed})`, '');
   return lines.join('\n');
+}
+
+function chaosLines({ kills, openWhenKilled, messages, sentAgain }: ChaosSummary): readonly string[] {
+  return [
+    styleText('gray', '  counts of a killed process are those of when it was last asked'),
+    '',
+    styleText('bold', 'Chaos'),
+    `  killed    ${counted(kills, 'process', 'processes')} by kill -9, with ${counted(openWhenKilled, 'record')} open in all`,
+    `  repeated  ${count(sentAgain)} of ${counted(messages, 'message')} between the workers came twice; the sums below count each once`,
+  ];
 }
 
 function pluginLines(plugin: PluginSummary): readonly string[] {

@@ -10,6 +10,7 @@ interface DemoFlags {
   readonly seed: number;
   readonly events?: number;
   readonly keep: boolean;
+  readonly chaos: boolean;
   readonly json: boolean;
 }
 
@@ -19,7 +20,7 @@ export function demoCommand(): Command {
     .summary('run the whole product on this machine with simulated sources')
     .description(
       'Starts the embedded broker and the simulations of the installed plugins, publishes their events, runs all workers in this\n' +
-        'process and adds up at the end: what went in, what came out, where it is. Needs no config and touches nothing outside\n' +
+        'process (with --chaos each in one of its own) and adds up at the end: what went in, what came out, where it is. Needs no config and touches nothing outside\n' +
         'its data folder. Exit code 0 when all sums hold, 1 when one does not; before the summary 130 after\n' +
         'Ctrl-C, 143 after SIGTERM. With --keep, Ctrl-C after a summary whose sums hold is the ordinary end: 0.',
     )
@@ -33,6 +34,7 @@ export function demoCommand(): Command {
     .option('--seed <number>', 'the same seed gives the same events and faults', wholeNumber(0), 1)
     .option('--events <number>', "events to publish for each plugin (default: the simulation's own, some thousand)", wholeNumber(1))
     .option('--keep', 'go on with a steady stream after the summary, until Ctrl-C', false)
+    .option('--chaos', 'the workers as processes, which are killed with kill -9 and started again as they work', false)
     .option('--json', 'the summary as one JSON object on stdout, all else on stderr', false)
     .addHelpText(
       'after',
@@ -56,6 +58,7 @@ async function demo(flags: DemoFlags): Promise<void> {
       seed: flags.seed,
       messages: flags.events,
       keep: flags.keep,
+      chaos: flags.chaos,
       cwd: process.cwd(),
       screen: process.stderr,
       signal: stop.signal,

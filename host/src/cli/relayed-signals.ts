@@ -1,5 +1,5 @@
-/** Set by the launcher; what this process starts is not started by the launcher. */
-const RELAYED = 'PIPELINE_HOST_RELAYED';
+/** Set by whoever starts this process and hands signals on by the channel between both; what this process starts is not meant. */
+export const RELAYED = 'PIPELINE_HOST_RELAYED';
 const isRelayed = process.env[RELAYED] !== undefined;
 delete process.env[RELAYED];
 

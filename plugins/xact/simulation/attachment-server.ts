@@ -13,12 +13,16 @@ export class AttachmentServer implements AsyncDisposable {
   readonly #attachments = new Map<string, Attachment>();
   readonly #asked = new Map<string, number>();
 
-  private constructor() {
+  readonly #latency: number;
+
+  private constructor(latency: number) {
+    this.#latency = latency;
     this.#server = createServer((request, response) => void this.#answer(request, response).catch(() => response.destroy()));
   }
 
-  static async start(): Promise<AttachmentServer> {
-    const started = new AttachmentServer();
+  /** @param latency milliseconds before each answer */
+  static async start({ latency = 0 } = {}): Promise<AttachmentServer> {
+    const started = new AttachmentServer(latency);
     started.#server.listen(0, '127.0.0.1');
     await once(started.#server, 'listening');
     return started;
@@ -48,6 +52,7 @@ export class AttachmentServer implements AsyncDisposable {
     const path = (request.url ?? '/').replace(/\?.*$/, '');
     const times = this.asked(path) + 1;
     this.#asked.set(path, times);
+    if (this.#latency > 0) await new Promise((resolve) => setTimeout(resolve, this.#latency));
     const attachment = this.#attachments.get(path);
     if (attachment === undefined) return fail(response, 404);
     switch (attachment.behaviour) {

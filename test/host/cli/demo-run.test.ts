@@ -103,6 +103,7 @@ describe('the demo of a plugin', () => {
       seed: 1,
       messages: undefined,
       keep: false,
+      chaos: false,
       cwd: root,
       screen: { write: (text) => (written += text) },
       signal: new AbortController().signal,

@@ -138,7 +138,16 @@ describe('the summary of the demo', () => {
       },
     ];
     const workers = [{ id: 'weather.writer', received: 3_000, done: 2_997, skipped: 0, retried: 0, dead: 3 }];
-    return { ok: allHold(plugins), seconds: 12.34, seed: 7, data: '/data', workers, plugins, python: pythonLine('/data/tables/readings') };
+    return {
+      ok: allHold(plugins),
+      seconds: 12.34,
+      seed: 7,
+      data: '/data',
+      workers,
+      chaos: null,
+      plugins,
+      python: pythonLine('/data/tables/readings'),
+    };
   };
   const plain = (value: DemoSummary): string => stripVTControlCharacters(summaryText(value));
 
@@ -154,6 +163,15 @@ describe('the summary of the demo', () => {
     ]) {
       assert.ok(text.includes(part), `${part}\n${text}`);
     }
+  });
+
+  it('tells what was killed and what came twice', () => {
+    const sums = judge([{ name: 'a', expected: 1, actual: 1 }]);
+    const chaos = { kills: 8, openWhenKilled: 1_071, messages: 2_944, sentAgain: 118 };
+    const text = plain({ ...summary(sums), chaos });
+    assert.match(text, /8 processes by kill -9, with 1,071 records open in all/);
+    assert.match(text, /118 of 2,944 messages between the workers came twice/);
+    assert.doesNotMatch(plain(summary(sums)), /kill -9/);
   });
 
   it('fails with the first sum that does not hold, and with none at all', () => {
