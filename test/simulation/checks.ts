@@ -18,14 +18,17 @@ interface Fate {
   readonly copies: string[];
   /** A handler has said what becomes of it, so that the next one of its key may start. */
   concluded: boolean;
+  /** The last call that it was part of. */
+  call: object | null;
 }
 
 /** One call of the handler for one record. */
 export interface Run {
   readonly member: string;
   readonly n: number;
-  readonly place: string;
   readonly signal: AbortSignal;
+  /** Records of one key may be in one call together. */
+  readonly call: object;
   /** Its member was thrown out of the group, or had been: what runs there cannot be seen by the others. */
   excused: boolean;
 }
@@ -63,7 +66,7 @@ export class Checks {
   /** The next record of the source has this plan. */
   expect(plan: PlannedRecord): void {
     const offset = this.#log.partition(SOURCE, plan.partition).length;
-    this.#fates.set(plan.n, { plan, offset, ends: { output: 0, skip: 0, dead: 0 }, copies: [], concluded: false });
+    this.#fates.set(plan.n, { plan, offset, ends: { output: 0, skip: 0, dead: 0 }, copies: [], concluded: false, call: null });
     this.#stand(SOURCE, plan.partition, offset, plan.n);
   }
 
@@ -138,35 +141,30 @@ export class Checks {
 
   // Calls of the handler
 
-  begins(
-    member: string,
-    n: number,
-    at: { readonly topic: string; readonly partition: number; readonly offset: number },
-    signal: AbortSignal,
-    isFenced: boolean,
-  ): Run {
-    const { plan, offset } = this.#fate(n);
+  begins(run: Run, at: { readonly topic: string; readonly partition: number; readonly offset: number }): void {
+    const { member, n, signal, excused: isFenced } = run;
+    const fate = this.#fate(n);
+    const { plan, offset } = fate;
     const name = `${place(at.topic, at.partition)}/${at.offset}`;
-    const run: Run = { member, n, place: name, signal, excused: isFenced };
     this.#tell(() => `${member} handles record ${n} (${plan.key}) from ${name}`);
     if (!isFenced && this.#isCovered(at.topic, at.partition, at.offset)) this.fail(`${member} handled record ${n} again, which was committed as settled`);
     const lane = `${plan.partition}/${plan.key}`;
     const beside = this.#running.get(lane) ?? new Set();
     this.#running.set(lane, beside);
     for (const other of beside) {
-      if (!isFenced && !other.excused && !other.signal.aborted)
+      if (!isFenced && !other.excused && !other.signal.aborted && other.call !== run.call)
         this.fail(`${member} handled record ${n} while ${other.member} handled record ${other.n} of its key ${plan.key}`);
     }
+    fate.call = run.call;
     if (at.topic === SOURCE && !isFenced) {
-      for (const { plan: before, offset: earlier, concluded } of this.#fates.values()) {
-        if (before.partition !== plan.partition || before.key !== plan.key || earlier >= offset) continue;
+      for (const { plan: before, offset: earlier, concluded, call } of this.#fates.values()) {
+        if (before.partition !== plan.partition || before.key !== plan.key || earlier >= offset || call === run.call) continue;
         if (!concluded && !before.unreadable && !this.#hasEnded(before.n, `${place(SOURCE, before.partition)}/${earlier}`))
           this.fail(`${member} handled record ${n} before record ${before.n}, which came earlier with its key ${plan.key}`);
       }
     }
     beside.add(run);
     if (this.#schedule.mode === 'delay') signal.addEventListener('abort', () => this.#concludes(n), { once: true });
-    return run;
   }
 
   #concludes(n: number): void {

@@ -20,7 +20,7 @@ import { Unit } from '../../host/src/engine/unit.ts';
 import type { HostLog } from '../../host/src/observability/logger.ts';
 import type { RetryLayout } from '../../host/src/retry/layout.ts';
 import { jobs, resolvedWorker, results } from '../host/engine/in-memory-unit.ts';
-import type { Checks } from './checks.ts';
+import type { Checks, Run } from './checks.ts';
 import type { Network } from './network.ts';
 import { type Behaviour, DELAYS, type PlannedRecord, type Schedule, TIMEOUT } from './schedule.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
@@ -145,27 +145,29 @@ export class SimulatedMember {
 
   #definition(): WorkerDefinition {
     type Message = { readonly id: string; readonly n: number };
-    const one = (message: unknown, context: WorkerContext) => this.#handle(message as Message, context);
+    const one = (message: unknown, context: WorkerContext, call: object = {}) => this.#handle(message as Message, context, call);
     return {
       consumes: jobs,
       produces: [results],
       ...(this.#world.schedule.batchSize === 1
         ? { handle: one }
         : {
-            handleBatch: (messages: readonly unknown[], contexts: readonly WorkerContext[]) =>
-              Promise.all(messages.map((message, at) => one(message, contexts[at] as WorkerContext))),
+            handleBatch: (entries: readonly { readonly message: unknown; readonly context: WorkerContext }[]) =>
+              // One that throws must not fail the others of its batch.
+              Promise.all(entries.map(({ message, context }) => Promise.try(one, message, context, entries).catch((error: unknown) => retry(error)))),
           }),
     } as unknown as WorkerDefinition;
   }
 
-  #handle({ id, n }: { readonly id: string; readonly n: number }, context: WorkerContext): Outcome | Promise<Outcome> {
+  #handle({ id, n }: { readonly id: string; readonly n: number }, context: WorkerContext, call: object): Outcome | Promise<Outcome> {
     // A killed process does nothing more.
     if (this.state === 'killed') return new Promise(() => {});
     const { checks, network, planOf, isDependencyDown } = this.#world;
     const { attempts } = planOf(n);
     const behaviour = attempts[Math.min(context.attempt, attempts.length) - 1] as Behaviour;
     const { topic, partition, offset } = context.record;
-    const run = checks.begins(this.name, n, { topic, partition, offset: Number(offset) }, context.signal, this.isFenced);
+    const run = { member: this.name, n, signal: context.signal, call, excused: this.isFenced };
+    checks.begins(run, { topic, partition, offset: Number(offset) });
     const end = (): Outcome => {
       if (isDependencyDown()) {
         checks.ends(run, 'unavailable');
@@ -176,7 +178,7 @@ export class SimulatedMember {
     return behaviour.takes === 0 ? end() : network.time.sleep(behaviour.takes).then(() => (this.state === 'killed' ? new Promise(() => {}) : end()));
   }
 
-  #outcome(run: Parameters<Checks['ends']>[0], { ends }: Behaviour, id: string, n: number): Outcome {
+  #outcome(run: Run, { ends }: Behaviour, id: string, n: number): Outcome {
     const { checks } = this.#world;
     const result = (name: string): Output => output(results, { id: name, n });
     switch (ends) {
