@@ -87,7 +87,7 @@ function planAttempts(random: Random, trouble: number, mode: Schedule['mode']): 
   };
   const failures: Behaviour[] = [];
   while (failures.length < (mode === 'delay' ? 3 : 2) && random.chance(trouble)) {
-    failures.push({ ends: 'transient', takes: random.chance(0.2) ? TIMEOUT + random.between(50, 12_000) : planTakes(random) });
+    failures.push({ ends: 'transient', takes: random.chance(0.2) ? TIMEOUT + random.between(600, 12_000) : planTakes(random) });
   }
   // What ends over its time is dropped, whatever it says.
   return [...failures.map((one) => (one.takes > TIMEOUT ? { ...one, ends: 'output' as const } : one)), last];

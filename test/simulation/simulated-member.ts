@@ -95,7 +95,7 @@ export class SimulatedMember {
       createSink: ({ intake, onPause, onFatal }) => {
         const settle = intake.settle.bind(intake);
         intake.settle = (state, record, as) => {
-          if (!state.closed && this.state !== 'killed') checks.settled(name, state.topic, state.partition, record.offset);
+          if (!state.closed && this.state !== 'killed') checks.settled(name, state.topic, state.partition, record.offset, as);
           settle(state, record, as);
         };
         return new HandlerSink({
