@@ -50,6 +50,8 @@ export class Checks {
   readonly #verified = new Map<string, number>();
   /** Of the members' present assignments: what they have settled. */
   readonly #settled = new Map<string, { topic: string; partition: number; offset: number }[]>();
+  /** Records that have an end. */
+  #ended = 0;
   readonly #tell: (line: () => string) => void;
   broken: string | null = null;
 
@@ -86,11 +88,17 @@ export class Checks {
     return fate;
   }
 
+  #ends(n: number, as: (typeof END_KINDS)[number]): void {
+    const { ends } = this.#fate(n);
+    if (ends.output + ends.skip + ends.dead === 0) this.#ended++;
+    ends[as]++;
+  }
+
   #stored(topic: string, partition: number, { offset, value, headers }: KafkaRecord): void {
     if (topic === SOURCE) return;
     if (topic === RESULTS) {
       const n = Number(/"n":(\d+)/.exec(value?.toString() ?? '')?.[1]);
-      this.#fate(n).ends.output++;
+      this.#ends(n, 'output');
       this.#tell(() => `  output of record ${n} is stored`);
       return;
     }
@@ -98,7 +106,7 @@ export class Checks {
     const n = origin?.[headerNumber(headers, HEADER.originOffset, -1)];
     if (n === undefined) return this.fail(`a record of ${topic} names an origin that does not exist`);
     if (topic === DEAD) {
-      this.#fate(n).ends.dead++;
+      this.#ends(n, 'dead');
       this.#tell(() => `  dead letter of record ${n} is stored`);
       return;
     }
@@ -206,7 +214,7 @@ export class Checks {
 
   settled(member: string, topic: string, partition: number, offset: number, as: SettledAs): void {
     const n = this.#standing.get(place(topic, partition))?.[offset];
-    if (as === 'skipped' && n !== undefined) this.#fate(n).ends.skip++;
+    if (as === 'skipped' && n !== undefined) this.#ends(n, 'skip');
     const list = this.#settled.get(member) ?? [];
     list.push({ topic, partition, offset });
     this.#settled.set(member, list);
@@ -230,8 +238,7 @@ export class Checks {
 
   /** Whether every record has its end, and all of it is committed. */
   get isComplete(): boolean {
-    for (const { ends } of this.#fates.values()) if (ends.output + ends.skip + ends.dead === 0) return false;
-    return this.#uncommitted() === null;
+    return this.#ended === this.#fates.size && this.#uncommitted() === null;
   }
 
   #uncommitted(): string | null {
