@@ -147,7 +147,9 @@ export class Checks {
   #isCovered(topic: string, partition: number, offset: number): boolean {
     const stored = this.#log.commits.get(place(topic, partition));
     if (stored === undefined) return false;
-    return offset < stored.offset || (decodeAhead(stored.offset, stored.metadata) ?? []).some(({ from, to }) => offset >= from && offset < to);
+    return (
+      offset < stored.offset || (decodeAhead(stored.offset, stored.metadata) ?? []).some(({ from, to }) => offset >= from && offset < to)
+    );
   }
 
   // Calls of the handler
@@ -158,7 +160,8 @@ export class Checks {
     const { plan, offset } = fate;
     const name = `${place(at.topic, at.partition)}/${at.offset}`;
     this.#tell(() => `${member} handles record ${n} (${plan.key}) from ${name}`);
-    if (!isFenced && this.#isCovered(at.topic, at.partition, at.offset)) this.fail(`${member} handled record ${n} again, which was committed as settled`);
+    if (!isFenced && this.#isCovered(at.topic, at.partition, at.offset))
+      this.fail(`${member} handled record ${n} again, which was committed as settled`);
     const lane = `${plan.partition}/${plan.key}`;
     const beside = this.#running.get(lane) ?? new Set();
     this.#running.set(lane, beside);
@@ -262,7 +265,8 @@ export class Checks {
       // One record of a batch may take the time of all the others.
       const expected = this.#schedule.batchSize > 1 ? (END_KINDS.find((end) => ends[end] > 0) ?? planned) : planned;
       for (const end of END_KINDS) {
-        if (end !== expected && ends[end] > 0 && !(mayRepeat && this.#schedule.batchSize > 1)) this.fail(`record ${plan.n} ended as ${end}, not as ${expected}`);
+        if (end !== expected && ends[end] > 0 && !(mayRepeat && this.#schedule.batchSize > 1))
+          this.fail(`record ${plan.n} ended as ${end}, not as ${expected}`);
         if (ends[end] > 1 && !mayRepeat) this.fail(`record ${plan.n} ended as ${end} ${ends[end]} times, and nothing repeats it`);
       }
       if (ends[expected] === 0) this.fail(`record ${plan.n} was lost`);

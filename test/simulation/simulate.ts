@@ -121,7 +121,7 @@ function publish(plan: PlannedRecord, { network, checks, tell }: World): void {
 
 function strike(fault: Fault, world: World): void {
   const { network, members, tell } = world;
-  const { time, log } = network;
+  const { time } = network;
   const running = members.filter(({ state }) => state === 'running');
   switch (fault.kind) {
     case 'join':

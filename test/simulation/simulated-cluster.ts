@@ -1,8 +1,8 @@
 import { PipelineError } from '@pipeline-host/sdk';
 import type { ConsumerHandlers, ConsumerOptions, KafkaAdmin, KafkaCluster, KafkaConsumer } from '../../host/src/kafka/driver.ts';
 import type { Network } from './network.ts';
-import type { SimulatedGroup } from './simulated-group.ts';
 import { type ConsumerWatch, SimulatedConsumer } from './simulated-consumer.ts';
+import type { SimulatedGroup } from './simulated-group.ts';
 import { place } from './simulated-log.ts';
 
 /** The port of the engine to Kafka, as one member sees it: what a unit asks for, answered from the log in memory. */
@@ -39,7 +39,9 @@ export class SimulatedCluster implements KafkaCluster {
       clusterId: async () => 'simulated',
       listTopics: () => answer(() => [...log.topics.keys()]),
       describeTopics: (names) =>
-        answer(() => new Map(names.map((name) => [name, { partitions: log.topics.get(name)?.length ?? 0, config: { 'retention.ms': '-1' } }]))),
+        answer(
+          () => new Map(names.map((name) => [name, { partitions: log.topics.get(name)?.length ?? 0, config: { 'retention.ms': '-1' } }])),
+        ),
       offsets: (topic) => answer(() => ends(topic)),
       offsetsAt: (topic) => answer(() => ends(topic)),
       committed: (_group, topics) =>

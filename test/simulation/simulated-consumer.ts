@@ -39,6 +39,8 @@ export interface ConsumerWatch {
   /** The assignment has ended. `clean`: drained in time, with every commit answered. */
   readonly handedOver: (epoch: number, clean: boolean) => void;
   readonly lost: (epoch: number) => void;
+  /** Others may be given its partitions, though it may still drain. */
+  readonly fenced: () => void;
   readonly broken: (what: string) => void;
 }
 
@@ -133,9 +135,7 @@ export class SimulatedConsumer implements KafkaConsumer {
     const assignment: Assignment = {
       epoch: ++this.#epoch,
       generation,
-      positions: new Map(
-        assigned.map((one) => [place(one.topic, one.partition), { ...one, next: one.committed ?? 0, paused: false }]),
-      ),
+      positions: new Map(assigned.map((one) => [place(one.topic, one.partition), { ...one, next: one.committed ?? 0, paused: false }])),
       open: false,
       live: true,
       revoking: false,
@@ -203,6 +203,7 @@ export class SimulatedConsumer implements KafkaConsumer {
 
   #lose(why: string): void {
     const assignment = this.#assignment;
+    this.#watch.fenced();
     if (assignment !== null) {
       assignment.open = false;
       assignment.live = false;

@@ -1,5 +1,5 @@
-import type { LaneTopic } from '../../host/src/kafka/driver.ts';
 import { assignLanes } from '../../host/src/kafka/assigner.ts';
+import type { LaneTopic } from '../../host/src/kafka/driver.ts';
 
 /** A member as its coordinator knows it. */
 export interface Membership {

@@ -25,7 +25,11 @@ export class SimulatedLog {
 
   constructor(time: VirtualTime, topics: Readonly<Record<string, number>>) {
     this.#time = time;
-    for (const [name, partitions] of Object.entries(topics)) this.topics.set(name, Array.from({ length: partitions }, () => []));
+    for (const [name, partitions] of Object.entries(topics))
+      this.topics.set(
+        name,
+        Array.from({ length: partitions }, () => []),
+      );
   }
 
   partition(topic: string, partition: number): Stored[] {

@@ -29,6 +29,11 @@ import { SimulatedProducer, TOO_LARGE } from './simulated-producer.ts';
 
 const silent: HostLog = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent, isDebug: false };
 
+interface Message {
+  readonly id: string;
+  readonly n: number;
+}
+
 export interface MemberWorld {
   readonly schedule: Schedule;
   readonly network: Network;
@@ -57,7 +62,10 @@ export class SimulatedMember {
     this.#producer = new SimulatedProducer(network);
     this.#cluster = new SimulatedCluster(name, network, world.group, {
       assigned: (epoch, partitions) => {
-        tell(() => `${name} is assigned ${partitions.map(({ topic, partition, committed }) => `${topic}/${partition}@${committed ?? '-'}`).join(' ') || 'nothing'} (epoch ${epoch})`);
+        tell(
+          () =>
+            `${name} is assigned ${partitions.map(({ topic, partition, committed }) => `${topic}/${partition}@${committed ?? '-'}`).join(' ') || 'nothing'} (epoch ${epoch})`,
+        );
         checks.assigned(name);
       },
       committed: (offsets) => checks.committed(name, offsets),
@@ -69,6 +77,7 @@ export class SimulatedMember {
         tell(() => `${name} learns that epoch ${epoch} is lost`);
         checks.lost(name);
       },
+      fenced: () => checks.excuse(name, false),
       broken: (what) => checks.fail(`${name}: ${what}`),
     });
     const worker = resolvedWorker({
@@ -128,7 +137,10 @@ export class SimulatedMember {
           },
           onHandled: () => {},
           onOverdue: () => {},
-          onPause: (failure) => tell(() => `${name} ${failure === null ? 'goes on' : `pauses: ${failure.code}`}`),
+          onPause: (failure) => {
+            tell(() => `${name} ${failure === null ? 'goes on' : `pauses: ${failure.code}`}`);
+            onPause(failure);
+          },
           onFatal,
         });
       },
@@ -144,7 +156,6 @@ export class SimulatedMember {
   }
 
   #definition(): WorkerDefinition {
-    type Message = { readonly id: string; readonly n: number };
     const one = (message: unknown, context: WorkerContext, call: object = {}) => this.#handle(message as Message, context, call);
     return {
       consumes: jobs,
@@ -153,13 +164,21 @@ export class SimulatedMember {
         ? { handle: one }
         : {
             handleBatch: (entries: readonly { readonly message: unknown; readonly context: WorkerContext }[]) =>
-              // One that throws must not fail the others of its batch.
-              Promise.all(entries.map(({ message, context }) => Promise.try(one, message, context, entries).catch((error: unknown) => retry(error)))),
+              Promise.all(entries.map(({ message, context }) => this.#handleInBatch(message as Message, context, entries))),
           }),
     } as unknown as WorkerDefinition;
   }
 
-  #handle({ id, n }: { readonly id: string; readonly n: number }, context: WorkerContext, call: object): Outcome | Promise<Outcome> {
+  /** One that throws must not fail the others of its batch. */
+  async #handleInBatch(message: Message, context: WorkerContext, call: object): Promise<Outcome> {
+    try {
+      return await this.#handle(message, context, call);
+    } catch (error) {
+      return retry(error);
+    }
+  }
+
+  #handle({ id, n }: Message, context: WorkerContext, call: object): Outcome | Promise<Outcome> {
     // A killed process does nothing more.
     if (this.state === 'killed') return new Promise(() => {});
     const { checks, network, planOf, isDependencyDown } = this.#world;
@@ -175,7 +194,9 @@ export class SimulatedMember {
       }
       return this.#outcome(run, behaviour, id, n);
     };
-    return behaviour.takes === 0 ? end() : network.time.sleep(behaviour.takes).then(() => (this.state === 'killed' ? new Promise(() => {}) : end()));
+    return behaviour.takes === 0
+      ? end()
+      : network.time.sleep(behaviour.takes).then(() => (this.state === 'killed' ? new Promise(() => {}) : end()));
   }
 
   #outcome(run: Run, { ends }: Behaviour, id: string, n: number): Outcome {
