@@ -50,6 +50,8 @@ export class Checks {
   readonly #verified = new Map<string, number>();
   /** Of the members' present assignments: what they have settled. */
   readonly #settled = new Map<string, { topic: string; partition: number; offset: number }[]>();
+  /** When each copy in the retry topic is due, epoch milliseconds. */
+  readonly #due = new Map<string, number>();
   /** Records that have an end. */
   #ended = 0;
   readonly #tell: (line: () => string) => void;
@@ -104,13 +106,17 @@ export class Checks {
     }
     const origin = this.#standing.get(place(SOURCE, headerNumber(headers, HEADER.originPartition, -1)));
     const n = origin?.[headerNumber(headers, HEADER.originOffset, -1)];
-    if (n === undefined) return this.fail(`a record of ${topic} names an origin that does not exist`);
+    if (n === undefined) {
+      this.fail(`a record of ${topic} names an origin that does not exist`);
+      return;
+    }
     if (topic === DEAD) {
       this.#ends(n, 'dead');
       this.#tell(() => `  dead letter of record ${n} is stored`);
       return;
     }
     this.#fate(n).copies.push(`${place(topic, partition)}/${offset}`);
+    this.#due.set(`${place(topic, partition)}/${offset}`, headerNumber(headers, HEADER.dueAt, Number.POSITIVE_INFINITY));
     this.#stand(topic, partition, offset, n);
     this.#tell(() => `  record ${n} is stored for its retry at ${partition}/${offset}`);
   }
@@ -162,6 +168,7 @@ export class Checks {
     this.#tell(() => `${member} handles record ${n} (${plan.key}) from ${name}`);
     if (!isFenced && this.#isCovered(at.topic, at.partition, at.offset))
       this.fail(`${member} handled record ${n} again, which was committed as settled`);
+    if (Date.now() < (this.#due.get(name) ?? 0)) this.fail(`${member} handled record ${n} before it was due`);
     const lane = `${plan.partition}/${plan.key}`;
     const beside = this.#running.get(lane) ?? new Set();
     this.#running.set(lane, beside);

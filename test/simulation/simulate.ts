@@ -21,8 +21,24 @@ export interface Simulation {
   readonly took: number;
 }
 
+/** What the members hold in memory at one time. */
+export interface Held {
+  /** Virtual milliseconds since the start. */
+  readonly at: number;
+  readonly open: number;
+  readonly buffered: number;
+  readonly timers: number;
+}
+
+export interface SimulateOptions {
+  /** Tell the story. */
+  readonly trace?: boolean;
+  /** Shown what is held, once a virtual minute. */
+  readonly onMinute?: (held: Held) => void;
+}
+
 /** Runs the engine through a schedule. The same schedule gives the same story. */
-export async function simulate(schedule: Schedule, { trace = false } = {}): Promise<Simulation> {
+export async function simulate(schedule: Schedule, { trace = false, onMinute }: SimulateOptions = {}): Promise<Simulation> {
   const time = new VirtualTime();
   const story: string[] = [];
   const tell = (line: () => string): void => {
@@ -35,12 +51,23 @@ export async function simulate(schedule: Schedule, { trace = false } = {}): Prom
   const { checks } = world;
   process.on('unhandledRejection', rejected);
   try {
+    if (onMinute !== undefined) watchMemory(world, onMinute);
     await play(schedule, world);
     return { broken: checks.broken, story, took: time.now };
   } finally {
     process.off('unhandledRejection', rejected);
     restore();
   }
+}
+
+function watchMemory({ members, network: { time } }: World, onMinute: (held: Held) => void): void {
+  const look = (): void => {
+    const held = members.map((member) => member.held);
+    const sum = (of: (one: SimulatedMember['held']) => number): number => held.reduce((total, one) => total + of(one), 0);
+    onMinute({ at: time.now, open: sum(({ open }) => open), buffered: sum(({ buffered }) => buffered), timers: time.pending });
+    time.after(60_000, look);
+  };
+  look();
 }
 
 interface World extends MemberWorld {

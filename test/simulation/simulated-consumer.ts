@@ -45,6 +45,8 @@ export interface ConsumerWatch {
 }
 
 const MOST_RECORDS = 8;
+/** Milliseconds between tries to connect. */
+const RECONNECT = 1_000;
 
 /** A member of the group behind the port of the engine: callbacks in the order that the port promises. */
 export class SimulatedConsumer implements KafkaConsumer {
@@ -87,8 +89,8 @@ export class SimulatedConsumer implements KafkaConsumer {
 
   /** Joins with a new id, as soon as there is a broker. */
   async #join(): Promise<void> {
-    do await this.#network.pass('fetch');
-    while (this.#network.log.isDown && !this.#isOver);
+    await this.#network.pass('fetch');
+    while (this.#network.log.isDown && !this.#isOver) await this.#network.time.sleep(RECONNECT);
     if (this.#isOver) return;
     this.#group.leave(this.#formerId);
     this.#memberId = `${this.#name}-${++this.#joins}`;

@@ -224,6 +224,11 @@ export class SimulatedMember {
     }
   }
 
+  /** Records that it holds, and bytes on their way to the brokers. */
+  get held(): { readonly open: number; readonly buffered: number } {
+    return { open: this.unit.status().open, buffered: this.#producer.bufferedBytes };
+  }
+
   get isFenced(): boolean {
     return this.#cluster.consumer?.isFenced === true;
   }

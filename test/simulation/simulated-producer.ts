@@ -5,6 +5,9 @@ import type { Network } from './network.ts';
 /** Values of this many bytes are refused as too large. */
 export const TOO_LARGE = 2_000;
 
+/** Milliseconds between tries of a request that no broker answers. */
+const RECONNECT = 1_000;
+
 interface Waiting {
   readonly record: OutgoingRecord;
   readonly resolve: () => void;
@@ -47,8 +50,8 @@ export class SimulatedProducer implements KafkaProducer {
     while (this.#waiting.length > 0) {
       const request = this.#waiting;
       this.#waiting = [];
-      do await this.#network.pass('send');
-      while (this.#network.log.isDown);
+      await this.#network.pass('send');
+      while (this.#network.log.isDown) await this.#network.time.sleep(RECONNECT);
       // Killed on the way: the request may have left or not.
       if (this.#killed && this.#network.random.chance(0.5)) return;
       const refused = new Set<Waiting>();
