@@ -11,7 +11,7 @@ const FIXED = 1_500;
 /** New ones with each run: what breaks here is replayed by its seed. */
 const FRESH = 500;
 
-describe('the engine in a simulated group', { timeout: 300_000 }, () => {
+describe('the engine in a simulated group', () => {
   it('keeps its promises under the schedules that everyone runs', async () => {
     assert.equal(await findFailure(1, FIXED), null);
   });

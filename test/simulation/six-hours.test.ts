@@ -11,7 +11,7 @@ const PACE = 20_000;
 const BUDGET = 10_000;
 const SMALLEST_RECORD = 128;
 
-describe('six hours without', { timeout: 300_000 }, () => {
+describe('six hours without', () => {
   for (const [what, kind] of [
     ['brokers', 'broker-down'],
     ['the API that all handlers need', 'dependency-down'],

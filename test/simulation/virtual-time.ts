@@ -83,13 +83,13 @@ export class VirtualTime {
     const clear = (timer: unknown): void => {
       if (timer instanceof VirtualTimer) timer.active = false;
     };
-    const time = this;
+    const now = (): number => EPOCH + Math.floor(this.#now);
     class VirtualDate extends RealDate {
       constructor(...given: [] | [number | string]) {
-        super(given[0] ?? EPOCH + Math.floor(time.now));
+        super(given[0] ?? now());
       }
       static override now(): number {
-        return EPOCH + Math.floor(time.now);
+        return now();
       }
     }
     const sleep = (wait = 1, value?: unknown, { signal }: { signal?: AbortSignal } = {}): Promise<unknown> =>
