@@ -323,7 +323,6 @@ export class HandlerSink implements Sink {
         };
       });
     }
-    this.#deadlines.handOver();
     this.#drained = null;
     this.#draining = false;
     this.abandon();
@@ -334,6 +333,7 @@ export class HandlerSink implements Sink {
   }
 
   abandon(): void {
+    this.#deadlines.handOver();
     this.#holding.abandon();
     this.#inPlace.abandon();
     this.#lanes.forgetWaiting();

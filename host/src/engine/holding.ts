@@ -12,6 +12,8 @@ const JITTER = 0.25;
 const LONGEST_ASKED = 3_600_000;
 /** So many records must have been done since a record failed first before its failure is taken for its own. */
 const FEWEST_DONE = 3;
+/** So often must held records have failed each in its own way, with no sign of an outage between, until their failures are taken for their own. */
+const FEWEST_UNSHARED = 3;
 /** After so many done ones a new outage begins with a short wait again. */
 const CALM = 200;
 
@@ -48,6 +50,8 @@ export class Holding {
   #done = 0;
   #struck = 0;
   #doneAtResume = 0;
+  /** Failures in this pause since one that says of itself that it is an outage, or that many records share. */
+  #unshared = 0;
   #pausedAt = 0;
   #pausedBefore = 0;
 
@@ -74,13 +78,20 @@ export class Holding {
    */
   takes(item: WorkItem, failure: ClassifiedFailure): boolean {
     const shared = this.#options.window.failed(causeOf(failure), item.identity);
-    const isOutage = failure.class === 'unavailable' || failure.class === 'auth' || shared || this.isPaused;
+    const isSign = failure.class === 'unavailable' || failure.class === 'auth' || shared;
+    this.#unshared = isSign ? 0 : this.#unshared + 1;
+    const isOutage = isSign || (this.isPaused && !this.#isUnshared);
     if (!isOutage || this.#isItsOwn(item)) {
       this.ended(item, false);
       return false;
     }
     this.#hold(item, failure);
     return true;
+  }
+
+  /** Whatever paused the worker shows no more, and each of the few that it holds fails by itself: with nobody else to prove it, they would wait for ever. */
+  get #isUnshared(): boolean {
+    return this.#unshared >= Math.max(FEWEST_UNSHARED, this.#held.length + 1);
   }
 
   /** It failed again and again, while others were done and few failed beside it: the share is that of an outage. */
@@ -164,6 +175,7 @@ export class Holding {
     this.#held = [];
     this.#probing = null;
     this.#freshNext = false;
+    this.#unshared = 0;
     this.#doneAtResume = this.#done;
     this.#pausedBefore = this.pausedFor;
     this.#failure = null;

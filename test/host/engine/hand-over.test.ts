@@ -41,6 +41,27 @@ describe('an assignment that ends', () => {
     unit.close();
   });
 
+  it('tells its handlers to stop when it is lost: others handle their records now', async () => {
+    const signals: AbortSignal[] = [];
+    const unit = new MemoryUnit({
+      definition: defineWorker({
+        consumes: jobs,
+        handle: (_job, { signal }) => {
+          signals.push(signal);
+          return new Promise((resolve) => signal.addEventListener('abort', () => resolve(done())));
+        },
+      }),
+    });
+    await unit.assign();
+    unit.deliverJobs([{ id: 'a', n: 0 }]);
+    assert.equal(signals[0]?.aborted, false);
+    unit.lose();
+    assert.equal(signals[0]?.aborted, true);
+    await settleDown();
+    assert.equal(unit.intake.tally.done, 0, 'what it says of a lost record changes nothing');
+    unit.close();
+  });
+
   it('is repeated elsewhere, not retried, where its handlers outlast the drain', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const unit = new MemoryUnit({

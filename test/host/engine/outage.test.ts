@@ -66,6 +66,27 @@ describe('an outage', () => {
       unit.close();
     });
 
+  it('is over for records that each fail in their own way afterwards, also where no other record comes to prove it', async (t) => {
+    let down = true;
+    const { unit } = open(
+      t,
+      async ({ n }) => {
+        if (down) throw new UnavailableError('SHOP_DOWN', 'down');
+        throw new TransientError(`SHOP_ORDER_${n}`, 'no such order');
+      },
+      { delays: [1_000] },
+    );
+    await unit.assign();
+    unit.deliverJobs(keys(3));
+    await until(() => unit.pause !== null, 'paused');
+    await pass(t, () => unit.pauses > 6, 'probed');
+    assert.equal(unit.intake.tally.retried, 0, 'an outage burns no attempt, however few records it meets');
+    down = false;
+    await pass(t, () => unit.intake.tally.retried === 3, 'each in its delay lane');
+    assert.equal(unit.pause, null);
+    unit.close();
+  });
+
   it('is probed after waits that double from one second to a minute, with jitter on top', async (t) => {
     const { unit, calls } = open(t, async () => {
       throw new UnavailableError('SHOP_DOWN', 'down');

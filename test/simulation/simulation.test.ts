@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { HandlerDeadlines } from '../../host/src/engine/handler-deadlines.ts';
+import { Ledger } from '../../host/src/engine/ledger.ts';
+import { findFailure } from './failing-seed.ts';
+import { planSchedule } from './schedule.ts';
+import { simulate } from './simulate.ts';
+
+/** The same for everyone, always: where they begin, and how many. */
+const FIXED = [1, 501, 1_001] as const;
+const EACH = 500;
+/** New ones with each run: what breaks here is replayed by its seed. */
+const FRESH = 500;
+
+describe('the engine in a simulated group', () => {
+  for (const first of FIXED)
+    it(`keeps its promises under the schedules that everyone runs, from ${first} on`, async () => {
+      assert.equal(await findFailure(first, EACH), null);
+    });
+
+  it('keeps its promises under schedules that nobody has run before', async (t) => {
+    const first = 1_000_000 + (Date.now() % 1_000_000_000);
+    t.diagnostic(`seeds ${first} to ${first + FRESH - 1}`);
+    console.log(`fresh seeds: ${first} to ${first + FRESH - 1}`);
+    assert.equal(await findFailure(first, FRESH), null);
+  });
+
+  it('tells the same story for the same seed, byte for byte, and another one for another seed', async () => {
+    for (const seed of [3, 31, 801]) {
+      const [once, again, other] = [
+        await simulate(planSchedule(seed), { trace: true }),
+        await simulate(planSchedule(seed), { trace: true }),
+        await simulate(planSchedule(seed + 1), { trace: true }),
+      ];
+      assert.deepEqual(again, once);
+      assert.notDeepEqual(other.story, once.story);
+    }
+  });
+
+  it('finds an engine that commits past an open record, and tells it by a few records', async (t) => {
+    t.mock.getter(Ledger.prototype, 'watermark', function (this: Ledger) {
+      return this.end;
+    });
+    const story = await findFailure(1, 20);
+    assert.match(story ?? '', /committed past record \d+ at .*, which is open/);
+    assert.match(story ?? '', /shrunk to [1-3] records and [01] faults/);
+    assert.match(story ?? '', /replay: npm run simulate -- --seed \d+ --trace/);
+  });
+
+  it('finds an engine that does not stop the handlers of a lost partition', async (t) => {
+    t.mock.method(HandlerDeadlines.prototype, 'handOver', () => {});
+    assert.match((await findFailure(1, 100)) ?? '', /was not told that its partition was lost|while m\d+ handled record/);
+  });
+});
