@@ -13,17 +13,21 @@ export async function runUnit(
   options: Omit<BenchUnitOptions, 'cluster' | 'producer' | 'group'>,
 ): Promise<Run> {
   const { promise: first, resolve: sawFirst } = Promise.withResolvers<void>();
+  const { promise: last, resolve: sawLast } = Promise.withResolvers<void>();
+  let calls = 0;
   const unit = benchUnit({
     ...options,
     cluster,
     producer,
     group: fresh('group'),
     handle: (event, context) => {
-      sawFirst();
+      if (calls++ === 0) sawFirst();
+      if (calls === records) sawLast();
       return options.handle(event, context);
     },
   });
   const settled = async (): Promise<void> => {
+    await last;
     for (;;) {
       const { done, skipped, retried, dead } = unit.status().counts;
       if (done + skipped + retried + dead >= records) return;
