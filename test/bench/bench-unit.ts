@@ -1,4 +1,16 @@
-import { definePlugin, defineTopic, defineWorker, type Outcome, type WorkerContext } from '@pipeline-host/sdk';
+import {
+  definePlugin,
+  defineTopic,
+  defineWorker,
+  type Http,
+  type Outcome,
+  type Output,
+  output,
+  type Static,
+  type TopicDefinition,
+  type WorkerContext,
+} from '@pipeline-host/sdk';
+import { FailureLog } from '../../host/src/engine/failure-log.ts';
 import { FailureWindow } from '../../host/src/engine/failure-window.ts';
 import { HandlerSink } from '../../host/src/engine/handler-sink.ts';
 import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
@@ -7,22 +19,44 @@ import { Unit } from '../../host/src/engine/unit.ts';
 import type { KafkaCluster, KafkaProducer } from '../../host/src/kafka/index.ts';
 import { createLogger } from '../../host/src/observability/logger.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../../host/src/plugins/topology.ts';
+import { PARTITIONS } from './bench-cluster.ts';
 import { BenchEvent } from './events.ts';
+
+type Event = Static<typeof BenchEvent>;
+
+const events = defineTopic('events', BenchEvent, { key: (event) => event.traceId });
+const relayed = defineTopic('relayed', BenchEvent, { key: (event) => event.traceId });
+
+/** The event as an output of the worker. */
+export const relay = (event: Event): Output<'relayed'> => output(relayed, event);
 
 export interface BenchUnitOptions {
   readonly cluster: KafkaCluster;
   readonly producer: KafkaProducer;
   readonly topic: string;
-  readonly partitions: number;
   readonly group: string;
-  readonly handle: (context: WorkerContext) => Outcome<never> | Promise<Outcome<never>>;
+  /** 10 by default. */
+  readonly concurrency?: number;
+  /** Topic of what {@link relay} gives. */
+  readonly sink?: string;
+  /** Topics of what fails, and the wait of the one delay lane. Without it nothing may fail. */
+  readonly failing?: { readonly retryTopic: string; readonly deadLetterTopic: string; readonly delay: number };
+  readonly handle: (event: Event, context: WorkerContext) => Outcome<Output<'relayed'>> | Promise<Outcome<Output<'relayed'>>>;
 }
 
+/** Lane 0 and the one that waits. */
+export const RETRY_PARTITIONS = 2 * PARTITIONS;
+
 /** One member of a worker's group that reads events from a topic: the engine as it is, without plugin or config. */
-export function benchUnit({ cluster, producer, topic, partitions, group, handle }: BenchUnitOptions): Unit {
-  const events = defineTopic('events', BenchEvent, { key: (event) => event.traceId });
-  const consumes: ResolvedTopic = { definition: events, topic, cluster: 'bench', partitions };
-  const definition = defineWorker({ consumes: events, handle: (_event, context) => handle(context) });
+export function benchUnit({ cluster, producer, topic, group, concurrency = 10, sink, failing, handle }: BenchUnitOptions): Unit {
+  const resolved = (definition: TopicDefinition, physical: string): ResolvedTopic => ({
+    definition,
+    topic: physical,
+    cluster: 'bench',
+    partitions: PARTITIONS,
+  });
+  const definition = defineWorker({ consumes: events, produces: [relayed], handle: (event, context) => handle(event, context) });
+  const delays = failing === undefined ? [] : [failing.delay];
   const worker: ResolvedWorker = {
     id: 'bench.worker',
     plugin: {
@@ -37,33 +71,38 @@ export function benchUnit({ cluster, producer, topic, partitions, group, handle 
     },
     name: 'worker',
     definition,
-    consumes,
-    produces: new Map(),
+    consumes: resolved(events, topic),
+    produces: new Map(sink === undefined ? [] : [['relayed', resolved(relayed, sink)]]),
     tables: [],
     group,
-    cluster: 'other',
-    retryTopic: 'unused',
+    // A worker of another cluster reads no lanes beside its source.
+    cluster: failing === undefined ? 'other' : 'bench',
+    retryTopic: failing?.retryTopic ?? 'unused',
     retryShared: false,
-    deadLetterTopic: 'unused',
+    deadLetterTopic: failing?.deadLetterTopic ?? 'unused',
     settings: {
-      concurrency: 10,
+      concurrency,
       order: 'key',
       timeout: 60_000,
-      retry: { mode: 'delay', delays: [], byCode: new Map(), lanes: [], release: 1_000 },
-      outage: { share: 0.2, keys: 10 },
+      retry: { mode: 'delay', delays, byCode: new Map(), lanes: delays, release: 1_000 },
+      // The bench's handlers say themselves what fails: that is no outage.
+      outage: { share: 1, keys: 10 },
       batchSize: 100,
       flush: { rows: 1, bytes: 1, age: 1 },
       start: undefined,
     },
   };
+  const layout = { lanes: delays.length + 1, classes: PARTITIONS };
   const log = createLogger({ level: 'error' });
+  const failures = new FailureLog(log);
   const unreachable = (): never => {
     throw new Error('the handlers of the bench ask for nothing');
   };
+  const http: Http = { request: unreachable, download: unreachable };
   return new Unit({
     id: worker.id,
     worker,
-    topics: { retry: { lanes: 1, classes: partitions }, deadLetterPartitions: partitions },
+    topics: { retry: layout, deadLetterPartitions: PARTITIONS },
     cluster,
     reads: 'source',
     byteBudget: 64 * 1024 * 1024,
@@ -76,18 +115,18 @@ export function benchUnit({ cluster, producer, topic, partitions, group, handle 
         definition,
         onRetry: worker.settings.retry.mode,
         window: new FailureWindow(worker.settings.outage),
-        order: 'key',
-        concurrency: 10,
-        batchSize: 100,
+        order: worker.settings.order,
+        concurrency,
+        batchSize: worker.settings.batchSize,
         codec: createMessageCodec(events),
         writer: new RecordWriter({
-          onFailure: () => {},
+          onFailure: (what, from, note) => failures.note(what, from, note),
           worker,
           sourceCluster: 'bench',
           sourceClusterId: 'bench',
-          layout: { lanes: 1, classes: partitions },
-          deadLetterPartitions: partitions,
-          largest: new Map(),
+          layout,
+          deadLetterPartitions: PARTITIONS,
+          largest: new Map([['relayed', 1_048_588]]),
           storePayload: unreachable,
           producerOf: () => producer,
         }),
@@ -96,10 +135,10 @@ export function benchUnit({ cluster, producer, topic, partitions, group, handle 
           services: {},
           log,
           metrics: { count() {}, observe() {} },
-          http: { request: unreachable, download: unreachable },
+          http,
           objects: { put: unreachable, stat: unreachable },
           stagingFor: unreachable,
-          timeout: 60_000,
+          timeout: worker.settings.timeout,
         },
         onHandled: () => {},
         onOverdue: () => {},

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DeltaColumn, DeltaTable, openDeltaEngine } from '../../host/src/delta/index.ts';
 import { openStore } from '../../host/src/storage/index.ts';
+import { type Bench, type Row, rateRow } from './bench.ts';
 import { eventJson } from './events.ts';
-import { type Figure, figure, inTurns, timed } from './measure.ts';
+import { figure, inTurns, timed } from './measure.ts';
 
 const ROWS_A_COMMIT = 10_000;
 
@@ -83,13 +84,14 @@ const projection = {
   ].join(', '),
 };
 
-export interface DeltaFigures {
-  readonly parse: Figure;
-  readonly append: Figure;
-}
-
 /** Appends of the 31-column events from their bytes, committed and fsynced, beside `JSON.parse` of the same bytes. */
-export async function benchDelta(rows: number, repetitions: number): Promise<DeltaFigures> {
+export const delta: Bench = {
+  name: 'delta',
+  usesKafka: false,
+  run: async ({ messages, repetitions }) => [await append(messages, repetitions)],
+};
+
+async function append(rows: number, repetitions: number): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'pipeline-host-bench-delta-'));
   const engine = await openDeltaEngine({ tempDirectory: join(folder, 'tmp'), threads: 1, connections: 2 });
   try {
@@ -106,7 +108,7 @@ export async function benchDelta(rows: number, repetitions: number): Promise<Del
       };
     });
     const total = blocks.length * ROWS_A_COMMIT;
-    const [parse, append] = await inTurns(repetitions, [
+    const [parse, written] = await inTurns(repetitions, [
       () =>
         timed(total, async () => {
           for (const { lines } of blocks) for (const line of lines) JSON.parse(line.toString());
@@ -121,10 +123,12 @@ export async function benchDelta(rows: number, repetitions: number): Promise<Del
           );
         }),
     ]);
-    return {
-      parse: figure('(e) JSON.parse of the events', 'row', parse ?? []),
-      append: figure('(f) Delta append from their bytes, 31 columns', 'row', append ?? []),
-    };
+    return rateRow(
+      'Delta append of the events from their bytes, 31 columns, fsync',
+      figure('append', 'row', written),
+      figure('`JSON.parse` of them', 'row', parse),
+      0.8,
+    );
   } finally {
     await engine.close();
     rmSync(folder, { recursive: true, force: true });

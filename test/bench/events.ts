@@ -1,6 +1,6 @@
 import { Id, Nullable, Text, Timestamp, Type } from '@pipeline-host/sdk';
 
-/** An event of about 1 KB as sources send them, by its number. */
+/** An event of about 1.2 KB as sources send them, by its number. */
 export function eventJson(n: number): string {
   const id = n.toString(16).padStart(8, '0');
   return JSON.stringify({
@@ -33,6 +33,7 @@ export function eventJson(n: number): string {
       },
       attachments: [
         `https://files.example.test/a1/${id}/loss_report.pdf?X-Amz-Date=20260105T142205Z&X-Amz-Expires=86400&X-Amz-Signature=${id}`,
+        `https://files.example.test/a1/${id}/photographs.zip?X-Amz-Date=20260105T142205Z&X-Amz-Expires=86400&X-Amz-Signature=${id}`,
       ],
     },
   });

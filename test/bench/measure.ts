@@ -10,12 +10,11 @@ export interface Figure {
   readonly name: string;
   readonly unit: string;
   readonly perSecond: number;
-  /** Microseconds of this process's CPU for each message or row. */
-  readonly cpuMicros: number;
-  readonly runs: number;
+  /** Microseconds of this process's CPU for each of the unit; null where that says nothing. */
+  readonly cpuMicros: number | null;
 }
 
-export async function timed(amount: number, work: () => Promise<void>): Promise<Run> {
+export async function timed(amount: number, work: () => Promise<unknown>): Promise<Run> {
   globalThis.gc?.();
   const cpu = process.cpuUsage();
   const start = performance.now();
@@ -26,8 +25,13 @@ export async function timed(amount: number, work: () => Promise<void>): Promise<
 }
 
 export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** @param part 0.99 for the value that 99 of 100 stay below */
+export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
 
 export function figure(name: string, unit: string, runs: readonly Run[]): Figure {
@@ -36,12 +40,14 @@ export function figure(name: string, unit: string, runs: readonly Run[]): Figure
     unit,
     perSecond: median(runs.map((run) => run.amount / run.seconds)),
     cpuMicros: median(runs.map((run) => (run.cpuSeconds / run.amount) * 1e6)),
-    runs: runs.length,
   };
 }
 
 /** Runs the contenders in turns, so that a noisy minute hits all of them, after one turn to warm up. */
-export async function inTurns(repetitions: number, contenders: readonly (() => Promise<Run>)[]): Promise<readonly (readonly Run[])[]> {
+export async function inTurns<const Contenders extends readonly (() => Promise<Run>)[]>(
+  repetitions: number,
+  contenders: Contenders,
+): Promise<{ readonly [Index in keyof Contenders]: readonly Run[] }> {
   const runs: Run[][] = contenders.map(() => []);
   for (let turn = 0; turn <= repetitions; turn++) {
     for (const [index, contender] of contenders.entries()) {
@@ -49,5 +55,5 @@ export async function inTurns(repetitions: number, contenders: readonly (() => P
       if (turn > 0) runs[index]?.push(run);
     }
   }
-  return runs;
+  return runs as { readonly [Index in keyof Contenders]: readonly Run[] };
 }

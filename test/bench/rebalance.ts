@@ -1,27 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { done } from '@pipeline-host/sdk';
-import { connectCluster, type KafkaLog } from '../../host/src/kafka/index.ts';
+import { type Bench, limitRow, type Row } from './bench.ts';
+import { type BenchCluster, fresh, openBenchCluster, PARTITIONS } from './bench-cluster.ts';
 import { benchUnit } from './bench-unit.ts';
 import { eventJson } from './events.ts';
-import { median } from './measure.ts';
 
-const PARTITIONS = 6;
 /** Records come at 1,000 a second, and each is in work for a while when the members change. */
 const TICK = { milliseconds: 6, records: 6 } as const;
 const WORK_MILLISECONDS = 5;
 /** Time before and after each change, in which the flow is even. */
 const REST = 2_000;
-const quiet: KafkaLog = { debug() {}, info() {}, warn() {}, error() {} };
-
-/** What a planned change of the members of a group costs. */
-export interface Rebalance {
-  readonly change: string;
-  /** Milliseconds in which no record of a partition was begun, of the partition that waited longest: the median of the runs. */
-  readonly pause: number;
-  readonly longest: number;
-  /** Handler calls for records that had been handled before, in all runs. */
-  readonly repeats: number;
-}
 
 interface Handled {
   readonly place: string;
@@ -29,43 +17,51 @@ interface Handled {
   readonly at: number;
 }
 
-/** A member joins a group of one, and leaves again, while records flow. */
-export async function benchRebalance(brokers: readonly string[], repetitions: number): Promise<readonly Rebalance[]> {
-  const joins: Change[] = [];
-  const leaves: Change[] = [];
-  for (let run = 0; run < repetitions; run++) {
-    const { join, leave } = await joinAndLeave(brokers, run);
-    joins.push(join);
-    leaves.push(leave);
-  }
-  return [summary('a member joins, 1 → 2', joins), summary('a member leaves, 2 → 1', leaves)];
-}
+/** A member joins a group of one, and leaves again, while 1,000 records a second flow. */
+export const rebalance: Bench = {
+  name: 'rebalance',
+  usesKafka: true,
+  async run({ brokers, repetitions }): Promise<readonly Row[]> {
+    await using bench = await openBenchCluster(brokers);
+    const joins: Change[] = [];
+    const leaves: Change[] = [];
+    for (let run = 0; run < repetitions; run++) {
+      const { join, leave } = await joinAndLeave(bench);
+      joins.push(join);
+      leaves.push(leave);
+    }
+    return [changeRow('a member joins, 1 → 2', joins), changeRow('a member leaves, 2 → 1', leaves)];
+  },
+};
 
 interface Change {
+  /** Milliseconds in which no record of a partition was begun, of the partition that waited longest. */
   readonly pause: number;
+  /** Handler calls for records that had been handled before. */
   readonly repeats: number;
 }
 
-function summary(change: string, runs: readonly Change[]): Rebalance {
-  const pauses = runs.map(({ pause }) => pause);
-  return { change, pause: median(pauses), longest: Math.max(...pauses), repeats: runs.reduce((sum, { repeats }) => sum + repeats, 0) };
+function changeRow(change: string, runs: readonly Change[]): Row {
+  const repeats = runs.reduce((sum, one) => sum + one.repeats, 0);
+  const row = limitRow(
+    `${change}: longest pause of a partition`,
+    runs.map(({ pause }) => pause),
+    { unit: 'ms', atMost: 1_000, baseline: `${repeats} records handled twice` },
+  );
+  return { ...row, holds: row.holds && repeats === 0 };
 }
 
-async function joinAndLeave(brokers: readonly string[], run: number): Promise<{ readonly join: Change; readonly leave: Change }> {
-  const cluster = connectCluster({ name: 'bench', brokers, clientId: 'bench' }, quiet);
-  const topic = `bench.rebalance.${process.pid}.${run}`;
-  const admin = await cluster.admin();
-  await admin.createTopics([{ name: topic, partitions: PARTITIONS }]);
-  const producer = await cluster.producer();
+async function joinAndLeave(bench: BenchCluster): Promise<{ readonly join: Change; readonly leave: Change }> {
+  const { producer } = bench;
+  const topic = await bench.topic('rebalance');
+  const group = fresh('rebalance');
   const handled: Handled[] = [];
   const member = () =>
     benchUnit({
-      cluster,
-      producer,
+      ...bench,
       topic,
-      partitions: PARTITIONS,
-      group: `rebalance-${process.pid}-${run}`,
-      handle: async ({ record: { partition, offset } }) => {
+      group,
+      handle: async (_event, { record: { partition, offset } }) => {
         handled.push({ place: `${partition}/${offset}`, partition, at: performance.now() });
         await sleep(WORK_MILLISECONDS);
         return done();
@@ -97,9 +93,7 @@ async function joinAndLeave(brokers: readonly string[], run: number): Promise<{ 
     return { join: changeIn(handled, joined, left), leave: changeIn(handled, left, ended) };
   } finally {
     clearInterval(flow);
-    await producer.close();
-    await admin.deleteTopics([topic]);
-    await cluster.close();
+    await producer.flush();
   }
 }
 

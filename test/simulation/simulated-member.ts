@@ -123,6 +123,8 @@ export class SimulatedMember {
             sourceClusterId: 'simulated',
             layout,
             deadLetterPartitions: schedule.partitions,
+            largest: new Map(),
+            storePayload: unreachable,
             producerOf: () => this.#producer,
           }),
           services: {

@@ -200,14 +200,13 @@ export class HandlerSink implements Sink {
     const context = item.context as RecordContext;
     let outcome: Outcome | Promise<Outcome>;
     const began = performance.now();
-    const handled = (): void => this.#options.onHandled((performance.now() - began) / 1000);
     try {
       outcome = this.#options.definition.handle?.(item.message, context) as Outcome | Promise<Outcome>;
     } catch (error) {
       outcome = failed(error);
     }
     if (!isPromise(outcome)) {
-      handled();
+      this.#handled(began);
       if (outcome?.kind === 'done' && outcome.outputs?.length === 0) {
         this.#passThrough(item);
         return;
@@ -220,9 +219,15 @@ export class HandlerSink implements Sink {
     this.#deadlines.watch(item);
     // Resolved first: an author's promise may be of another make.
     void Promise.resolve(outcome)
-      .finally(handled)
       .catch(failed)
-      .then((result) => this.#returned(item, context, result));
+      .then((result) => {
+        this.#handled(began);
+        this.#returned(item, context, result);
+      });
+  }
+
+  #handled(began: number): void {
+    this.#options.onHandled((performance.now() - began) / 1000);
   }
 
   /** A call has said what became of the record. It counts unless the record was since taken from it and begun anew. */

@@ -40,13 +40,18 @@ export class Lanes {
   enter(item: WorkItem, batch: BatchMark | null): void {
     const key = item.lane === null ? this.#keyOf(item) : null;
     if (key !== null) {
-      item.lane = this.#lanes.get(key) ?? { waiting: [], inWork: 0, batch: null, holder: null, returned: 0 };
-      this.#lanes.set(key, item.lane);
+      item.lane = this.#lanes.get(key) ?? this.#open(key);
     }
     if (item.lane !== null) {
       item.lane.inWork++;
       item.lane.batch = batch;
     }
+  }
+
+  #open(key: string): Lane {
+    const lane: Lane = { key, waiting: [], inWork: 0, batch: null, holder: null, returned: 0 };
+    this.#lanes.set(key, lane);
+    return lane;
   }
 
   /** The record's end: the lane goes to the next one that waits. */
@@ -59,8 +64,7 @@ export class Lanes {
       this.#ready.push(next);
       return;
     }
-    const key = this.#keyOf(item);
-    if (key !== null) this.#lanes.delete(key);
+    this.#lanes.delete(lane.key);
   }
 
   /** A record whose turn has come leaves without entering: it was handled at once, or is left to the next owner. */

@@ -104,21 +104,22 @@ function parseJson(bytes: Buffer, topic: string): unknown {
   if (bytes.length > 2 * MAX_DEPTH && opensMoreThan(bytes, MAX_DEPTH) && nestingExceeds(bytes, MAX_DEPTH)) {
     throw new PermanentError('PH_MESSAGE_UNREADABLE', `nested more than ${MAX_DEPTH} levels deep`, { place: `topic ${topic}` });
   }
+  const text = bytes.toString('utf8');
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    value = JSON.parse(text);
   } catch (error) {
     throw new PermanentError('PH_MESSAGE_UNREADABLE', `not JSON: ${positionOf(error)}`, { place: `topic ${topic}` });
   }
-  if (mayHoldHalfCharacters(bytes) && !isWellFormed(value)) {
+  if (mayHoldHalfCharacters(text) && !isWellFormed(value)) {
     throw new PermanentError('PH_MESSAGE_UNREADABLE', 'a text holds half of a character (a lone surrogate)', { place: `topic ${topic}` });
   }
   return value;
 }
 
-/** Half characters come only from escapes: few messages have any that begin so. */
-function mayHoldHalfCharacters(bytes: Buffer): boolean {
-  return bytes.includes('\\ud') || bytes.includes('\\uD');
+/** Half characters come only from escapes: few messages have any that begin so. Strings are searched faster than buffers. */
+function mayHoldHalfCharacters(text: string): boolean {
+  return text.includes('\\ud') || text.includes('\\uD');
 }
 
 /** Whether every text in the value can be written as UTF-8 again. */

@@ -9,6 +9,7 @@ export type BatchMark = readonly WorkItem[];
 
 /** A key's records in order. It exists while one of them is in work or waiting. */
 export interface Lane {
+  readonly key: string;
   readonly waiting: WorkItem[];
   inWork: number;
   /** The batch that its records are in. */
