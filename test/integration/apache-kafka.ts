@@ -132,9 +132,9 @@ function serverProperties(node: Node, nodes: readonly Node[], extra: Readonly<Re
     .join('');
 }
 
-function launch(node: Node): void {
+function launch(node: Node, heap: string): void {
   const log = openSync(path.join(node.home, 'kafka.log'), 'a');
-  node.child = spawn('java', ['-Xmx512m', ...JVM, '-cp', `${LIBS}/*`, 'kafka.Kafka', path.join(node.home, 'server.properties')], {
+  node.child = spawn('java', [`-Xmx${heap}`, ...JVM, '-cp', `${LIBS}/*`, 'kafka.Kafka', path.join(node.home, 'server.properties')], {
     stdio: ['ignore', log, log],
     cwd: node.home,
   });
@@ -172,9 +172,12 @@ function format(node: Node, clusterId: string): void {
 /** Fresh nodes, ready to use. Dies with this process only if `stop` is called: call it. */
 export async function startApacheKafka({
   nodes: count = 1,
+  heap = '512m',
   properties = {},
 }: {
   nodes?: number;
+  /** Of each node. */
+  heap?: string;
   properties?: Readonly<Record<string, string>>;
 } = {}): Promise<ApacheKafka> {
   fetchApacheKafka();
@@ -206,7 +209,7 @@ export async function startApacheKafka({
     for (const { child } of nodes) child?.kill('SIGKILL');
   };
   process.on('exit', killAll);
-  for (const one of nodes) launch(one);
+  for (const one of nodes) launch(one, heap);
   try {
     await Promise.all(nodes.map(ready));
   } catch (error) {
@@ -217,7 +220,7 @@ export async function startApacheKafka({
     brokers: nodes.map(({ port }) => `127.0.0.1:${port}`),
     kill: (id = 1) => kill(node(id)),
     up: async (id = 1) => {
-      launch(node(id));
+      launch(node(id), heap);
       await ready(node(id));
     },
     stop,

@@ -4,50 +4,12 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { until } from '../host/kafka/contract-kit.ts';
 import { type HostProcess, spawnHost } from './host-process.ts';
-import { numbers, openRelayWorld, type RelayWorld } from './relay-world.ts';
+import { openRelayWorld, type RelayWorld } from './relay-world.ts';
+import { assertAllOnce, keepSending, settles } from './steady-work.ts';
 
 const WORKERS = ['relay', 'recorder', 'keeper'];
-const KEYS = 20;
-const CHUNK = 25;
-/** So many messages may be ahead of the relay: every host is at work whenever one is killed. */
-const AHEAD = 100;
 /** A killed member's partitions are free again so soon. */
 const FAST_FAIL_OVER = { kafka: { sessionTimeout: '2s' } };
-
-interface Sender {
-  readonly sent: number;
-  /** Resolves when the last message is acknowledged. */
-  end(): Promise<void>;
-}
-
-function keepSending(world: RelayWorld): Sender {
-  let isEnding = false;
-  let sent = 0;
-  const run = async (): Promise<void> => {
-    while (!isEnding) {
-      await world.send(Array.from({ length: CHUNK }, (_, i) => ({ key: `k${(sent + i) % KEYS}`, n: sent + i, ms: 2 })));
-      sent += CHUNK;
-      await until('the relay to follow', async () => isEnding || sent - (await world.committed('relay')) < AHEAD, 60_000);
-    }
-  };
-  const running = run();
-  running.catch(() => {});
-  return {
-    get sent() {
-      return sent;
-    },
-    end: () => {
-      isEnding = true;
-      return running;
-    },
-  };
-}
-
-/** Resolves when the relay has committed more records than now. */
-async function settles(world: RelayWorld, records = 40): Promise<void> {
-  const start = await world.committed('relay');
-  await until(`the relay to settle ${records} records`, async () => (await world.committed('relay')) >= start + records, 60_000);
-}
 
 /** The process that owns the broker of the hosts, as it wrote down itself. */
 function ownerPid(world: RelayWorld): number {
@@ -65,14 +27,6 @@ async function endOwner(world: RelayWorld, hosts: Set<HostProcess>, signal: 'SIG
   await world.committed('relay');
   console.log(`  the broker answers ${Math.round(performance.now() - began)} ms after the end of its owner (${signal})`);
   return code;
-}
-
-async function assertAllOnce(world: RelayWorld, sent: number): Promise<void> {
-  await world.untilThrough({ timeout: 90_000 });
-  assert.deepEqual(await world.numbersIn('relay_log'), numbers(sent));
-  assert.deepEqual(await world.numbersIn('relay_latest'), numbers(sent));
-  assert.deepEqual([...new Set(await world.relayed())], numbers(sent));
-  assert.deepEqual(await world.deadLetters(), []);
 }
 
 describe('hosts that share an embedded broker', () => {
