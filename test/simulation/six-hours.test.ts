@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { UnavailableError } from '@pipeline-host/sdk';
+import { until } from '../host/engine/in-memory-unit.ts';
+import { openLake, TableUnit } from '../host/engine/table-unit.ts';
 import type { Fault, Schedule } from './schedule.ts';
 import { type Held, simulate } from './simulate.ts';
+import { VirtualTime } from './virtual-time.ts';
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
@@ -38,6 +42,57 @@ describe('six hours without', () => {
         'timers pile up',
       );
     });
+
+  it('the storage of the tables: the batch is held and written afterwards, each row once', async (t) => {
+    const lake = await openLake();
+    const unit = await TableUnit.open({
+      lake,
+      name: 'six-hours',
+      flush: { rows: 10, bytes: 1e6, age: 5_000 },
+      byteBudget: BUDGET,
+    });
+    await unit.assign();
+    const time = new VirtualTime();
+    const restore = time.install(() => 0.5);
+    let tries = 0;
+    const refuse = async (): Promise<void> => {
+      tries++;
+      throw new UnavailableError('PH_STORAGE_FAILED', 'the storage is away');
+    };
+    unit.at(0).before = refuse;
+    unit.at(0).refresh = refuse;
+    const delivered: string[] = [];
+    const next = (): void => {
+      const id = String(delivered.length).padStart(5, '0');
+      if (!unit.paused) {
+        delivered.push(id);
+        unit.deliver([id]);
+      }
+      time.after(PACE, next);
+    };
+    next();
+    try {
+      await time.run(() => false, 6 * HOUR);
+      assert.ok(time.now > 6 * HOUR - MINUTE, 'the outage was lived through');
+      assert.notEqual(unit.pause, null);
+      assert.ok(unit.paused, 'no more is taken than the budget');
+      assert.ok(delivered.length < 2 * (BUDGET / SMALLEST_RECORD), `${delivered.length} records are held`);
+      assert.ok(tries > 500 && tries < 2_000, `${tries} tries`);
+      assert.ok(time.pending < 10, `${time.pending} timers`);
+      t.diagnostic(`${delivered.length} records held, ${tries} tries, heap ${Math.round(process.memoryUsage().heapUsed / 1e6)} MB`);
+      unit.at(0).before = null;
+      unit.at(0).refresh = async () => restore();
+      await time.run(() => unit.at(0).refresh === null, time.now + MINUTE);
+    } finally {
+      restore();
+    }
+    await unit.sink.drain(Date.now() + 30_000); // what waits for its flush waits for a timer of the time that is over
+    await until(() => unit.committed === delivered.length, 'committed');
+    assert.equal(unit.fatal, undefined);
+    assert.deepEqual(await unit.ids(), delivered);
+    unit.close();
+    await lake.close();
+  });
 });
 
 function scheduleWith(fault: Extract<Fault, { readonly lasts: number }>): Schedule {

@@ -44,6 +44,8 @@ export class TableUnit {
   readonly tables: readonly DeltaTable[];
   readonly interposed: readonly Interposed[];
   readonly commits: (TopicPartition & { offset: number })[] = [];
+  /** Whether it wants no more records for now, as its consumer is told. */
+  paused = false;
   pause: ClassifiedFailure | null = null;
   fatal: unknown;
   end = Number.POSITIVE_INFINITY;
@@ -154,8 +156,12 @@ export class TableUnit {
       onCommit: () => {},
     });
     this.intake.attach(this.sink, {
-      pause: () => {},
-      resume: () => {},
+      pause: () => {
+        this.paused = true;
+      },
+      resume: () => {
+        this.paused = false;
+      },
       seek: () => {},
       commit: async (epoch, offsets) => {
         if (epoch !== this.#epoch) return 'stale';
