@@ -64,6 +64,7 @@ export class VirtualTime {
       await settled();
       if (until()) return true;
       const timer = this.#shift();
+      if (timer !== undefined && timer.at > by) this.#push(timer);
       if (timer === undefined || timer.at > by) return false;
       if (!timer.active) continue;
       this.#now = timer.at;
