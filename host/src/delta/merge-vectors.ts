@@ -67,18 +67,21 @@ async function supersededRows(connection: SqlConnection, files: readonly AddFile
 async function neededFields(connection: SqlConnection, target: MergeTarget, plan: MergePlan): Promise<ReadonlySet<SchemaField>> {
   const fields = target.fields.filter((field) => !plan.key.includes(field.name));
   if (fields.length === 0) return new Set();
-  const keeps = fields.map((field) => {
-    switch (policyOf(plan, field)) {
-      case 'keepOldWhenNull':
-        return `bool_or(s.${identifier(field.name)} IS NULL)`;
-      case 'always':
-        return `bool_or(NOT s.${givenName(field)})`;
-      case 'preserve':
-        return 'count(*) > 0';
-    }
-  });
+  const keeps = fields.map((field) => keepsStored(field, plan));
   const [answers = []] = await connection.rows(`SELECT ${keeps.join(', ')} FROM ${CHANGES} s SEMI JOIN ${HITS} h USING (${keyList(plan)})`);
   return new Set(fields.filter((_, at) => answers[at] === true));
+}
+
+/** SQL, over the changes `s`, of whether any of them keeps the field's stored value. */
+function keepsStored(field: SchemaField, plan: MergePlan): string {
+  switch (policyOf(plan, field)) {
+    case 'keepOldWhenNull':
+      return `bool_or(s.${identifier(field.name)} IS NULL)`;
+    case 'always':
+      return `bool_or(NOT s.${givenName(field)})`;
+    case 'preserve':
+      return 'count(*) > 0';
+  }
 }
 
 /** A file that loses its last row leaves the table; the others get one vector each, which holds all that they lost so far. */

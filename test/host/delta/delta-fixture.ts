@@ -34,7 +34,8 @@ export async function openLake(defaults: Partial<TableSpec> = {}): Promise<Lake>
     folder,
     store,
     engine,
-    create: (name, columns, options) => DeltaTable.open(engine, store, name, { create: { name, columns, partitionBy: [], ...defaults, ...options } }),
+    create: (name, columns, options) =>
+      DeltaTable.open(engine, store, name, { create: { name, columns, partitionBy: [], ...defaults, ...options } }),
     open: (name) => DeltaTable.open(engine, store, name),
     text: (path) => readFile(join(folder, 'tables', path), 'utf8'),
     write: (path, text) => writeFile(join(folder, 'tables', path), text),
