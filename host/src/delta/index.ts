@@ -9,7 +9,7 @@
  */
 export type { CommitInfo, Protocol, Txn } from './actions.ts';
 export type { WrittenCheckpoint } from './checkpoint.ts';
-export type { DeltaColumn, DeltaType, SchemaField, SchemaType } from './column-type.ts';
+export { type DeltaColumn, type DeltaType, identifier, literal, type SchemaField, type SchemaType } from './column-type.ts';
 export {
   CommitConflictError,
   type ConflictRule,

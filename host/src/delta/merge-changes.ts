@@ -20,7 +20,7 @@ export async function stageChanges(
   const always = target.fields.filter((field) => policyOf(plan, field) === 'always');
   await engine.scratch
     .withFile(block.ndjson, async (file) => {
-      const rows = await typedRows(connection, file, block, target.fields, always.length > 0);
+      const rows = typedRows(file, block, target.fields, always.length > 0);
       const values = sourceFields(target, plan, 'nullable').map((field) => `${rows.value(field)} AS ${identifier(field.name)}`);
       const given = always.map((field) => `${rows.presence(field)} AS ${givenName(field)}`);
       await connection.run(

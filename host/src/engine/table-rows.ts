@@ -6,7 +6,7 @@ import type { DeltaColumn, TableSpec } from '../delta/index.ts';
 /** Turns rows into lines of JSON for one table, checked before anything is written. */
 export interface RowEncoder {
   /** One line, with its line feed. @throws PermanentError `PH_ROW_INVALID` */
-  encode(row: object): string;
+  encode(row: object): Buffer;
 }
 
 /** The Delta columns of a row schema, in its order. A column that may be null is nullable in the table. */
@@ -48,7 +48,7 @@ export function createRowEncoder(table: TableDefinition): RowEncoder {
           },
         );
       }
-      return `${JSON.stringify(plain)}\n`;
+      return Buffer.from(`${JSON.stringify(plain)}\n`, 'utf8');
     },
   };
 }

@@ -100,7 +100,11 @@ export const TABLE_WRITER: Shape = {
   writes: required(tables),
   config: schema,
   flush: objectOf('{ rows, bytes, age }', { rows: count, bytes: count, age: duration }),
-  rows: required(fn),
+  rows: fn,
+  columns: recordOf(
+    'columns',
+    part('a source such as text("path")', (value) => isObject(value) && 'expression' in value),
+  ),
 };
 
 export const POLLER: Shape = {
