@@ -42,10 +42,12 @@ const compileShape = (schema: TSchema): Shape => ({ read: compileReader(schema),
 /** The codec of a topic: JSON, bytes, or the author's own; validated both ways, older shapes upgraded. */
 export function createMessageCodec(topic: TopicDefinition): MessageCodec {
   const present = compileShape(topic.schema);
-  const accepted = topic.accepts.map((old): Accepted => ({
-    shape: compileShape(old.schema),
-    upgrade: (message: unknown) => old.upgrade(message as never),
-  }));
+  const accepted = topic.accepts.map(
+    (old): Accepted => ({
+      shape: compileShape(old.schema),
+      upgrade: (message: unknown) => old.upgrade(message as never),
+    }),
+  );
   const codec = topic.codec;
 
   const parse = (bytes: Buffer): unknown => {
