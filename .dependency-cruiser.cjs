@@ -15,7 +15,7 @@ const layers = {
   engine: [...services, ...ground],
   plugins: [...ground],
   retry: ['kafka', ...ground],
-  dlq: ['kafka', 'retry', ...ground],
+  dlq: ['kafka', 'retry', 'storage', ...ground],
   kafka: [...ground],
   delta: ['storage'],
   storage: [...ground],

@@ -60,6 +60,11 @@ export const ERROR_CODES = {
   ),
   PH_MESSAGE_UNREADABLE: entry('permanent', 2, 'the bytes are not a message of this topic; mend the sender'),
   PH_MESSAGE_INVALID: entry('permanent', 2, "the message does not fit the topic's schema; mend the sender"),
+  PH_BATCH_UNREADABLE: entry(
+    'permanent',
+    2,
+    'a batch of records cannot be unpacked, or has more than 64 MiB unpacked; its bytes are the value of the dead letter: mend its producer',
+  ),
   PH_OUTPUT_INVALID: entry('permanent', 2, "the handler's output does not fit the schema of its topic; mend the handler"),
   PH_OUTPUT_UNDECLARED: entry('permanent', 2, "add the topic to the worker's produces"),
   PH_MESSAGE_TOO_LARGE: entry('permanent', 1, "raise the topic's max.message.bytes or send less in one message"),
@@ -133,6 +138,12 @@ export const ERROR_CODES = {
     2,
     'run the request against a host of the plugin whose worker failed it, with its topics as they were',
   ),
+  PH_DLQ_PAYLOAD_MISSING: entry(
+    'permanent',
+    3,
+    'its record was too large for the topic and lies in storage.files of the host that wrote it: give this host the same, or restore the object',
+  ),
+  PH_DLQ_PAYLOAD_DAMAGED: entry('permanent', 3, 'restore the object in storage.files: it is not what was written'),
 
   // Kafka
   PH_KAFKA_UNREACHABLE: entry('unavailable', 3, 'check kafka.brokers and that the broker is running and reachable from here'),

@@ -87,6 +87,8 @@ export function benchUnit({ cluster, producer, topic, partitions, group, handle 
           sourceClusterId: 'bench',
           layout: { lanes: 1, classes: partitions },
           deadLetterPartitions: partitions,
+          largest: new Map(),
+          storePayload: unreachable,
           producerOf: () => producer,
         }),
         services: {

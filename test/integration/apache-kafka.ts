@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -220,6 +222,23 @@ export async function startApacheKafka({
     },
     stop,
   };
+}
+
+/** Runs a program of test/integration/apache-kafka on the Java client; gives what it prints. */
+export async function runJava(program: string, args: readonly string[]): Promise<string> {
+  const file = path.join(ROOT, 'test', 'integration', 'apache-kafka', program);
+  const child = spawn('java', [...JVM, '-cp', `${LIBS}/*`, file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const killed = setTimeout(() => child.kill('SIGKILL'), 120_000);
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += String(chunk);
+  });
+  const ended = once(child, 'close');
+  const printed = await text(child.stdout);
+  const [code] = (await ended) as [number | null];
+  clearTimeout(killed);
+  if (code !== 0) throw new Error(`${program} ended with ${code}: ${errors.slice(-2_000)}`);
+  return printed;
 }
 
 if (process.argv[1] !== undefined && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {

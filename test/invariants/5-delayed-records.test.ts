@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { HEADER, headerNumber } from '../../host/src/retry/headers.ts';
-import { until } from '../host/kafka/contract-kit.ts';
+import { unique, until } from '../host/kafka/contract-kit.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
 import { numbers, openRelayWorld } from '../integration/relay-world.ts';
 
@@ -55,5 +55,21 @@ describe('promise 5: a delayed record never becomes due before its delay, and wa
     const again = world.journal().filter(({ attempt, step }) => attempt === 2 && step === 'start');
     assert.equal(again.length, 30);
     for (const { at } of again) assert.ok(at >= dueAt, `${dueAt - at} ms too early`);
+  });
+
+  it('is not taken for one of another lane: a policy whose lanes fit into the topic otherwise is refused while records wait', async () => {
+    const settings = { prefix: unique('relay') };
+    const open = (...delays: readonly string[]) =>
+      openRelayWorld({ brokers: broker.brokers, settings, workers: { relay: { retry: { delays } } } });
+    // 4 source partitions with 3 lanes are 12 partitions, which are 3 sets of 4 lanes as well.
+    await using world = await open('10m', '20m');
+    const host = await world.start({ workers: ['relay'] });
+    await world.send(numbers(30).map((n) => ({ key: `key ${n}`, n, fails: 1 })));
+    await until('the source to be committed', async () => (await world.committed('relay')) === 30);
+    await host.stop();
+    await using changed = await open('10m', '20m', '40m');
+    await assert.rejects(changed.start({ workers: ['relay'] }), { code: 'PH_RETRY_TOPIC_SHAPE' });
+    await using fewer = await open('10m');
+    await fewer.start({ workers: ['relay'] });
   });
 });

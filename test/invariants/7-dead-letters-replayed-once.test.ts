@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
 import { after, before, describe, it } from 'node:test';
 import { DeadLetters } from '../../host/src/dlq/dead-letters.ts';
 import { retryShape } from '../../host/src/engine/topics.ts';
 import { createLogger } from '../../host/src/observability/logger.ts';
 import type { ResolvedWorker } from '../../host/src/plugins/topology.ts';
 import { HEADER, headerText } from '../../host/src/retry/headers.ts';
+import { openStore } from '../../host/src/storage/index.ts';
 import { until } from '../host/kafka/contract-kit.ts';
 import { AdminClient, adminSettings, urlOf } from '../integration/admin-client.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
@@ -49,6 +51,7 @@ describe('promise 7: a dead letter is replayed to the one worker that failed it,
       clusters: { get: (found) => world.cluster(found) },
       defaultCluster: 'default',
       create: true,
+      files: openStore(tmpdir()),
       log: createLogger({ level: 'error' }),
       patience,
     });

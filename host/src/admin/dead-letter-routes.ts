@@ -26,7 +26,9 @@ const Query = Type.Object(
   },
   closed,
 );
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 600 }) }, closed);
+/** Characters: a cluster and a topic, each of up to 249, a partition and an offset. */
+export const LONGEST_ID = 600;
+const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: LONGEST_ID }) }, closed);
 const Reason = Type.String({ minLength: 1, maxLength: 1_000, description: 'for whoever looks later' });
 const ReplayBody = Type.Object(
   {

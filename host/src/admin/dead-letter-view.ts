@@ -59,13 +59,17 @@ const letter = {
   trace: Type.Union([Type.String(), Type.Null()], { description: 'header trace_id, else the key: as in the log lines of the worker' }),
   parent: Type.Union([Type.String(), Type.Null()], { description: 'the dead letter whose replay failed and became this one' }),
   bytes: Type.Union([Type.Integer(), Type.Null()], { description: 'of the value' }),
+  payload: Type.Union([Type.String(), Type.Null()], {
+    description: 'where the record was too large for the topic: SHA-256 of the object in storage.files that holds it; else null',
+  }),
   disposition: DispositionView,
 };
 
 export const ListedView = Type.Object({
   ...letter,
   preview: Type.Union([Type.String(), Type.Null()], {
-    description: 'the beginning of the value, without secrets and the queries of signed URLs; null where it is no text',
+    description:
+      'the beginning of the value, without secrets and the queries of signed URLs; null where it is no text, or stands in storage',
   }),
 });
 
@@ -102,7 +106,7 @@ export function dispositionView({ state, replays, history }: Disposition): Stati
 
 /** Nothing that signs or authenticates: it may stand on a screen that others see. */
 export function listedView({ letter: found, start, disposition }: DisposedLetter<ListedLetter>): Static<typeof ListedView> {
-  const text = start === null ? null : textOf(start);
+  const text = start === null || found.payload !== null ? null : textOf(start);
   return {
     ...letterView(found, disposition),
     key: found.key === null ? null : redactText(found.key, LONGEST_KEY),
@@ -135,7 +139,8 @@ export function wholeView({
 }
 
 function letterView(found: DeadLetter, disposition: Disposition) {
-  const { id, plugin, pluginVersion, worker, stage, attempts, error, origin, firstFailedAt, failedAt, key, trace, parent, bytes } = found;
+  const { id, plugin, pluginVersion, worker, stage, attempts, error, origin, firstFailedAt, failedAt, key, trace, parent, bytes, payload } =
+    found;
   return {
     id,
     plugin,
@@ -152,6 +157,7 @@ function letterView(found: DeadLetter, disposition: Disposition) {
     trace,
     parent,
     bytes,
+    payload,
     disposition: dispositionView(disposition),
   };
 }

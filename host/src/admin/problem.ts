@@ -17,6 +17,7 @@ export type Problem = Readonly<Static<typeof ProblemView>>;
 const REFUSALS: ReadonlyMap<string, readonly [status: number, title: string]> = new Map([
   ['PH_ADMIN_CURSOR_INVALID', [400, 'Bad request']],
   ['PH_DLQ_NOT_FOUND', [404, 'Not found']],
+  ['PH_DLQ_PAYLOAD_MISSING', [404, 'Record not found']],
   ['PH_DLQ_ALREADY_DISPOSED', [409, 'Conflict']],
   ['PH_DLQ_IN_PROGRESS', [409, 'Conflict']],
   ['PH_DLQ_NOT_REPLAYABLE', [422, 'Not replayable']],

@@ -2,12 +2,13 @@ import { isIPv6 } from 'node:net';
 import { fastifySwagger } from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type Log, PipelineError } from '@pipeline-host/sdk';
-import { fastify } from 'fastify';
+import { type FastifyReply, fastify } from 'fastify';
 import type { DeadLetters } from '../dlq/dead-letters.ts';
 import type { HostStatus } from '../engine/status.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
 import { HOST_VERSION } from '../version.ts';
 import { adminApi } from './admin-api.ts';
+import { LONGEST_ID } from './dead-letter-routes.ts';
 import { watchEventLoop } from './event-loop-watch.ts';
 import { Health, liveness, readiness } from './health.ts';
 import { PROBLEM_TYPE, problem, problemOf } from './problem.ts';
@@ -49,6 +50,15 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     ajv: { customOptions: { removeAdditional: false } },
     requestTimeout: 10_000,
     bodyLimit: 64 * 1024,
+    // A cursor names each partition of each queue, and Node's default of 16 KiB ends at some hundreds.
+    http: { maxHeaderSize: 128 * 1024 },
+    // The name of a topic alone may be longer than Fastify's default of 100.
+    routerOptions: { maxParamLength: LONGEST_ID },
+    // A URL that cannot be decoded, or an id that is too long, never gets to the error handler.
+    frameworkErrors: (error, _request, reply) => {
+      const body = problemOf(error);
+      (reply as FastifyReply).code(body.status).type(PROBLEM_TYPE).send(body);
+    },
   }).withTypeProvider<TypeBoxTypeProvider>();
   const loop = watchEventLoop({ limit: options.blockedLimit ?? 10_000, remember: 30_000 });
 

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { dispositionTopicOf } from '../dlq/queues.ts';
 import type { Clusters } from '../engine/clusters.ts';
 import { ensureTopics } from '../engine/topics.ts';
 import { resolveTopics } from '../plugins/resolve-topology.ts';
@@ -8,7 +9,8 @@ import { counted } from './counted.ts';
 import { openSession, type Session, withClusters } from './session.ts';
 import { print, printList } from './text-table.ts';
 
-type TopicKind = 'own' | 'external' | 'retry' | 'dead letters';
+/** Dispositions are made when a dead letter is first replayed or discarded, and not before. */
+type TopicKind = 'own' | 'external' | 'retry' | 'dead letters' | 'dispositions';
 
 interface NamedTopic {
   readonly topic: string;
@@ -33,7 +35,9 @@ export function topicsCommand(): Command {
     command
       .command('list')
       .summary('list the topics that the plugins use')
-      .description('Lists topics with their full names, partitions and records, retry topics and dead letters included.'),
+      .description(
+        'Lists topics with their full names, partitions and records, retry topics, dead letters and what was done with them included.',
+      ),
   )
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ pipeline-host topics list --plugin weather\n  $ pipeline-host topics list --json')
@@ -121,6 +125,7 @@ function topicsOf(
     const { plugin, cluster } = worker;
     named.push({ topic: worker.retryTopic, cluster, plugin: plugin.name, kind: 'retry' });
     named.push({ topic: worker.deadLetterTopic, cluster, plugin: plugin.name, kind: 'dead letters' });
+    named.push({ topic: dispositionTopicOf(worker.deadLetterTopic), cluster, plugin: plugin.name, kind: 'dispositions' });
   }
   return [...new Map(named.map((topic) => [`${topic.cluster}/${topic.topic}/${topic.plugin}`, topic])).values()];
 }

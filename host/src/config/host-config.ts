@@ -47,6 +47,11 @@ const Brokers = Type.Union([Type.Literal('embedded'), Type.Array(Type.String({ p
   description: '"embedded" or a list of host:port, an IPv6 address in brackets',
 });
 
+const Compression = Type.Union(
+  [Type.Literal('none'), Type.Literal('gzip'), Type.Literal('snappy'), Type.Literal('lz4'), Type.Literal('zstd')],
+  { description: 'codec of what is produced; default none. Event Hubs takes gzip alone. Every codec is read' },
+);
+
 const Cluster = Type.Object(
   {
     brokers: Brokers,
@@ -57,6 +62,7 @@ const Cluster = Type.Object(
     maxPartitions: Type.Optional(
       Type.Integer({ minimum: 1, description: 'partitions that a topic may have on the cluster; Event Hubs Standard: 32' }),
     ),
+    compression: Type.Optional(Compression),
   },
   closed,
 );
@@ -71,6 +77,7 @@ const Kafka = Type.Object(
     maxPartitions: Type.Optional(
       Type.Integer({ minimum: 1, description: 'partitions that a topic may have on the cluster; Event Hubs Standard: 32' }),
     ),
+    compression: Type.Optional(Compression),
     partitions: Type.Integer({ default: 6, minimum: 1, maximum: 1000, description: 'partitions of topics that the host creates' }),
     replicationFactor: Type.Integer({ default: -1, description: 'of topics that the host creates; -1 is the default of the broker' }),
     createTopics: Type.Boolean({ default: true, description: 'create missing topics of the plugins at start' }),

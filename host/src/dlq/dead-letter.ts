@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import type { LocatedRecord } from '../kafka/driver.ts';
-import { HEADER, headerNumber, headerText, type Origin, originOf } from '../retry/headers.ts';
+import type { KafkaRecord, LocatedRecord } from '../kafka/driver.ts';
+import { HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from '../retry/headers.ts';
+import { isReference } from './payloads.ts';
 
 /** Where a dead letter is. */
 export interface DeadLetterPlace {
@@ -47,6 +48,8 @@ export interface DeadLetter extends DeadLetterPlace {
   readonly parent: string | null;
   /** Bytes of the value; null where the record has none. */
   readonly bytes: number | null;
+  /** Reference to the record where it was too large for the topic, and stands in storage; null where it is here. */
+  readonly payload: string | null;
 }
 
 /** Reads the `ph.` headers of a dead letter. Whoever wrote them, nothing here throws. */
@@ -54,6 +57,7 @@ export function describeDeadLetter(queue: string, record: LocatedRecord): DeadLe
   const { partition, offset, headers, key, value, timestamp } = record;
   const text = (name: string): string | null => headerText(headers, name) ?? null;
   const place = { queue, partition, offset };
+  const payload = payloadOf(record);
   const keyText = key === null ? null : key.toString('utf8');
   return {
     ...place,
@@ -71,9 +75,25 @@ export function describeDeadLetter(queue: string, record: LocatedRecord): DeadLe
     key: keyText,
     trace: text('trace_id') ?? keyText,
     parent: parentOf(place, text(HEADER.replay)),
-    bytes: value === null ? null : value.length,
+    bytes: payload === null ? (value?.length ?? null) : nullIfAbsent(headerNumber(headers, HEADER.payloadValueBytes, -1)),
+    payload,
   };
 }
+
+function payloadOf({ value, headers }: LocatedRecord): string | null {
+  const reference = headerText(headers, HEADER.payload);
+  return isReference(reference) && value?.length === 0 ? reference : null;
+}
+
+const nullIfAbsent = (bytes: number): number | null => (bytes < 0 ? null : bytes);
+
+/** The dead letter as it would be if the topic had taken it whole. */
+export function restored(reference: LocatedRecord, { key, value, headers }: KafkaRecord): LocatedRecord {
+  const own = Object.entries(reference.headers).filter(([name]) => name.startsWith(HOST_PREFIX) && !OF_PAYLOADS.has(name));
+  return { ...reference, key, value, headers: Object.fromEntries([...Object.entries(headers), ...own]) };
+}
+
+const OF_PAYLOADS: ReadonlySet<string> = new Set([HEADER.payload, HEADER.payloadValueBytes]);
 
 /** A sender may have made the header up: only an earlier dead letter of the same queue can be the parent. */
 function parentOf({ queue }: DeadLetterPlace, replay: string | null): string | null {

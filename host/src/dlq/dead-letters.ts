@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { errorMessage, type Log, PipelineError } from '@pipeline-host/sdk';
 import type { KafkaProducer, LocatedRecord } from '../kafka/driver.ts';
-import { type DeadLetter, describeDeadLetter, parseId } from './dead-letter.ts';
+import type { ObjectStore } from '../storage/index.ts';
+import { type DeadLetter, describeDeadLetter, parseId, restored } from './dead-letter.ts';
 import type { Disposition } from './disposition.ts';
 import { DispositionJournal } from './disposition-journal.ts';
 import { type ListedLetter, readPage } from './page.ts';
+import { readPayload } from './payloads.ts';
 import { type ClusterAccess, type DeadLetterQueue, isThere, type QueueWorker, queuesOf } from './queues.ts';
 import { type ChangeRequest, Replays } from './replays.ts';
 
@@ -19,6 +21,8 @@ export interface DeadLettersOptions {
   /** Whether the topics of dispositions may be created. */
   readonly create: boolean;
   readonly log: Log;
+  /** Holds the records that their topic did not take. */
+  readonly files: ObjectStore;
   /** Milliseconds that a replay of another process may stay unfinished before it is settled. 15,000 by default. */
   readonly patience?: number;
 }
@@ -109,22 +113,24 @@ export class DeadLetters {
     return open.journal.of(partition, offset);
   }
 
-  /** One dead letter, whole. @throws PipelineError `PH_DLQ_NOT_FOUND` */
+  /** One dead letter, whole. @throws PipelineError `PH_DLQ_NOT_FOUND`, `PH_DLQ_PAYLOAD_MISSING`, `PH_DLQ_PAYLOAD_DAMAGED` */
   async get(id: string): Promise<DisposedLetter<{ readonly record: LocatedRecord }>> {
     const { queue, journal, replays, record } = await this.#find(id);
     await replays.follow();
-    return { record, letter: describeDeadLetter(queue.name, record), disposition: journal.of(record.partition, record.offset) };
+    const letter = describeDeadLetter(queue.name, record);
+    return { record: await this.#whole(queue, record), letter, disposition: journal.of(record.partition, record.offset) };
   }
 
   /**
    * Puts it into lane 0 of the one worker that failed it. Resolves when it stands there.
    *
    * @param request `again`: also where it was replayed or discarded before
-   * @throws PipelineError `PH_DLQ_NOT_FOUND`, `PH_DLQ_ALREADY_DISPOSED`, `PH_DLQ_IN_PROGRESS`, `PH_DLQ_NOT_REPLAYABLE`
+   * @throws PipelineError `PH_DLQ_NOT_FOUND`, `PH_DLQ_ALREADY_DISPOSED`, `PH_DLQ_IN_PROGRESS`, `PH_DLQ_NOT_REPLAYABLE`,
+   * `PH_DLQ_PAYLOAD_MISSING`, `PH_DLQ_PAYLOAD_DAMAGED`
    */
   async replay(id: string, request: ChangeRequest & { readonly again: boolean }): Promise<Disposition> {
-    const { replays, record } = await this.#find(id);
-    return replays.replay(record, request);
+    const { queue, replays, record } = await this.#find(id);
+    return replays.replay(await this.#whole(queue, record), request);
   }
 
   /**
@@ -157,6 +163,11 @@ export class DeadLetters {
     const record = records.find((one) => one.offset === offset);
     if (record === undefined) throw notFound(id);
     return { ...open, record };
+  }
+
+  async #whole({ name, topic }: DeadLetterQueue, record: LocatedRecord): Promise<LocatedRecord> {
+    const { payload } = describeDeadLetter(name, record);
+    return payload === null ? record : restored(record, await readPayload(this.#options.files, topic, payload));
   }
 
   #producer(cluster: string): Promise<KafkaProducer> {

@@ -32,6 +32,11 @@ export interface DeadLetterQueue {
 /** Separates cluster and topic; no topic has it in its name. */
 const OF = '~';
 
+/** The topic that keeps what was done with the dead letters of another. */
+export function dispositionTopicOf(deadLetterTopic: string): string {
+  return `${deadLetterTopic}.dispositions`;
+}
+
 /** The queues of the workers, by name. */
 export function queuesOf(workers: readonly QueueWorker[], defaultCluster: string): ReadonlyMap<string, DeadLetterQueue> {
   const named = Map.groupBy(workers, ({ cluster, deadLetterTopic }) =>
@@ -43,7 +48,7 @@ export function queuesOf(workers: readonly QueueWorker[], defaultCluster: string
         .slice(0, 1)
         .map(({ cluster, deadLetterTopic: topic }): [string, DeadLetterQueue] => [
           name,
-          { name, cluster, topic, dispositionTopic: `${topic}.dispositions`, workers: sharing },
+          { name, cluster, topic, dispositionTopic: dispositionTopicOf(topic), workers: sharing },
         ]),
     ),
   );

@@ -170,6 +170,7 @@ export class Replays {
     const refuse = (reason: string): PipelineError => new PipelineError('PH_DLQ_NOT_REPLAYABLE', reason, { place: `dead letter ${id}` });
     const worker = queue.workers.find((one) => one.plugin === plugin && one.name === name);
     if (worker === undefined) throw refuse(`this host knows no worker ${plugin ?? '(no plugin)'}.${name ?? '(no worker)'}`);
+    if (headerText(record.headers, HEADER.batch) !== undefined) throw refuse('it is a batch of records that nobody could read');
     if (headerText(record.headers, HEADER.originTopic) === undefined) throw refuse('it does not say where it came from');
     const [sources, lanes] = await Promise.all([
       this.#partitionsOf(worker.source.cluster, worker.source.topic),

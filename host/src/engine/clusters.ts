@@ -54,7 +54,7 @@ interface Connected {
 /** Settings of a cluster by its name. @throws PipelineError `PH_CLUSTER_UNKNOWN` */
 export function clusterSettings(config: HostConfig, name: string): ClusterSettings {
   if (name === DEFAULT_CLUSTER) {
-    const { brokers = 'embedded', tls, sasl, clientId, sessionTimeout, maxPartitions } = config.kafka;
+    const { brokers = 'embedded', tls, sasl, clientId, sessionTimeout, maxPartitions, compression } = config.kafka;
     return {
       brokers,
       ...(tls !== undefined && { tls }),
@@ -62,6 +62,7 @@ export function clusterSettings(config: HostConfig, name: string): ClusterSettin
       ...(clientId !== undefined && { clientId }),
       ...(sessionTimeout !== undefined && { sessionTimeout }),
       ...(maxPartitions !== undefined && { maxPartitions }),
+      ...(compression !== undefined && { compression }),
     };
   }
   const settings = config.kafka.clusters[name];
@@ -100,6 +101,7 @@ export function connectClusters(loaded: LoadedConfig, openEmbedded: OpenEmbedded
           ...(tls !== undefined && { tls }),
           ...(sasl !== undefined && { sasl }),
           ...(settings.sessionTimeout !== undefined && { sessionTimeout: milliseconds(settings.sessionTimeout) }),
+          ...(settings.compression !== undefined && { compression: settings.compression }),
           replicationFactor: config.kafka.replicationFactor,
         },
         kafkaLog(log, name),

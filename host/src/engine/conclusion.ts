@@ -58,6 +58,15 @@ export class Conclusion {
     } catch (error) {
       return this.bury(item, classifyFailure(error), 'handle', []);
     }
+    const large = this.#options.writer.large(encoded);
+    if (large.length > 0) {
+      try {
+        await this.#options.writer.checkSizes(large);
+      } catch (error) {
+        return this.bury(item, classifyFailure(error), 'handle', []);
+      }
+      if (item.state.closed || item.abandoned) return;
+    }
     this.#acknowledge(item, this.#options.writer.send(encoded), 'done');
   }
 
@@ -84,7 +93,13 @@ export class Conclusion {
     }
     let encoded: ReturnType<RecordWriter['encode']> = [];
     try {
-      encoded = writer.encode(all, item, 'dead');
+      const outgoing = writer.encode(all, item, 'dead');
+      const large = writer.large(outgoing);
+      if (large.length > 0) {
+        await writer.checkSizes(large);
+        if (item.state.closed || item.abandoned) return;
+      }
+      encoded = outgoing;
     } catch (error) {
       onDeadError = shownReason(errorMessage(error));
     }

@@ -52,6 +52,8 @@ export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): 
     sourceClusterId: await clusters.clusterId(source.cluster),
     layout: topics.retry,
     deadLetterPartitions: topics.deadLetterPartitions,
+    largest: await largestBatches(worker, clusters),
+    storePayload: services.storePayload,
     producerOf: (name) => {
       const producer = producers.get(name);
       if (producer === undefined) throw new TypeError(`no producer for cluster ${name}`);
@@ -82,6 +84,17 @@ function isTableWriter(worker: ResolvedWorker): worker is ResolvedWorker & { rea
 async function openProducers(worker: ResolvedWorker, clusters: Clusters): Promise<ReadonlyMap<string, KafkaProducer>> {
   const names = new Set([worker.cluster, ...[...worker.produces.values()].map(({ cluster }) => cluster)]);
   return new Map(await Promise.all([...names].map(async (name) => [name, await clusters.producer(name)] as const)));
+}
+
+/** What the broker tells of the topics that the worker produces to: a limit that is raised later is known after the next start. */
+async function largestBatches({ produces }: ResolvedWorker, clusters: Clusters): Promise<ReadonlyMap<string, number>> {
+  const found = await Promise.all(
+    [...produces].map(async ([name, { cluster, topic }]) => {
+      const bytes = await (await (await clusters.get(cluster)).admin()).maxMessageBytes(topic);
+      return bytes === undefined ? [] : [[name, bytes] as const];
+    }),
+  );
+  return new Map(found.flat());
 }
 
 type CreateSink = (unit: UnitHooks) => HandlerSink | TableSink;

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Http, milliseconds, type Objects, type ServiceFactories } from '@pipeline-host/sdk';
 import type { HostConfig } from '../config/host-config.ts';
 import { type DeltaEngine, openDeltaEngine } from '../delta/index.ts';
+import { type Payload, writePayload } from '../dlq/payloads.ts';
 import { createHttp } from '../http/http-service.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
@@ -29,6 +30,8 @@ export interface HostServices {
   readonly staging: StagingArea;
   /** Where the Delta tables are. */
   readonly tables: ObjectStore;
+  /** Keeps a record that its dead-letter topic does not take, in the store of files. */
+  storePayload(topic: string, payload: Payload): Promise<string>;
   /** Opened when a table writer asks for it first. */
   delta(): Promise<DeltaEngine>;
   forPlugin(plugin: LoadedPlugin): Promise<PluginServices>;
@@ -56,6 +59,7 @@ export async function openHostServices(
   const tables = openStore(uris.tables);
   const sweeping = sweepLeftovers({ staging, stores: [files, tables], stagedFor: milliseconds(config.storage.stagedFor), log });
   const plugins = new Map<string, Promise<PluginServices>>();
+  const closing = new AbortController();
   const closers: (() => unknown)[] = [];
   let engine: Promise<DeltaEngine> | null = null;
 
@@ -80,6 +84,7 @@ export async function openHostServices(
   return {
     staging,
     tables,
+    storePayload: (topic, payload) => writePayload({ store: files, log, signal: closing.signal }, topic, payload),
     delta: () => {
       engine ??= openDeltaEngine({
         memoryLimit: config.delta.memoryLimit,
@@ -97,6 +102,7 @@ export async function openHostServices(
       return started;
     },
     close: async () => {
+      closing.abort();
       for (const close of closers.reverse()) await closeService(close, closeTimeout, log);
       await sweeping.stop();
       await http.close();

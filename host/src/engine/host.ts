@@ -13,6 +13,7 @@ import { settleStartPosition } from './start-position.ts';
 import type { HostStatus } from './status.ts';
 import { ensureTopics } from './topics.ts';
 import type { Unit } from './unit.ts';
+import { checkWaitingRecords } from './waiting-records.ts';
 
 export interface HostOptions {
   readonly config: LoadedConfig;
@@ -84,6 +85,12 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
     try {
       for (const worker of options.workers) checkCount(worker, options.count);
       const topics = await ensureTopics(options.workers, clusters, config.kafka.createTopics);
+      await Promise.all(
+        options.workers.map(async (worker) => {
+          const layout = topics.get(worker.id)?.retry;
+          if (layout !== undefined) await checkWaitingRecords(await clusters.get(worker.cluster), worker, layout);
+        }),
+      );
       for (const worker of options.workers) await settlePosition(worker, options.topology, clusters, log);
       services = await openHostServices(config, log, metrics);
       for (const plan of planUnits(options, topics)) units.push(await createUnit(plan, { clusters, services, metrics, log }));

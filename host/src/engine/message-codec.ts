@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { errorMessage, PermanentError, type TopicDefinition } from '@pipeline-host/sdk';
 import type { TSchema } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
+import type { KafkaRecord } from '../kafka/driver.ts';
 import { compileReader, DigitsNeeded, parseKeepingDigits, type Reader, readingsThatChanged, releaseDigits } from './reading.ts';
 
 /** Bytes to checked messages and back, for one topic. Compiled once, without state. */
@@ -119,6 +120,12 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
       return typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     },
   };
+}
+
+/** What a codec takes of a record. @throws PermanentError `PH_BATCH_UNREADABLE` where the record stands for a batch that is none */
+export function valueOf({ value, unreadable }: KafkaRecord): Buffer | null {
+  if (unreadable !== undefined) throw new PermanentError('PH_BATCH_UNREADABLE', unreadable.reason);
+  return value;
 }
 
 /** @param source the JSON text of the value, asked for where digits must be kept */

@@ -1,3 +1,5 @@
+import type { Compression } from './codecs.ts';
+
 /** PEM texts, not paths. */
 export interface TlsConfig {
   readonly ca?: string;
@@ -31,6 +33,8 @@ export interface ClusterConfig {
   readonly sasl?: SaslConfig;
   /** Milliseconds without heartbeat until a member is thrown out of its group; a consumer's own option wins. 6,000 by default. */
   readonly sessionTimeout?: number;
+  /** Of what is produced; none by default. */
+  readonly compression?: Compression;
   /** Of topics that are created; -1, the broker's own, by default. */
   readonly replicationFactor?: number;
 }

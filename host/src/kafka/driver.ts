@@ -1,3 +1,5 @@
+import type { Compression } from './codecs.ts';
+
 /**
  * The engine's only view of Kafka: types, no code. `connectCluster` in cluster.ts gives the one implementation, which
  * speaks kafkajs; nothing in front of the port may know.
@@ -25,6 +27,11 @@ export interface KafkaRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: RecordHeaders;
+  /**
+   * Set where a stored batch of so many records cannot be read. This record stands for all of them, at the last offset, and
+   * its value is the batch as it is stored: nothing is lost, and what follows goes on.
+   */
+  readonly unreadable?: { readonly reason: string; readonly records: number };
 }
 
 export interface TopicPartition {
@@ -127,7 +134,8 @@ export interface ProducerOptions {
   readonly linger?: number;
   /** Milliseconds to keep trying before a record is rejected; by default until `close()`: an outage is waited out. */
   readonly deliveryTimeout?: number;
-  readonly compression?: 'none' | 'gzip' | 'zstd';
+  /** That of the cluster by default. */
+  readonly compression?: Compression;
   /** Bytes of one request. 900,000 by default (Event Hubs refuses 1,046,528). */
   readonly maxRequestBytes?: number;
 }

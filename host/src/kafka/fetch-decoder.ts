@@ -1,4 +1,5 @@
-import { codecOf } from './codecs.ts';
+import { errorMessage } from '@pipeline-host/sdk';
+import { codecOf, MOST_UNPACKED } from './codecs.ts';
 import type { KafkaRecord, RecordHeaders } from './driver.ts';
 import { Cursor } from './varint.ts';
 
@@ -39,6 +40,11 @@ interface AbortedTransaction {
   readonly firstOffset: number;
 }
 
+/** What a response may still unpack. Once it is used up, the rest of a partition counts as cut off, and comes again. */
+interface Unpacking {
+  left: number;
+}
+
 interface StoredBatch extends FetchedBatch {
   readonly lastOffset: number;
   readonly producerId: number;
@@ -59,18 +65,24 @@ export async function decodeFetchResponse(raw: Buffer, version: number): Promise
   const from = new Cursor(raw);
   const throttle = from.int32();
   if (version >= 7) from.at += 6; // error code and session id of incremental fetches, which kafkajs never asks for
+  const unpacking: Unpacking = { left: MOST_UNPACKED };
   const responses: { topicName: string; partitions: FetchedPartition[] }[] = [];
   for (let topics = from.int32(); topics > 0; topics--) {
     const topicName = from.string();
     const partitions: FetchedPartition[] = [];
-    for (let count = from.int32(); count > 0; count--) partitions.push(await decodePartition(from, version));
+    for (let count = from.int32(); count > 0; count--) partitions.push(await decodePartition(from, version, unpacking));
     responses.push({ topicName, partitions });
   }
   // From version 8 on the broker leaves the waiting to the client.
   return version >= 8 ? { throttleTime: 0, clientSideThrottleTime: throttle, responses } : { throttleTime: throttle, responses };
 }
 
-async function decodePartition(from: Cursor, version: number): Promise<FetchedPartition> {
+/** The records of whole batches, one behind another, as they are stored. */
+export async function decodeStored(bytes: Buffer): Promise<readonly KafkaRecord[]> {
+  return (await decodeBatches(bytes, { left: MOST_UNPACKED })).flatMap(({ records }) => records);
+}
+
+async function decodePartition(from: Cursor, version: number, unpacking: Unpacking): Promise<FetchedPartition> {
   const partition = from.int32();
   const errorCode = from.int16();
   const highWatermark = String(from.int64());
@@ -80,7 +92,7 @@ async function decodePartition(from: Cursor, version: number): Promise<FetchedPa
   const preferredReadReplica = version >= 11 ? from.int32() : -1;
   const size = from.int32();
   const end = from.at + Math.max(size, 0);
-  const batches = await decodeBatches(from.bytes.subarray(from.at, end));
+  const batches = await decodeBatches(from.bytes.subarray(from.at, end), unpacking);
   from.at = end;
   const messages = aborted.length === 0 ? batches : hideAborted(batches, aborted);
   return { partition, errorCode, highWatermark, abortedTransactions: [], preferredReadReplica, messages };
@@ -101,9 +113,9 @@ function hideAborted(batches: readonly StoredBatch[], transactions: readonly Abo
 }
 
 /** The last batch may be cut off by the size limit of the fetch; it comes again with the next. */
-async function decodeBatches(bytes: Buffer): Promise<StoredBatch[]> {
+async function decodeBatches(bytes: Buffer, unpacking: Unpacking): Promise<StoredBatch[]> {
   const batches: StoredBatch[] = [];
-  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+  for (let at = 0; at + HEADER_BYTES <= bytes.length && unpacking.left > 0; ) {
     const end = at + LENGTH_END + bytes.readInt32BE(at + 8);
     if (end > bytes.length || end < at + HEADER_BYTES) break;
     if (bytes.readInt8(at + 16) !== 2) {
@@ -112,13 +124,13 @@ async function decodeBatches(bytes: Buffer): Promise<StoredBatch[]> {
         retriable: false,
       });
     }
-    batches.push(await decodeBatch(bytes.subarray(at, end)));
+    batches.push(await decodeBatch(bytes.subarray(at, end), unpacking));
     at = end;
   }
   return batches;
 }
 
-async function decodeBatch(bytes: Buffer): Promise<StoredBatch> {
+async function decodeBatch(bytes: Buffer, unpacking: Unpacking): Promise<StoredBatch> {
   const from = new Cursor(bytes);
   const baseOffset = from.int64();
   from.at = 21; // length, leader epoch, magic, checksum: TCP's own is trusted, as kafkajs does
@@ -129,10 +141,19 @@ async function decodeBatch(bytes: Buffer): Promise<StoredBatch> {
   const producerId = from.int64();
   from.at += 6; // producer epoch, base sequence
   const count = from.int32();
-  const codec = codecOf(attributes);
-  const records = codec === undefined ? from : new Cursor(await codec.decompress(bytes.subarray(from.at)));
   const appendTime = (attributes & LOG_APPEND_TIME) > 0 ? maxTimestamp : undefined;
-  const decoded = decodeRecords(records, count, baseOffset, firstTimestamp, appendTime);
+  let decoded: readonly KafkaRecord[];
+  try {
+    const codec = codecOf(attributes);
+    const records = codec === undefined ? from : new Cursor(await codec.decompress(bytes.subarray(from.at)));
+    if (records !== from) unpacking.left -= records.bytes.length;
+    decoded = decodeRecords(records, count, baseOffset, firstTimestamp, appendTime);
+  } catch (error) {
+    const reason = `the batch up to offset ${lastOffset} cannot be read: ${errorMessage(error)}`;
+    // At the last offset, which no reader begins behind. A failure here would come again with each fetch, for ever.
+    const unreadable = { reason, records: count };
+    decoded = [{ offset: lastOffset, timestamp: maxTimestamp, key: null, value: bytes, headers: NO_HEADERS, unreadable }];
+  }
   const isControlRecord = (attributes & CONTROL) > 0;
   return {
     offset: String(lastOffset),
@@ -156,13 +177,14 @@ function decodeRecords(
   for (let i = 0; i < count; i++) {
     const length = from.varint();
     const end = from.at + length;
-    if (length <= 0 || end > from.bytes.length) throw Object.assign(new Error('malformed record'), { retriable: false });
+    if (length <= 0 || end > from.bytes.length) throw new Error('malformed record');
     from.at++; // attributes, unused
     const delta = from.varlong();
     const offset = baseOffset + from.varint();
     const key = from.varbytes();
     const value = from.varbytes();
     const headers = decodeHeaders(from);
+    if (from.at > end) throw new Error('malformed record');
     from.at = end;
     records.push({ offset, timestamp: appendTime ?? firstTimestamp + delta, key, value, headers });
   }
@@ -175,6 +197,7 @@ const NO_HEADERS: RecordHeaders = Object.freeze({});
 function decodeHeaders(from: Cursor): RecordHeaders {
   let count = from.varint();
   if (count <= 0) return NO_HEADERS;
+  if (count > from.bytes.length - from.at) throw new Error('malformed record');
   const headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> = {};
   for (; count > 0; count--) {
     const name = from.varbytes()?.toString('utf8') ?? '';

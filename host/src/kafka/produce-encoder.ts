@@ -114,7 +114,12 @@ function encodeRecords(messages: readonly WireMessage[], firstTimestamp: number,
   return bytes;
 }
 
-async function encodeBatch(messages: readonly WireMessage[], firstSequence: number, request: ProduceRequest): Promise<Buffer> {
+/** One record batch, at offset 0: the broker sets another. */
+export async function encodeBatch(
+  messages: readonly WireMessage[],
+  firstSequence: number,
+  request: Pick<ProduceRequest, 'producerId' | 'producerEpoch' | 'compression'>,
+): Promise<Buffer> {
   const firstTimestamp = (messages[0] as WireMessage).timestamp;
   let maxTimestamp = firstTimestamp;
   for (const { timestamp } of messages) if (timestamp > maxTimestamp) maxTimestamp = timestamp;

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
 import type { Producer, RecordMetadata, TopicMessages } from 'kafkajs';
-import kafkajs from 'kafkajs';
 import { classify, isConnectionClosed, isProducerRefused, isTooLarge, type Where } from './classify.ts';
 import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
+import { COMPRESSION } from './codecs.ts';
 import type { KafkaLog, KafkaProducer, OutgoingRecord, ProducerOptions } from './driver.ts';
 import { partitionOf } from './partitioner.ts';
 import type { WireMessage } from './produce-encoder.ts';
@@ -21,14 +21,11 @@ const CLOSED_BY_SIZE = 3;
 /** A topic that took records before may be unknown for a moment, while brokers restart; one that never did is a mistake. */
 const UNKNOWN_MILLISECONDS = 15_000;
 
-const COMPRESSION = {
-  none: kafkajs.CompressionTypes.None,
-  gzip: kafkajs.CompressionTypes.GZIP,
-  zstd: kafkajs.CompressionTypes.ZSTD,
-} as const;
 /** What is tried next with a record that is too large. Some brokers know only gzip. */
 const SMALLER: ReadonlyMap<number, number> = new Map([
   [COMPRESSION.none, COMPRESSION.zstd],
+  [COMPRESSION.snappy, COMPRESSION.zstd],
+  [COMPRESSION.lz4, COMPRESSION.zstd],
   [COMPRESSION.zstd, COMPRESSION.gzip],
 ]);
 
@@ -69,7 +66,7 @@ export class BatchingProducer implements KafkaProducer {
     this.#linger = options.linger ?? 5;
     this.#deliveryTimeout = options.deliveryTimeout ?? Number.POSITIVE_INFINITY;
     this.#maxBytes = options.maxRequestBytes ?? 900_000;
-    this.#compression = COMPRESSION[options.compression ?? 'none'];
+    this.#compression = COMPRESSION[options.compression ?? config.compression ?? 'none'];
     this.#queue = new SendQueue(this.#maxBytes);
   }
 

@@ -24,6 +24,12 @@ export const HEADER = {
   originTimestamp: 'ph.origin.timestamp',
   /** Tables, separated by commas, that hold the rows of a table writer's dead letter already. */
   written: 'ph.tables.written',
+  /** Records of the batch that could not be read: the dead letter's value is the whole batch. */
+  batch: 'ph.batch',
+  /** The record was too large for the dead-letter topic: SHA-256 of the object in storage that holds it. */
+  payload: 'ph.payload.sha256',
+  /** Bytes of its value; absent where it has none. */
+  payloadValueBytes: 'ph.payload.value-bytes',
   /** Id of the dead letter that a replay came from. */
   replay: 'ph.replay',
   /** How often the dead letter was replayed on purpose, this time included. */

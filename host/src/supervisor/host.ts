@@ -3,8 +3,10 @@ import { DEFAULT_CLUSTER } from '../config/cluster-faults.ts';
 import { DeadLetters } from '../dlq/dead-letters.ts';
 import type { QueueWorker } from '../dlq/queues.ts';
 import { type HostOptions, type RunningHost, type ServedState, startEngine } from '../engine/host.ts';
+import { storageUris } from '../engine/host-services.ts';
 import { retryShape } from '../engine/topics.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
+import { openStore } from '../storage/index.ts';
 
 export type { RunningHost } from '../engine/host.ts';
 
@@ -22,6 +24,7 @@ async function serve({ config: { config }, topology }: Omit<HostOptions, 'serve'
     clusters,
     defaultCluster: DEFAULT_CLUSTER,
     create: config.kafka.createTopics,
+    files: openStore(storageUris(config).files),
     log,
   });
   const server = await startAdminServer({ ...state, admin: { token, name, deadLetters } });

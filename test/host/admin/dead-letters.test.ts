@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
 import { after, before, describe, it } from 'node:test';
 import { DeadLetters } from '../../../host/src/dlq/dead-letters.ts';
 import { retryShape } from '../../../host/src/engine/topics.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 import { HEADER, headerText } from '../../../host/src/retry/headers.ts';
+import { openStore } from '../../../host/src/storage/index.ts';
 import { ACTOR, AdminClient, adminSettings } from '../../integration/admin-client.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from '../../integration/brokers.ts';
 import { openRelayWorld, type RelayWorld } from '../../integration/relay-world.ts';
@@ -227,6 +229,7 @@ describe('dead letters over HTTP', { skip: brokerMissing() }, () => {
       clusters: { get: (found) => world.cluster(found) },
       defaultCluster: 'default',
       create: true,
+      files: openStore(tmpdir()),
       log: createLogger({ level: 'error' }),
     });
     await letters.watch();

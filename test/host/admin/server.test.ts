@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { afterEach, describe, it } from 'node:test';
 import { isPipelineError, PermanentError } from '@pipeline-host/sdk';
 import { watchEventLoop } from '../../../host/src/admin/event-loop-watch.ts';
@@ -8,6 +9,7 @@ import { DeadLetters } from '../../../host/src/dlq/dead-letters.ts';
 import type { HostStatus, UnitState } from '../../../host/src/engine/status.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 import { createMetrics } from '../../../host/src/observability/metrics.ts';
+import { openStore } from '../../../host/src/storage/index.ts';
 
 const statusOf = (...states: UnitState[]): HostStatus => ({
   startedAt: '2026-01-05T14:22:07Z',
@@ -37,6 +39,7 @@ const deadLetters = new DeadLetters({
   clusters: { get: () => Promise.reject(new Error('no cluster is part of this test')) },
   defaultCluster: 'default',
   create: false,
+  files: openStore(tmpdir()),
   log: createLogger({ level: 'silent' }),
 });
 async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminServer> {
@@ -187,6 +190,15 @@ describe('the admin API', () => {
     assert.deepEqual(await response.json(), statusOf({ kind: 'idle' }, { kind: 'paused', reason: 'r', code: 'C' }));
   });
 
+  it('takes the cursor of a thousand partitions', async () => {
+    const { url } = await start({ admin });
+    const partitions = Object.fromEntries(Array.from({ length: 1_000 }, (_, partition) => [partition, 123_456_789]));
+    const cursor = Buffer.from(JSON.stringify({ 'a.dlq': partitions })).toString('base64url');
+    const response = await ask(url, `/dead-letters?cursor=${cursor}`, bearer);
+    assert.equal(response.status, 200);
+    assert.deepEqual(await response.json(), { items: [], cursor: null });
+  });
+
   it('refuses what it does not know: query, body, media type, size', async () => {
     const { url } = await start({ admin });
     const json = { ...bearer, 'content-type': 'application/json' };
@@ -202,6 +214,9 @@ describe('the admin API', () => {
       [415, post('{"reason":"r"}', { ...bearer, 'content-type': 'text/plain' })],
       [413, post(JSON.stringify({ reason: 'x'.repeat(70_000) }))],
       [404, post('{"reason":"r"}')],
+      [404, ask(url, `/dead-letters/${'q'.repeat(249)}~${'t'.repeat(249)}:12:345`, bearer)],
+      [400, ask(url, '/dead-letters/%zz', bearer)],
+      [414, ask(url, `/dead-letters/${'q'.repeat(700)}`, bearer)],
     ];
     for (const [status, answer] of refused) {
       const response = await answer;

@@ -214,7 +214,14 @@ describe('pipeline-host publish', () => {
     assert.equal(topics.find(({ topic }) => topic === 'weather.readings')?.records, 2);
     assert.deepEqual(
       topics.map(({ topic, kind }) => `${topic} ${kind}`),
-      ['weather.dlq dead letters', 'weather.readings own', 'weather.sifter.retry retry', 'weather.warm own', 'weather.writer.retry retry'],
+      [
+        'weather.dlq dead letters',
+        'weather.dlq.dispositions dispositions',
+        'weather.readings own',
+        'weather.sifter.retry retry',
+        'weather.warm own',
+        'weather.writer.retry retry',
+      ],
     );
   });
 });

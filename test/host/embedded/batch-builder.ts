@@ -1,5 +1,7 @@
 import * as zlib from 'node:zlib';
 import { crc32c } from '../../../host/src/kafka/crc32c.ts';
+import { packLz4, unpackLz4 } from '../../../host/src/kafka/lz4.ts';
+import { packSnappy, unpackSnappy } from '../../../host/src/kafka/snappy.ts';
 import { Cursor } from '../../../host/src/kafka/varint.ts';
 
 export interface RecordSpec {
@@ -9,7 +11,9 @@ export interface RecordSpec {
 
 export interface BatchSpec {
   readonly values: readonly (string | RecordSpec)[];
-  readonly codec?: 'none' | 'gzip' | 'snappy' | 'zstd';
+  readonly codec?: Codec;
+  /** Its records are not in its codec at all. */
+  readonly broken?: boolean;
   readonly transactional?: boolean;
   readonly timestamp?: number;
   readonly producerId?: number;
@@ -18,11 +22,28 @@ export interface BatchSpec {
 }
 
 const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
+export type Codec = (typeof CODECS)[number];
 
-/** A record batch as a producer sends it: base offset 0, all records of one time. What says snappy is not packed at all. */
+const PACK: Readonly<Record<Codec, (bytes: Buffer) => Buffer>> = {
+  none: (bytes) => bytes,
+  gzip: (bytes) => zlib.gzipSync(bytes),
+  snappy: packSnappy,
+  lz4: packLz4,
+  zstd: (bytes) => zlib.zstdCompressSync(bytes),
+};
+const UNPACK: Readonly<Record<Codec, (bytes: Buffer) => Buffer>> = {
+  none: (bytes) => bytes,
+  gzip: (bytes) => zlib.gunzipSync(bytes),
+  snappy: (bytes) => unpackSnappy(bytes, 1e9),
+  lz4: (bytes) => unpackLz4(bytes, 1e9),
+  zstd: (bytes) => zlib.zstdDecompressSync(bytes),
+};
+
+/** A record batch as a producer sends it: base offset 0, all records of one time. */
 export function buildBatch({
   values,
   codec = 'none',
+  broken = false,
   transactional = false,
   timestamp = 1_000,
   producerId = -1,
@@ -30,7 +51,7 @@ export function buildBatch({
   sequence = producerId < 0 ? -1 : 0,
 }: BatchSpec): Buffer {
   const plain = Buffer.concat(values.map(buildRecord));
-  const records = codec === 'gzip' ? zlib.gzipSync(plain) : codec === 'zstd' ? zlib.zstdCompressSync(plain) : plain;
+  const records = broken ? plain : PACK[codec](plain);
   const batch = Buffer.alloc(61 + records.length);
   batch.writeInt32BE(batch.length - 12, 8);
   batch[16] = 2;
@@ -99,14 +120,23 @@ export function readBatches(bytes: Buffer): readonly SeenBatch[] {
   return batches;
 }
 
+/** What was broken when it was built is not packed. */
+function unpackOrBroken(codec: Codec, packed: Buffer): Buffer {
+  try {
+    return UNPACK[codec](packed);
+  } catch {
+    return packed;
+  }
+}
+
 function readBatch(batch: Buffer): SeenBatch {
   if (crc32c(batch, 21) !== batch.readUInt32BE(17)) throw new Error('wrong checksum');
   const attributes = batch.readInt16BE(21);
   const baseOffset = Number(batch.readBigInt64BE(0));
   const baseTimestamp = Number(batch.readBigInt64BE(27));
-  const codec = CODECS[attributes & 7];
+  const codec = CODECS[attributes & 7] ?? 'none';
   const packed = batch.subarray(61);
-  const from = new Cursor(codec === 'gzip' ? zlib.gunzipSync(packed) : codec === 'zstd' ? zlib.zstdDecompressSync(packed) : packed);
+  const from = new Cursor(unpackOrBroken(codec, packed));
   const text = (bytes: Buffer | null): string | null => (bytes === null ? null : bytes.toString('latin1'));
   const records = Array.from({ length: batch.readInt32BE(57) }, (): SeenRecord => {
     const end = from.varint() + from.at;

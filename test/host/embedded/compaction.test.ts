@@ -15,7 +15,7 @@ import { KeyOffsets } from '../../../host/src/embedded/log/key-offsets.ts';
 import { type LogLimits, PartitionLog } from '../../../host/src/embedded/log/partition-log.ts';
 import { readBatchHeader } from '../../../host/src/embedded/log/record-batch.ts';
 import { buildMarker } from '../../../host/src/embedded/log/transaction-marker.ts';
-import { buildBatch, type RecordSpec, readBatches } from './batch-builder.ts';
+import { type BatchSpec, buildBatch, type Codec, type RecordSpec, readBatches } from './batch-builder.ts';
 import { temporaryFolder } from './broker-fixture.ts';
 import { LogModel, PRODUCERS, readCommitted, readWhole } from './log-model.ts';
 
@@ -148,15 +148,15 @@ describe('compaction', () => {
     await log.close();
   });
 
-  it('refuses a record without key or in a codec that it cannot look into, and takes out those that were there before', async () => {
+  it('refuses a record without key and a batch that it cannot look into, and takes out the records without key that were there before', async () => {
     const folder = await temporaryFolder();
     const plain = new PartitionLog(folder, { limits: () => ({ ...LIMITS, compaction: undefined as never }), cleanShutdown: true });
     for (const values of [['no key'], [{ key: 'k', value: big('1') }], ['no key either']] as const) plain.append(buildBatch({ values }));
-    plain.append(buildBatch({ values: [{ key: 'k', value: 'packed' }], codec: 'snappy' }));
+    plain.append(buildBatch({ values: [{ key: 'k', value: 'packed' }], codec: 'snappy', broken: true }));
     await plain.close();
     const log = await openLog({ folder });
-    const refusal = (values: readonly RecordSpec[], codec: 'none' | 'gzip' | 'snappy' = 'none') =>
-      log.append(buildBatch({ values, codec })).error;
+    const refusal = (values: readonly RecordSpec[], more: Pick<BatchSpec, 'codec' | 'broken'> = {}) =>
+      log.append(buildBatch({ values, ...more })).error;
     assert.equal(
       refusal([
         { key: 'k', value: '1' },
@@ -164,8 +164,10 @@ describe('compaction', () => {
       ]),
       ErrorCode.INVALID_RECORD,
     );
-    assert.equal(refusal([{ value: '2' }], 'gzip'), ErrorCode.INVALID_RECORD);
-    assert.equal(refusal([{ key: 'k', value: '1' }], 'snappy'), ErrorCode.UNSUPPORTED_COMPRESSION_TYPE);
+    for (const codec of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
+      assert.equal(refusal([{ value: '2' }], { codec }), ErrorCode.INVALID_RECORD);
+      assert.equal(refusal([{ key: 'k', value: '1' }], { codec, broken: true }), ErrorCode.INVALID_RECORD);
+    }
     assert.equal(log.endOffset, 4);
     for (let i = 2; i < 5; i++) put(log, 'k', big(String(i)));
     await log.compact(2_000, GOING_ON);
@@ -372,7 +374,7 @@ describe('compaction', () => {
           keys,
           by: fc.oneof(fc.constant(-1), producer),
           tombstones: fc.boolean(),
-          codec: fc.constantFrom('none' as const, 'gzip' as const, 'zstd' as const),
+          codec: fc.constantFrom<Codec>('none', 'gzip', 'snappy', 'lz4', 'zstd'),
         }),
       },
       { weight: 3, arbitrary: fc.record({ do: fc.constant('end' as const), by: producer, committed: fc.boolean() }) },

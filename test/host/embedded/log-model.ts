@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ErrorCode } from '../../../host/src/embedded/index.ts';
 import { type LogLimits, PartitionLog } from '../../../host/src/embedded/log/partition-log.ts';
-import { buildBatch, readBatches, type SeenBatch, type SeenRecord } from './batch-builder.ts';
+import { buildBatch, type Codec, readBatches, type SeenBatch, type SeenRecord } from './batch-builder.ts';
 
 /** Everything a log holds, as its readers find it from `from` on in pieces of `maxBytes`. */
 export function readWhole(log: PartitionLog, from = log.startOffset, maxBytes = 700, before = log.endOffset): readonly SeenBatch[] {
@@ -81,7 +81,7 @@ export class LogModel {
     return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as { readonly cleanedTo: number }).cleanedTo : 0;
   }
 
-  write(producerId: number, keys: readonly number[], tombstones: boolean, codec: 'none' | 'gzip' | 'zstd'): void {
+  write(producerId: number, keys: readonly number[], tombstones: boolean, codec: Codec): void {
     const producer = this.#producers.get(producerId);
     const records = keys.map((key) => ({ key: keyName(key), value: tombstones && key % 2 === 0 ? null : `value ${this.#values++}` }));
     const identity = producer ? { producerId, sequence: producer.sequence, transactional: true } : {};

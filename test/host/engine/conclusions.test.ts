@@ -1,12 +1,25 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { dead, defineWorker, done, output, PermanentError, retry, TransientError, type WorkerDefinition } from '@pipeline-host/sdk';
-import { jobs, MemoryUnit, results, until } from './in-memory-unit.ts';
+import {
+  dead,
+  defineWorker,
+  done,
+  type Output,
+  output,
+  PermanentError,
+  retry,
+  TransientError,
+  type WorkerDefinition,
+} from '@pipeline-host/sdk';
+import type { Payload } from '../../../host/src/dlq/payloads.ts';
+import type { OutgoingRecord } from '../../../host/src/kafka/driver.ts';
+import { jobs, MemoryUnit, type MemoryUnitOptions, results, until } from './in-memory-unit.ts';
 
 const text = (value: Buffer | string | readonly (Buffer | string)[] | null | undefined): string | undefined => value?.toString();
 
 /** One job through a handler, to its end. */
-async function conclude(handle: unknown, more: Partial<WorkerDefinition> = {}, options: { timeout?: number } = {}) {
+async function conclude(handle: unknown, more: Partial<WorkerDefinition> = {}, options: Omit<MemoryUnitOptions, 'definition'> = {}) {
   const definition = { ...defineWorker({ consumes: jobs, produces: [results], handle: handle as never }), ...more };
   const unit = new MemoryUnit({ definition, ...options });
   await unit.assign();
@@ -138,5 +151,83 @@ describe('the attempts that a record says it had', () => {
       assert.equal(copy?.partition, 1, `retry_count ${count}`);
       assert.equal(copy?.headers?.['ph.attempts'], '1');
     }
+  });
+});
+
+describe('outputs of which one is too large for its topic', () => {
+  const small: Output = output(results, { id: 'first', n: 1 });
+  const padded = (pad: string): Output => output(results, { id: 'second', n: 2 }, { headers: { pad } });
+  const large = padded(randomBytes(2_500).toString('hex'));
+
+  it('are not sent at all, and their record is dead at once', async () => {
+    const { run, unit } = await conclude(() => done([small, large]), {}, { largest: 2_000 });
+    const sent = await run();
+    assert.deepEqual(
+      sent.map(({ topic, headers }) => [topic, text(headers?.['ph.error.code'])]),
+      [['p.dlq', 'PH_MESSAGE_TOO_LARGE']],
+    );
+    assert.equal(unit.fatal, undefined);
+  });
+
+  it('are sent where it is small enough when it is compressed', async () => {
+    const sent = await (await conclude(() => done([small, padded('x'.repeat(5_000))]), {}, { largest: 2_000 })).run();
+    assert.deepEqual(
+      sent.map(({ topic }) => topic),
+      ['p.results', 'p.results'],
+    );
+  });
+
+  it('are left out of a dead letter whose onDead gives them', async () => {
+    const { run } = await conclude(() => dead('SHOP_NO', 'never'), { onDead: () => [small, large] }, { largest: 2_000 });
+    const sent = await run();
+    assert.deepEqual(
+      sent.map(({ topic, headers }) => [topic, text(headers?.['ph.error.code'])]),
+      [['p.dlq', 'SHOP_NO']],
+    );
+    assert.match(text(sent[0]?.headers?.['ph.error.on-dead']) ?? '', /larger than topic 'p.results' takes/);
+  });
+});
+
+describe('a dead letter that its topic does not take', () => {
+  const limit = 9_000;
+  const refuseLarge = ({ key, value, headers }: OutgoingRecord) => {
+    const bytes = [key, value, ...Object.values(headers ?? {})].flat().reduce((sum, part) => sum + (part?.length ?? 0), 0);
+    return bytes > limit ? new PermanentError('PH_MESSAGE_TOO_LARGE', 'too large') : null;
+  };
+
+  it('is stored whole before it is written, and refers to what is stored', async () => {
+    const stored: Payload[] = [];
+    const durable = Promise.withResolvers<string>();
+    const storePayload = (topic: string, payload: Payload): Promise<string> => {
+      assert.equal(topic, 'p.dlq');
+      stored.push(payload);
+      setImmediate(() => setImmediate(() => durable.resolve('reference')));
+      return durable.promise.finally(() => assert.equal(unit.producer.sent.length, 0));
+    };
+    const { run, unit } = await conclude(() => dead('SHOP_NO', 'never'), {}, { storePayload });
+    unit.producer.fail = refuseLarge;
+    const large = { mine: Buffer.alloc(10_000, 'm'), 'ph.payload.sha256': 'made up' };
+    const sent = await run(large);
+    const [payload] = stored;
+    assert.equal(text(payload?.key), 'a');
+    assert.equal(text(payload?.value), '{"id":"a","n":1}');
+    assert.deepEqual(Object.keys(payload?.headers ?? {}), ['mine']);
+    assert.deepEqual([sent.length, stored.length], [1, 1]);
+    const [letter] = sent;
+    assert.deepEqual([text(letter?.key), text(letter?.value), letter?.topic], ['a', '', 'p.dlq']);
+    assert.equal(text(letter?.headers?.['ph.payload.sha256']), 'reference');
+    assert.equal(text(letter?.headers?.['ph.payload.value-bytes']), '16');
+    assert.equal(text(letter?.headers?.['ph.error.code']), 'SHOP_NO');
+    assert.equal(letter?.headers?.['mine'], undefined, 'too large to be kept beside it');
+    assert.equal(unit.fatal, undefined);
+  });
+
+  it('does not believe a reference that came with the record', async () => {
+    const { run } = await conclude(() => dead('SHOP_NO', 'never'));
+    const [letter] = await run({ 'ph.payload.sha256': 'f'.repeat(64), 'ph.payload.value-bytes': '1', 'ph.batch': '7' });
+    assert.deepEqual(
+      Object.keys(letter?.headers ?? {}).filter((name) => /payload|batch/.test(name)),
+      [],
+    );
   });
 });

@@ -4,7 +4,7 @@ import { FailureWindow, type OutageLimits } from '../../../host/src/engine/failu
 import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
 import { Intake } from '../../../host/src/engine/intake.ts';
 import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
-import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
+import { RecordWriter, type RecordWriterOptions } from '../../../host/src/engine/record-writer.ts';
 import type { CommitOffset, KafkaProducer, KafkaRecord, OutgoingRecord, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 import type { RetryLayout } from '../../../host/src/retry/layout.ts';
@@ -57,6 +57,10 @@ export interface MemoryUnitOptions {
   readonly byCode?: Readonly<Record<string, readonly number[]>>;
   /** The retry topic is shared with other workers, and has these lanes. */
   readonly shared?: RetryLayout;
+  /** Bytes of the largest batch that the topic `results` takes. */
+  readonly largest?: number;
+  /** Where the record of a dead letter goes that the topic does not take. */
+  readonly storePayload?: RecordWriterOptions['storePayload'];
 }
 
 /** A worker as the topology has it: `p.jobs` in, `p.results` out, two lanes. */
@@ -169,6 +173,8 @@ export class MemoryUnit {
         sourceClusterId: 'c1',
         layout,
         deadLetterPartitions: 2,
+        largest: new Map(options.largest === undefined ? [] : [['results', options.largest]]),
+        storePayload: options.storePayload ?? unreachable,
         producerOf: () => this.producer,
       }),
       services: {

@@ -139,6 +139,8 @@ export class TableUnit {
         sourceClusterId: 'c1',
         layout: { lanes: 1, classes: 1 },
         deadLetterPartitions: 1,
+        largest: new Map(),
+        storePayload: () => Promise.reject(new Error('not part of this test')),
         producerOf: () => this.producer,
       }),
       log: silent,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectCluster } from '../../../host/src/kafka/cluster.ts';
+import type { ClusterConfig } from '../../../host/src/kafka/cluster-config.ts';
 import type {
   AssignedPartition,
   ConsumerHandlers,
@@ -16,8 +17,10 @@ export const silent: KafkaLog = { debug() {}, info() {}, warn() {}, error() {} }
 
 export const unique = (name: string): string => `${name}-${randomUUID().slice(0, 8)}`;
 
-export function clusterOf(brokers: readonly string[], log: KafkaLog = silent): KafkaCluster {
-  return connectCluster({ name: 'test', brokers, clientId: 'contract' }, log);
+type ClusterOptions = { readonly log?: KafkaLog } & Pick<ClusterConfig, 'compression'>;
+
+export function clusterOf(brokers: readonly string[], { log = silent, ...config }: ClusterOptions = {}): KafkaCluster {
+  return connectCluster({ name: 'test', brokers, clientId: 'contract', ...config }, log);
 }
 
 /** Waits for a condition; fails with what it was waiting for. */

@@ -200,22 +200,44 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     );
   });
 
-  test('a compressed batch is read back', async () => {
-    const name = await topic('zstd', 1);
-    for (const compression of ['gzip', 'zstd'] as const) {
-      const compressing = await cluster.producer({ compression });
-      await compressing.sendAll(
-        Array.from({ length: 50 }, (_, i) => ({ topic: name, partition: 0, key: null, value: `${compression} ${i}` })),
-      );
+  test('a batch in any codec is read back', async () => {
+    const name = await topic('packed', 1);
+    const codecs = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
+    for (const compression of codecs) {
+      const compressing = clusterOf(broker.brokers, { compression });
+      const records = Array.from({ length: 50 }, (_, i) => ({ topic: name, partition: 0, key: null, value: `${compression} ${i}` }));
+      await (await compressing.producer()).sendAll(records);
       await compressing.close();
     }
     const member = await join(cluster, { group: unique('g'), topics: [name] });
-    await until('100 records', () => member.records.length === 100);
+    await until('200 records', () => member.records.length === 200);
     assert.deepEqual(
-      member.records.map(({ offset }) => offset),
-      Array.from({ length: 100 }, (_, i) => i),
+      member.records.map(({ offset, value }) => [offset, String(value)]),
+      Array.from({ length: 200 }, (_, i) => [i, `${codecs[Math.floor(i / 50)]} ${i % 50}`]),
     );
-    assert.equal(String(member.records[99]?.value), 'zstd 49');
+    await member.consumer.close();
+  });
+
+  test('a batch that is too large when it is unpacked comes as one record with its stored bytes, and the next as they are', async () => {
+    const name = await topic('bomb', 1);
+    const compressing = await cluster.producer({ compression: 'zstd' });
+    const send = (value: Buffer | string) => compressing.send({ topic: name, partition: 0, key: 'k', value });
+    await send('before');
+    await send(Buffer.alloc(65 * 1024 * 1024));
+    await send('after');
+    await compressing.close();
+    const member = await join(cluster, { group: unique('g'), topics: [name] });
+    await until('three records', () => member.records.length === 3);
+    assert.deepEqual(
+      member.records.map(({ offset, value, unreadable }) => [offset, unreadable === undefined ? String(value) : unreadable.records]),
+      [
+        [0, 'before'],
+        [1, 1],
+        [2, 'after'],
+      ],
+    );
+    assert.ok((member.records[1]?.value?.length ?? 0) < 100_000, 'the batch as it is stored');
+    assert.deepEqual(member.errors, []);
     await member.consumer.close();
   });
 

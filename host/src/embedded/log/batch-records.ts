@@ -1,4 +1,6 @@
 import * as zlib from 'node:zlib';
+import { packLz4, unpackLz4 } from '../../kafka/lz4.ts';
+import { packSnappy, unpackSnappy } from '../../kafka/snappy.ts';
 import { BATCH_HEADER_SIZE, type BatchHeader, compressionOf } from './record-batch.ts';
 
 /** One record of a batch: what the broker looks at, and where it lies in the uncompressed bytes. */
@@ -27,19 +29,21 @@ interface BatchCodec {
 const MAX_DECOMPRESSED = 256 << 20;
 const LIMIT = { maxOutputLength: MAX_DECOMPRESSED };
 
-/** By the number that stands in the attributes of a batch. Snappy (2) and lz4 (3) are stored and served, but not looked into. */
+/** By the number that stands in the attributes of a batch. */
 const CODECS: Readonly<Record<number, BatchCodec>> = {
   0: { compress: (bytes) => bytes, decompress: (bytes) => bytes },
   1: { compress: (bytes) => zlib.gzipSync(bytes), decompress: (bytes) => zlib.gunzipSync(bytes, LIMIT) },
+  2: { compress: packSnappy, decompress: (bytes) => unpackSnappy(bytes, MAX_DECOMPRESSED) },
+  3: { compress: packLz4, decompress: (bytes) => unpackLz4(bytes, MAX_DECOMPRESSED) },
   4: { compress: (bytes) => zlib.zstdCompressSync(bytes), decompress: (bytes) => zlib.zstdDecompressSync(bytes, LIMIT) },
 };
 
-/** Undefined for a codec that the broker cannot look into. */
+/** Undefined for a codec that there is not. */
 export function codecOf(header: BatchHeader): BatchCodec | undefined {
   return CODECS[compressionOf(header)];
 }
 
-/** The records of a batch, or undefined where they cannot be read: another codec, or bytes that are not as many records as it says. */
+/** The records of a batch, or undefined where they cannot be read: bytes that are not as many records as it says. */
 export function readRecords(batch: Buffer, header: BatchHeader): BatchRecords | undefined {
   const bytes = decompress(batch.subarray(BATCH_HEADER_SIZE, header.size), header);
   if (!bytes) return undefined;

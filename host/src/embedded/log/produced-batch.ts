@@ -1,5 +1,5 @@
 import { ErrorCode } from '../error-code.ts';
-import { codecOf, readRecords } from './batch-records.ts';
+import { readRecords } from './batch-records.ts';
 import {
   BATCH_HEADER_SIZE,
   type BatchHeader,
@@ -32,7 +32,6 @@ export function inspectProducedBatch(records: Buffer, maxMessageBytes: number): 
 
 /** Checks a batch for a topic that keeps the latest record of each key: every record needs one, and the broker must find it. */
 export function inspectKeys(records: Buffer, header: BatchHeader): ErrorCode {
-  if (!codecOf(header)) return ErrorCode.UNSUPPORTED_COMPRESSION_TYPE;
   const read = readRecords(records, header);
   return read?.records.every(({ key }) => key !== null) ? ErrorCode.NONE : ErrorCode.INVALID_RECORD;
 }

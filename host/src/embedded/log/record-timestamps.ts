@@ -7,7 +7,7 @@ export interface TimedOffset {
 }
 
 /**
- * The first record of a batch at or after `timestamp` and `minOffset`. Where the records cannot be read (snappy, lz4), the start
+ * The first record of a batch at or after `timestamp` and `minOffset`. Where the records cannot be read, the start
  * of the batch: a consumer then begins a little early, never late.
  */
 export function findInBatch(batch: Buffer, header: BatchHeader, timestamp: number, minOffset: number): TimedOffset | undefined {
