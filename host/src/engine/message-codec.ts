@@ -123,7 +123,7 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
 }
 
 /** What a codec takes of a record. @throws PermanentError `PH_BATCH_UNREADABLE` where the record stands for a batch that is none */
-export function valueOf({ value, unreadable }: KafkaRecord): Buffer | null {
+export function readableValue({ value, unreadable }: KafkaRecord): Buffer | null {
   if (unreadable !== undefined) throw new PermanentError('PH_BATCH_UNREADABLE', unreadable.reason);
   return value;
 }

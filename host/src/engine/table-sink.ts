@@ -6,7 +6,7 @@ import type { ResolvedTable } from '../plugins/topology.ts';
 import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';
-import { type MessageCodec, valueOf } from './message-codec.ts';
+import { type MessageCodec, readableValue } from './message-codec.ts';
 import { type PartitionState, recordBytes } from './partition-state.ts';
 import { recordInfo } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
@@ -133,7 +133,7 @@ export class TableSink implements Sink {
     let lines: TableLines;
     let stage: 'decode' | 'handle' = 'decode';
     try {
-      const message = this.#rowMaker.decode(valueOf(record));
+      const message = this.#rowMaker.decode(readableValue(record));
       stage = 'handle';
       lines = this.#rowMaker.lines(message, recordInfo(state.topic, state.partition, record), batch.writtenAt);
       if (written.length > 0) lines = new Map([...lines].filter(([{ resolved }]) => !written.includes(resolved.name)));
