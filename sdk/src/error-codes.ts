@@ -276,6 +276,11 @@ export const ERROR_CODES = {
     1,
     'restore the file, or the table from a version before it was deleted; a reader of an old version may just refresh',
   ),
+  PH_DELTA_VECTOR_DAMAGED: entry(
+    'fatal',
+    1,
+    'restore the deletion vector file from a backup, or the table to a version before it; without it deleted rows would come back',
+  ),
   PH_DELTA_PROTOCOL: entry('fatal', 2, 'switch the feature off for this table, or write it with the engine that made it'),
   PH_DELTA_SCHEMA: entry(
     'fatal',

@@ -20,6 +20,7 @@
  * ```
  */
 export * from './brand.ts';
+export * from './column-source.ts';
 export * from './duration.ts';
 export * from './error-codes.ts';
 export * from './errors.ts';

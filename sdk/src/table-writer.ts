@@ -1,5 +1,6 @@
 import type { Static, TSchema } from '@sinclair/typebox';
 import { type Branded, brand } from './brand.ts';
+import type { ColumnSource, ColumnsOf } from './column-source.ts';
 import type { Duration } from './duration.ts';
 import type { Log, RecordInfo } from './services.ts';
 import type { RowOf, TableDefinition } from './table.ts';
@@ -29,22 +30,43 @@ export interface FlushPolicy {
   readonly age?: Duration;
 }
 
-export interface TableWriterOptions<Topic extends TopicDefinition, Tables extends readonly TableDefinition[], Config extends TSchema> {
+interface TableWriterBasics<Topic extends TopicDefinition, Tables extends readonly TableDefinition[], Config extends TSchema> {
   readonly consumes: Topic;
   readonly writes: Tables;
   readonly config?: Config;
   readonly flush?: FlushPolicy;
-  /** The rows of one message, pure. A thrown `PermanentError`, and a row that the table refuses, make the record a dead letter before the commit. */
-  rows(message: MessageOf<Topic>, context: TableWriterContext<Static<Config>>): RowsOf<Tables>;
 }
 
-/** A table writer as the host sees it. */
+/** A writer gives either `rows`, a function, or `columns`, data. */
+export type TableWriterOptions<
+  Topic extends TopicDefinition,
+  Tables extends readonly TableDefinition[],
+  Config extends TSchema,
+> = TableWriterBasics<Topic, Tables, Config> &
+  (
+    | {
+        /** The rows of one message, pure. A thrown `PermanentError`, and a row that the table refuses, make the record a dead letter before the commit. */
+        rows(message: MessageOf<Topic>, context: TableWriterContext<Static<Config>>): RowsOf<Tables>;
+        readonly columns?: never;
+      }
+    | {
+        /**
+         * Where each column of one table comes from: one row a message, made by SQL over the bytes of a whole batch. Needs a
+         * topic of JSON. Several times as fast as `rows`.
+         */
+        readonly columns: Tables extends readonly [infer Table] ? ColumnsOf<MessageOf<Topic>, RowOf<Table>> : never;
+        readonly rows?: never;
+      }
+  );
+
+/** A table writer as the host sees it. Exactly one of `rows` and `columns` is there. */
 export interface TableWriterDefinition extends Branded<'table-writer'> {
   readonly consumes: TopicDefinition;
   readonly writes: readonly TableDefinition[];
   readonly config: TSchema | undefined;
   readonly flush: FlushPolicy;
-  rows(message: unknown, context: TableWriterContext): Readonly<Record<string, readonly object[] | undefined>>;
+  readonly rows: ((message: unknown, context: TableWriterContext) => Readonly<Record<string, readonly object[] | undefined>>) | undefined;
+  readonly columns: Readonly<Record<string, ColumnSource>> | undefined;
 }
 
 /**
@@ -64,6 +86,7 @@ export function defineTableWriter<
       config: options?.config,
       flush: options?.flush ?? {},
       rows: options?.rows as TableWriterDefinition['rows'],
+      columns: options?.columns as TableWriterDefinition['columns'],
     },
     options,
   );

@@ -56,6 +56,11 @@ export interface MergeOptions<Column extends string> {
   readonly key: readonly [Column, ...Column[]];
   readonly partitionBy?: readonly Column[];
   readonly columns?: Readonly<Partial<Record<Column, ColumnPolicy>>>;
+  /**
+   * Of a new table: whether a merge marks replaced rows by deletion vectors (default), or writes their files anew, for
+   * readers that do not know the feature (Delta reader version 3). A table that exists keeps what it has.
+   */
+  readonly deletionVectors?: boolean;
 }
 
 /** A Delta table. The host creates it where it is provably absent, and never changes one silently. */

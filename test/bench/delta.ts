@@ -72,17 +72,18 @@ function structure(): object {
 
 const projection = {
   message: structure(),
-  columns: [
-    ...Object.entries(TEXTS).map(([name, path]) => `${field(path)} AS ${name}`),
-    "array_to_string(message.data.attachments, ',') AS attachments",
-    `split_part(message."type", '.', -1) AS status_subtype`,
-    'message."utcDateTime"::TIMESTAMPTZ AS ingested_at',
-    'message."utcDateTime"[:10]::DATE AS event_date',
-    'line AS raw_json',
-    "TIMESTAMPTZ '2026-01-05 00:00:00Z' AS created_at",
-    "DATE '2026-01-05' AS created_date",
-  ].join(', '),
-};
+  columns: {
+    ...Object.fromEntries(Object.entries(TEXTS).map(([name, path]) => [name, field(path)])),
+    attachments: "array_to_string(message.data.attachments, ',')",
+    status_subtype: `split_part(message."type", '.', -1)`,
+    ingested_at: 'message."utcDateTime"::TIMESTAMPTZ',
+    event_date: 'message."utcDateTime"[:10]::DATE',
+    raw_json: 'line',
+    created_at: "TIMESTAMPTZ '2026-01-05 00:00:00Z'",
+    created_date: "DATE '2026-01-05'",
+  },
+  form: 'typed',
+} as const;
 
 /** Appends of the 31-column events from their bytes, committed and fsynced, beside `JSON.parse` of the same bytes. */
 export const delta: Bench = {

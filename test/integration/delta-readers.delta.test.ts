@@ -134,38 +134,41 @@ test('delta-rs and DuckDB read partitions, txns and a table that lives on its ch
   ]);
 });
 
-test('delta-rs and DuckDB read a merged table, before and after its checkpoint', async (context) => {
-  const columns = [column('id', 'long'), column('name'), column('amount', 'decimal(12,2)'), column('day', 'date')];
-  const table = await lake.create('merged', columns, { partitionBy: ['day'] });
-  const day = (id: number) => `2026-01-0${(id % 3) + 1}`;
-  await table.merge(block(Array.from({ length: 300 }, (_, id) => ({ id, name: `name ${id}`, amount: `${id}.25`, day: day(id) }))), {
-    key: ['id'],
-  });
-  for (let round = 1; round <= 4; round += 1) {
-    const rows = Array.from({ length: 80 }, (_, at) => ({
-      id: at * round,
-      name: at % 2 === 0 ? null : `round ${round}`,
-      amount: `${round}.50`,
-      ...(at % 5 === 0 && { day: day(at * round + 1) }),
-    }));
-    await table.merge(block(rows), {
+for (const deletionVectors of [true, false]) {
+  const name = deletionVectors ? 'merged-by-vectors' : 'rewritten';
+  test(`delta-rs and DuckDB read a table ${name}, before and after its checkpoint`, async (context) => {
+    const columns = [column('id', 'long'), column('name'), column('amount', 'decimal(12,2)'), column('day', 'date')];
+    const table = await lake.create(name, columns, { partitionBy: ['day'], deletionVectors });
+    const day = (id: number) => `2026-01-0${(id % 3) + 1}`;
+    await table.merge(block(Array.from({ length: 300 }, (_, id) => ({ id, name: `name ${id}`, amount: `${id}.25`, day: day(id) }))), {
       key: ['id'],
-      policies: { name: 'keepOldWhenNull', amount: 'always' },
-      txns: [{ appId: 'merger', version: BigInt(round) }],
     });
-    if (round === 2) await table.checkpoint();
-  }
-  await checkForeignReads(context, table, 'merged', 'id', [
-    'id = 0',
-    'id >= 290',
-    "name = 'round 4'",
-    'amount = 4.50',
-    "day = DATE '2026-01-03'",
-    "day = DATE '2026-01-01' AND amount > 100",
-  ]);
-  await table.checkpoint();
-  await checkForeignReads(context, table, 'merged', 'id', ['amount = 4.50']);
-});
+    for (let round = 1; round <= 4; round += 1) {
+      const rows = Array.from({ length: 80 }, (_, at) => ({
+        id: at * round,
+        name: at % 2 === 0 ? null : `round ${round}`,
+        amount: `${round}.50`,
+        ...(at % 5 === 0 && { day: day(at * round + 1) }),
+      }));
+      await table.merge(block(rows), {
+        key: ['id'],
+        policies: { name: 'keepOldWhenNull', amount: 'always' },
+        txns: [{ appId: 'merger', version: BigInt(round) }],
+      });
+      if (round === 2) await table.checkpoint();
+    }
+    await checkForeignReads(context, table, name, 'id', [
+      'id = 0',
+      'id >= 290',
+      "name = 'round 4'",
+      'amount = 4.50',
+      "day = DATE '2026-01-03'",
+      "day = DATE '2026-01-01' AND amount > 100",
+    ]);
+    await table.checkpoint();
+    await checkForeignReads(context, table, name, 'id', ['amount = 4.50']);
+  });
+}
 
 test('delta-rs and DuckDB read a table without rows', async (context) => {
   const table = await lake.create('empty', [column('id'), column('n', 'long')]);

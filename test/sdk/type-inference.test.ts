@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  type ColumnSource,
   column,
   dead,
   definePlugin,
@@ -17,6 +18,7 @@ import {
   output,
   Text,
   Type,
+  text,
 } from '@pipeline-host/sdk';
 
 /** Fails to compile where the two types differ. */
@@ -146,5 +148,19 @@ describe('the types of the SDK flow without annotations', () => {
       workers: { packer: defineWorker({ consumes: orders, produces: [shipments], handle: () => done() }) },
     });
     assert.equal(plugin.name, 'shop');
+  });
+
+  it('types columns from the message and the table', () => {
+    const writer = defineTableWriter({ consumes: orders, writes: [table], columns: { id: text('id'), count: text('count') } });
+    assert.deepEqual(Object.keys(writer.columns ?? {}), ['id', 'count']);
+    // @ts-expect-error the message has no such field
+    defineTableWriter({ consumes: orders, writes: [table], columns: { id: text('ident'), count: text('count') } });
+    // @ts-expect-error count may not be null, so it must come from somewhere
+    defineTableWriter({ consumes: orders, writes: [table], columns: { id: text('id') } });
+    // @ts-expect-error the table has no such column
+    defineTableWriter({ consumes: orders, writes: [table], columns: { id: text('id'), count: text('count'), more: text('id') } });
+    // @ts-expect-error rows or columns, not both
+    defineTableWriter({ consumes: orders, writes: [table], rows: () => ({}), columns: { id: text('id'), count: text('count') } });
+    holds<Equal<ReturnType<typeof text<'a.b'>>, ColumnSource<'a.b'>>>();
   });
 });

@@ -11,7 +11,9 @@ import {
 } from '@pipeline-host/sdk';
 import { createMessageCodec, type MessageCodec } from '../../host/src/engine/message-codec.ts';
 import plugin from '../../plugins/xact/src/index.ts';
+import type { Lake } from '../host/delta/delta-fixture.ts';
 import type { WorkerKit } from './worker-kit.ts';
+import { WriterTable } from './writer-table.ts';
 
 const ATTEMPTS = 4;
 
@@ -19,7 +21,6 @@ interface Record_ {
   readonly topic: string;
   readonly value: Buffer;
 }
-type Row = Readonly<Record<string, unknown>>;
 
 /**
  * The plugin's workers in a row, in this process and without a broker: each record goes to every worker that consumes its
@@ -30,13 +31,21 @@ export class Line {
   readonly #codecs: ReadonlyMap<string, MessageCodec>;
   readonly #open: Record_[] = [];
   readonly #deadLetters: DeadLetterView[] = [];
-  readonly #appended: Row[] = [];
-  readonly #merged = new Map<unknown, Row>();
+  /** By writer. */
+  readonly #tables: ReadonlyMap<string, WriterTable>;
   readonly statuses: string[] = [];
 
-  constructor(kit: WorkerKit) {
+  private constructor(kit: WorkerKit, tables: ReadonlyMap<string, WriterTable>) {
     this.#kit = kit;
+    this.#tables = tables;
     this.#codecs = new Map(plugin.topics.map((topic: TopicDefinition) => [topic.name, createMessageCodec(topic)]));
+  }
+
+  static async open(kit: WorkerKit, lake: Lake): Promise<Line> {
+    const tables = new Map<string, WriterTable>();
+    for (const [name, worker] of Object.entries(plugin.workers))
+      if ('writes' in worker) tables.set(name, await WriterTable.open(lake, worker));
+    return new Line(kit, tables);
   }
 
   async run(messages: Iterable<SourceMessage> | AsyncIterable<SourceMessage>): Promise<SimulationResults> {
@@ -44,7 +53,7 @@ export class Line {
     await Promise.all(Array.from({ length: 8 }, () => this.#work()));
     await this.#work();
     return {
-      rows: async (table) => (table === 'xact_events' ? this.#appended : [...this.#merged.values()]),
+      rows: async (table) => (await this.#tables.get(table === 'xact_events' ? 'event-writer' : 'result-processor')?.rows()) ?? [],
       deadLetters: async () => this.#deadLetters,
       files: async () => {
         const found = await this.#kit.store.list('');
@@ -73,15 +82,9 @@ export class Line {
     let message: unknown;
     try {
       message = this.#codecs.get(record.topic)?.decode(record.value);
-      if (worker !== undefined && 'rows' in worker) {
-        const rows = worker.rows(message, {
-          config: context.config,
-          log: context.log,
-          record: context.record,
-          writtenAt: new Date().toISOString(),
-        });
-        for (const row of (rows['xact_events'] ?? []) as readonly Row[]) this.#appended.push(row);
-        for (const row of (rows['xact_attachments'] ?? []) as readonly Row[]) this.#merged.set(row['media_id'], row);
+      const table = this.#tables.get(name);
+      if (table !== undefined) {
+        await table.write(record.value, new Date().toISOString());
         if (record.topic === 'downloads.results') this.statuses.push((message as { readonly status: string }).status);
       } else if (worker !== undefined && 'handle' in worker) {
         const outcome = await worker.handle?.(message, context);

@@ -10,6 +10,7 @@ import { generateEvents, type PlannedEvent } from '../../plugins/xact/simulation
 import simulation from '../../plugins/xact/simulation/index.ts';
 import { FILE_TYPES } from '../../plugins/xact/src/file-types.ts';
 import plugin, { XactConfig } from '../../plugins/xact/src/index.ts';
+import { openLake } from '../host/delta/delta-fixture.ts';
 import { quietLog } from '../host/http/fixture.ts';
 import { Line } from './line.ts';
 import { openWorkerKit } from './worker-kit.ts';
@@ -55,10 +56,11 @@ describe('the xact simulation', () => {
 
   it('adds up when its events have gone through all workers', async () => {
     const running = await simulation.start({ seed: 3, messages: 420, log: quietLog });
+    const lake = await openLake();
     try {
       const { config } = running.config as { readonly config: object };
       await using kit = await openWorkerKit(config);
-      const line = new Line(kit);
+      const line = await Line.open(kit, lake);
       const sums = await running.sums(await line.run(running.messages()));
       assert.deepEqual(
         sums.filter((sum) => sum.expected !== sum.actual),
@@ -70,6 +72,7 @@ describe('the xact simulation', () => {
       );
       assert.ok(line.statuses.includes('completed') && line.statuses.includes('failed_permanent'));
     } finally {
+      await lake.close();
       await running.stop();
     }
   });

@@ -1,5 +1,6 @@
 import {
   column,
+  day,
   definePlugin,
   defineTable,
   defineTableWriter,
@@ -11,6 +12,7 @@ import {
   skip,
   Timestamp,
   Type,
+  text,
 } from '@pipeline-host/sdk';
 
 const Config = Type.Object({ limit: Type.Number({ default: 28, description: 'degrees Celsius above which a room is too hot' }) });
@@ -48,7 +50,7 @@ export default definePlugin({
     'reading-writer': defineTableWriter({
       consumes: readings,
       writes: [readingsTable],
-      rows: ({ room, celsius, at }) => ({ thermostat_readings: [{ room, celsius, at, day: at.slice(0, 10) }] }),
+      columns: { room: text('room'), celsius: text('celsius'), at: text('at'), day: day(text('at')) },
     }),
     'alarm-writer': defineTableWriter({
       consumes: alarms,

@@ -24,7 +24,7 @@ export async function writeBlock(state: TableState, block: RowBlock): Promise<Wr
   const written = await engine.withConnection((connection) =>
     engine.scratch.withFile(block.ndjson, async (file) => {
       try {
-        const rows = await typedRows(connection, file, block, fields, false);
+        const rows = typedRows(file, block, fields, false);
         const values = fields.map((field) => `${rows.value(field)} AS ${identifier(field.name)}`).join(', ');
         const select = `SELECT ${values} FROM ${rows.relation}`;
         const partition = await state.partitionProbe.find(connection, block, shape);

@@ -5,7 +5,7 @@ import type { TableFolder } from './data-files.ts';
 import { CommitConflictError, deltaError } from './delta-errors.ts';
 import type { DeltaEngine } from './engine.ts';
 import { loadSnapshot } from './log.ts';
-import { PLAIN_PROTOCOL } from './protocol.ts';
+import { PLAIN_PROTOCOL, VECTOR_PROTOCOL, VECTORS_ENABLED } from './protocol.ts';
 import { schemaText, type TableSpec } from './schema.ts';
 import { Snapshot } from './snapshot.ts';
 
@@ -32,10 +32,10 @@ export async function createTable(engine: DeltaEngine, folder: TableFolder, spec
     format: { provider: 'parquet', options: {} },
     schemaString: schemaText(spec.columns),
     partitionColumns: spec.partitionBy,
-    configuration: spec.properties ?? {},
+    configuration: { ...(spec.deletionVectors === true && { [VECTORS_ENABLED]: 'true' }), ...spec.properties },
     createdTime: Date.now(),
   };
-  const actions: readonly Action[] = [{ protocol: PLAIN_PROTOCOL }, { metaData }];
+  const actions: readonly Action[] = [{ protocol: spec.deletionVectors === true ? VECTOR_PROTOCOL : PLAIN_PROTOCOL }, { metaData }];
   try {
     await commitActions(folder, snapshot, {
       actions,

@@ -34,10 +34,18 @@ export async function writeDataFiles(
   });
 }
 
-/** Deletes files that no commit names and none will: only for a commit that is known to be lost. */
+/** {@link discardFiles} for data files. */
 export async function discardDataFiles(table: TableFolder, adds: readonly AddFile[]): Promise<void> {
+  await discardFiles(
+    table,
+    adds.map((add) => objectPath(table, add)),
+  );
+}
+
+/** Deletes files that no commit names and none will: only for a commit that is known to be lost. Paths are the store's. */
+export async function discardFiles({ store }: TableFolder, paths: readonly string[]): Promise<void> {
   // What cannot be deleted is an orphan, which readers never see and VACUUM removes.
-  await Promise.allSettled(adds.map((add) => table.store.delete(objectPath(table, add))));
+  await Promise.allSettled(paths.map((path) => store.delete(path)));
 }
 
 /** The path of a data file in the store. */

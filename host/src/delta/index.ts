@@ -9,7 +9,7 @@
  */
 export type { CommitInfo, Protocol, Txn } from './actions.ts';
 export type { WrittenCheckpoint } from './checkpoint.ts';
-export type { DeltaColumn, DeltaType, SchemaField, SchemaType } from './column-type.ts';
+export { type DeltaColumn, type DeltaType, identifier, literal, type SchemaField, type SchemaType } from './column-type.ts';
 export {
   CommitConflictError,
   type ConflictRule,
@@ -19,7 +19,7 @@ export {
   TxnConflictError,
 } from './delta-errors.ts';
 export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
-export type { MergePolicy } from './merge.ts';
+export type { MergePolicy } from './merge-plan.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';
 export type { TableRow } from './scan.ts';
 export type { TableSpec } from './schema.ts';

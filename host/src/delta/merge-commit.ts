@@ -1,14 +1,15 @@
-import { discardDataFiles } from './data-files.ts';
+import { discardFiles } from './data-files.ts';
 import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
 import { computeMerge, type MergeOutcome } from './merge.ts';
-import { isAppendOnly } from './protocol.ts';
+import { hasDeletionVectors, isAppendOnly } from './protocol.ts';
 import type { RowBlock } from './row-block.ts';
+import { hasPositions } from './scan.ts';
 import type { Merged, MergeOptions, Skipped, WriteTxn } from './table-contract.ts';
 import type { TableState } from './table-state.ts';
 import { areWritten, refuseWrittenTxns, txnActions } from './txns.ts';
 
 const ATTEMPTS = 20;
-const NO_CHANGE: MergeOutcome = { actions: [], adds: [], inserted: 0, updated: 0 };
+const NO_CHANGE: MergeOutcome = { actions: [], written: [], inserted: 0, updated: 0, bytes: 0 };
 
 /** Merges on the newest version, and again from the start when another writer was faster. */
 export async function mergeBlock(
@@ -32,15 +33,16 @@ export async function mergeBlock(
 
 async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
   const { engine, folder } = state;
-  const { fields, partitionBy, metaData } = state.check('write');
+  const { fields, partitionBy, protocol, metaData } = state.check('write');
   if (isAppendOnly(metaData))
     throw deltaError('PH_DELTA_APPEND_ONLY', folder.path, `the table ${folder.path} is append-only: it takes no merge`);
   const plan = { key: options.key, policies: options.policies ?? {} };
   const unknown = [...plan.key, ...Object.keys(plan.policies)].filter((name) => !fields.some((field) => field.name === name));
   if (unknown.length > 0) throw deltaError('PH_DELTA_SCHEMA', folder.path, `the table ${folder.path} has no column ${unknown.join(', ')}`);
   const target = { ...folder, fields, partitionBy, files: [...state.snapshot.files.values()] };
+  const how = hasDeletionVectors(protocol, metaData) && hasPositions(fields) ? 'deletion vectors' : 'copy on write';
   const outcome =
-    block.rows === 0 ? NO_CHANGE : await engine.withConnection((connection) => computeMerge(engine, connection, target, block, plan));
+    block.rows === 0 ? NO_CHANGE : await engine.withConnection((connection) => computeMerge(engine, connection, target, block, plan, how));
   try {
     const { version } = await state.commit({
       actions: [...txnActions(txns), ...outcome.actions],
@@ -58,10 +60,10 @@ async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptio
       version,
       inserted: outcome.inserted,
       updated: outcome.updated,
-      bytes: outcome.adds.reduce((sum, add) => sum + add.size, 0),
+      bytes: outcome.bytes,
     };
   } catch (error) {
-    if (isKnownLost(error)) await discardDataFiles(folder, outcome.adds);
+    if (isKnownLost(error)) await discardFiles(folder, outcome.written);
     throw error;
   }
 }

@@ -28,7 +28,7 @@ export class PartitionProbe {
     }
     const columns = fields.filter((field) => partitionBy.includes(field.name));
     try {
-      const rows = await typedLines(connection, '(VALUES ($1::VARCHAR), ($2::VARCHAR)) ends(line)', block.projection, columns);
+      const rows = typedLines('(VALUES ($1::VARCHAR), ($2::VARCHAR)) ends(line)', block, columns);
       const values = columns.map((field) => `${rows.value(field)} AS ${identifier(field.name)}`).join(', ');
       const texts = columns.map((field) => `CAST(${partitionExpression(field)} AS VARCHAR)`).join(', ');
       const [first = [], last = []] = await connection.rows(

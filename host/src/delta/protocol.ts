@@ -3,12 +3,29 @@ import type { SchemaField } from './column-type.ts';
 import { deltaError } from './delta-errors.ts';
 
 /** Features of others' tables that a reader must know, and that we honour. */
-const READER_FEATURES: ReadonlySet<string> = new Set(['timestampNtz', 'vacuumProtocolCheck']);
+const READER_FEATURES: ReadonlySet<string> = new Set(['deletionVectors', 'timestampNtz', 'vacuumProtocolCheck']);
 /** Features that any writer, an appending one too, must honour, and that we do. */
-const WRITER_FEATURES: ReadonlySet<string> = new Set(['appendOnly', 'invariants', 'timestampNtz', 'vacuumProtocolCheck', 'domainMetadata']);
+const WRITER_FEATURES: ReadonlySet<string> = new Set([
+  'appendOnly',
+  'deletionVectors',
+  'domainMetadata',
+  'invariants',
+  'timestampNtz',
+  'vacuumProtocolCheck',
+]);
 
-/** The protocol of the tables that we make: every reader and writer of Delta knows it. */
+/** The protocol of the tables that we make without deletion vectors: every reader and writer of Delta knows it. */
 export const PLAIN_PROTOCOL: Protocol = { minReaderVersion: 1, minWriterVersion: 2 };
+
+/** The protocol of tables with deletion vectors; a writer of version 7 lists also what version 2 implies. */
+export const VECTOR_PROTOCOL: Protocol = {
+  minReaderVersion: 3,
+  minWriterVersion: 7,
+  readerFeatures: ['deletionVectors'],
+  writerFeatures: ['deletionVectors', 'appendOnly', 'invariants'],
+};
+/** The property that lets writers make deletion vectors. */
+export const VECTORS_ENABLED = 'delta.enableDeletionVectors';
 
 /** Properties that switch on what we do not do: value → the feature's name in the refusal. */
 const REFUSED_PROPERTIES: readonly (readonly [property: string, accepted: readonly string[], feature: string])[] = [
@@ -51,6 +68,11 @@ export function checkWritable(table: string, protocol: Protocol, metaData: MetaD
     }
   }
   refuse(table, 'written', [...new Set(refused)]);
+}
+
+/** Whether writers may make deletion vectors. Where they may not, those of the past still count. */
+export function hasDeletionVectors(protocol: Protocol, metaData: MetaData): boolean {
+  return (protocol.writerFeatures ?? []).includes('deletionVectors') && metaData.configuration?.[VECTORS_ENABLED]?.toLowerCase() === 'true';
 }
 
 /** Whether the table's property forbids to remove rows. */

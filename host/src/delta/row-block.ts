@@ -1,20 +1,21 @@
 import { identifier, literal, type SchemaField } from './column-type.ts';
 import { convertExpression } from './conversion.ts';
 import { deltaError } from './delta-errors.ts';
-import { type SqlConnection, sqlText } from './engine.ts';
 
 /** One row as JSON may be this long; Kafka's messages are far shorter. */
 export const LONGEST_ROW_BYTES = 64 * 1024 * 1024;
 
-/**
- * How lines that are messages, not rows, become rows: by SQL over their bytes, parsed once by DuckDB's own threads. One
- * object serves all blocks of a writer: what DuckDB says of its columns is remembered with it.
- */
+/** How lines that are messages, not rows, become rows: by SQL over their bytes, parsed once by DuckDB's own threads. */
 export interface RowProjection {
   /** The fields to read, as DuckDB's JSON structure: `{ id: 'VARCHAR', data: { name: 'VARCHAR', tags: ['VARCHAR'] } }`. */
   readonly message: object;
-  /** A select list over `message` (a struct of those fields) and `line` (the message's text); cast to the table's types. */
-  readonly columns: string;
+  /**
+   * By column, SQL over `message` (a struct of those fields), `line` (the message's text), `original` (what stands behind
+   * U+0001 in the line, else the line) and the block's constants.
+   */
+  readonly columns: Readonly<Record<string, string>>;
+  /** `text`: the SQL gives JSON's text of a value, which is converted as a row's field is. `typed`: it is cast to the column's type. */
+  readonly form: 'text' | 'typed';
 }
 
 /** Rows on their way into a table. */
@@ -30,6 +31,10 @@ export interface RowBlock {
   readonly rows: number;
   /** Without it the fields of a line are the columns. */
   readonly projection?: RowProjection;
+  /** Texts for the projection's SQL, by name. */
+  readonly constants?: Readonly<Record<string, string>>;
+  /** Whether any line has an original behind U+0001, which valid JSON never holds. */
+  readonly hasOriginals?: boolean;
 }
 
 /** SQL of a block's rows in the table's types. */
@@ -42,15 +47,9 @@ export interface TypedRows {
 }
 
 /** SQL over the block in `file`. `presence` costs a second look at each row: ask for it only where it is needed. */
-export async function typedRows(
-  connection: SqlConnection,
-  file: string,
-  block: RowBlock,
-  fields: readonly SchemaField[],
-  presence: boolean,
-): Promise<TypedRows> {
+export function typedRows(file: string, block: RowBlock, fields: readonly SchemaField[], presence: boolean): TypedRows {
   const options = `format = 'newline_delimited', maximum_object_size = ${maximumObjectSize(block)}`;
-  if (block.projection !== undefined) return await typedLines(connection, readLines(file, block), block.projection, fields);
+  if (block.projection !== undefined) return typedLines(readLines(file, block), block, fields);
   if (!presence) {
     const types = fields.map((field) => `${literal(field.name)}: 'VARCHAR'`).join(', ');
     return {
@@ -66,22 +65,25 @@ export async function typedRows(
   };
 }
 
-/** SQL over the texts in the column `line` of a relation, as {@link typedRows} over the lines of a block. */
-export async function typedLines(
-  connection: SqlConnection,
-  lines: string,
-  projection: RowProjection | undefined,
-  fields: readonly SchemaField[],
-): Promise<TypedRows> {
+/**
+ * SQL over the texts in the column `line` of a relation, as {@link typedRows} over the lines of a block. `kept`: a column of
+ * the relation that the rows have too.
+ */
+export function typedLines(lines: string, block: RowBlock, fields: readonly SchemaField[], kept?: string): TypedRows {
+  const { projection } = block;
+  const first = kept === undefined ? '' : `${identifier(kept)}, `;
   if (projection === undefined) {
-    const relation = `(SELECT unnest(from_json(line, ${literal(textStructure(fields))})) FROM ${lines})`;
+    const relation = `(SELECT ${first}unnest(from_json(line, ${literal(textStructure(fields))})) FROM ${lines})`;
     return { value: textValue, presence: () => 'true', relation };
   }
-  const columns = await projectedColumns(connection, projection);
+  const given = (field: SchemaField): boolean => Object.hasOwn(projection.columns, field.name);
   return {
-    value: (field) => (columns.has(field.name) ? convertExpression(field, identifier(field.name), 'typed') : 'NULL'),
-    presence: (field) => (columns.has(field.name) ? 'true' : 'false'),
-    relation: projected(projection, lines),
+    value: (field) =>
+      given(field)
+        ? convertExpression(field, identifier(field.name), projection.form)
+        : convertExpression(field, 'CAST(NULL AS VARCHAR)', 'text'),
+    presence: (field) => (given(field) ? 'true' : 'false'),
+    relation: `(SELECT ${first}${projected(lines, block, projection, fields.filter(given))})`,
   };
 }
 
@@ -90,7 +92,7 @@ function textValue(field: SchemaField): string {
 }
 
 /** The structure argument of `from_json` that gives every column as text. */
-export function textStructure(fields: readonly SchemaField[]): string {
+function textStructure(fields: readonly SchemaField[]): string {
   return JSON.stringify(Object.fromEntries(fields.map((field) => [field.name, 'VARCHAR'])));
 }
 
@@ -121,31 +123,30 @@ function maximumObjectSize(block: RowBlock): number {
   return Math.max(1024 * 1024, Math.min(block.ndjson.byteLength + 1, LONGEST_ROW_BYTES));
 }
 
-function projected({ message, columns }: RowProjection, lines: string): string {
-  return `(SELECT ${columns} FROM (SELECT line, from_json(line, ${literal(JSON.stringify(message))}) AS message FROM ${lines}))`;
+/** A select list and what it selects from. */
+function projected(lines: string, block: RowBlock, { message, columns }: RowProjection, fields: readonly SchemaField[]): string {
+  const { constants = {}, hasOriginals = false } = block;
+  const items = fields.map(({ name }) => `${columns[name] ?? 'NULL'} AS ${identifier(name)}`).join(', ');
+  // Those that are not asked for are left out, so that the text of the statement stays the same.
+  const named = Object.entries(constants)
+    .filter(([name]) => items.includes(name))
+    .map(([name, value]) => `${literal(value)} AS ${identifier(name)}`);
+  const texts = hasOriginals
+    ? '* REPLACE (split_part(line, chr(1), 1) AS line), CASE WHEN contains(line, chr(1)) THEN split_part(line, chr(1), 2) ELSE line END AS original'
+    : '*, line AS original';
+  const parsed = `from_json(line, ${literal(JSON.stringify(message))}) AS message`;
+  return `${items} FROM (SELECT *, ${[parsed, ...named].join(', ')} FROM (SELECT ${texts} FROM ${lines}))`;
 }
 
 /**
- * The lines as text. Valid JSON holds no raw control character, so U+0001 parts nothing. Without its own size the buffer is
+ * The lines as text. Valid JSON holds no raw control character, so U+0002 parts nothing. Without its own size the buffer is
  * 16 lines of the greatest length: 164 MB for a block of 10 MB, so that three blocks at once overran a limit of 512 MB.
  */
 function readLines(file: string, block: RowBlock): string {
   const format =
-    "header = false, auto_detect = false, delim = chr(1), quote = '', escape = '', new_line = '\\n', columns = {'line': 'VARCHAR'}";
+    "header = false, auto_detect = false, delim = chr(2), quote = '', escape = '', new_line = '\\n', columns = {'line': 'VARCHAR'}";
   const size = maximumObjectSize(block);
   return `read_csv(${literal(file)}, ${format}, max_line_size = ${size}, buffer_size = ${size})`;
-}
-
-/** Asking takes as long as some 300 rows do (1.9 ms), and the answer follows from the SQL alone. */
-const columnsOf = new WeakMap<RowProjection, ReadonlySet<string>>();
-
-async function projectedColumns(connection: SqlConnection, projection: RowProjection): Promise<ReadonlySet<string>> {
-  const known = columnsOf.get(projection);
-  if (known !== undefined) return known;
-  const rows = await connection.rows(`SELECT column_name FROM (DESCRIBE SELECT * FROM ${projected(projection, "(SELECT '{}' AS line)")})`);
-  const columns = new Set(rows.map((row) => sqlText(row[0])));
-  columnsOf.set(projection, columns);
-  return columns;
 }
 
 /** Throws if a block does not hold as many rows as it says: then rows would be lost, or written that nobody answers for. */

@@ -3,7 +3,7 @@ import { identifier, literal, type SchemaField } from './column-type.ts';
 import { refusalCondition, refusalReason } from './conversion.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
 import type { SqlConnection } from './engine.ts';
-import { blockLines, LONGEST_ROW_BYTES, type RowBlock, type RowProjection, textStructure, typedRows } from './row-block.ts';
+import { blockLines, LONGEST_ROW_BYTES, type RowBlock, typedLines, typedRows } from './row-block.ts';
 import type { Scratch } from './scratch.ts';
 
 const SHOWN_CHARACTERS = 60;
@@ -22,15 +22,16 @@ export async function diagnoseRows(
   const faults: RowFault[] = [];
   const readable: IndexedLine[] = [];
   for (const [index, bytes] of lines.entries()) {
-    const reason = lineFault(bytes);
+    const reason = lineFault(bytes, block.hasOriginals === true);
     if (reason === null) readable.push({ index, bytes });
     else faults.push({ index, column: null, reason });
   }
-  const found = block.projection === undefined ? await columnFaults(scratch, connection, readable, fields) : [];
+  // The values of a typed projection are no text that could be looked at.
+  const found = block.projection?.form === 'typed' ? [] : await columnFaults(scratch, connection, readable, block, fields);
   const refused = new Set(found.map((fault) => fault.index));
   const unexplained = readable.filter((line) => !refused.has(line.index));
   // Whatever the checks above do not know (duplicate fields, half characters, a projection's own failures) is found by trying.
-  faults.push(...found, ...(await bisect(scratch, connection, unexplained, block.projection, fields)));
+  faults.push(...found, ...(await bisect(scratch, connection, unexplained, block, fields)));
   return faults.sort((a, b) => a.index - b.index);
 }
 
@@ -53,32 +54,40 @@ interface IndexedLine {
   readonly bytes: Buffer;
 }
 
-function lineFault(bytes: Buffer): string | null {
+function lineFault(bytes: Buffer, hasOriginals: boolean): string | null {
   if (bytes.byteLength > LONGEST_ROW_BYTES) return `is ${bytes.byteLength} bytes of JSON; at most ${LONGEST_ROW_BYTES} are allowed`;
   if (!isUtf8(bytes)) return 'is not UTF-8';
+  const end = hasOriginals ? bytes.indexOf(0x01) : -1;
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    const value: unknown = JSON.parse(bytes.toString('utf8', 0, end < 0 ? bytes.length : end));
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? null : 'is no JSON object';
   } catch {
     return 'is no JSON';
   }
 }
 
+/** The column of a line's index in its block. */
+const INDEX = '__ph_index';
+
 async function columnFaults(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
+  block: RowBlock,
   fields: readonly SchemaField[],
 ): Promise<readonly RowFault[]> {
-  const numbered = Buffer.from(lines.map(({ index, bytes }) => `${JSON.stringify({ i: index, line: bytes.toString('utf8') })}\n`).join(''));
+  const numbered = Buffer.from(
+    lines.map(({ index, bytes }) => `${JSON.stringify({ [INDEX]: index, line: bytes.toString('utf8') })}\n`).join(''),
+  );
+  const given = block.projection?.columns;
   const checks = fields.map((field, at) => {
-    const value = `r.${identifier(field.name)}`;
+    const value = given === undefined || Object.hasOwn(given, field.name) ? `r.${identifier(field.name)}` : 'CAST(NULL AS VARCHAR)';
     return `CASE WHEN ${refusalCondition(field, value)} THEN {'at': ${at}, 'value': left(${value}, ${SHOWN_CHARACTERS})} END`;
   });
   return await scratch.withFile(numbered, async (file) => {
-    const source = `read_json(${literal(file)}, format = 'newline_delimited', maximum_object_size = ${2 * LONGEST_ROW_BYTES}, columns = {'i': 'BIGINT', 'line': 'VARCHAR'})`;
-    const parsed = `SELECT i, CASE WHEN json_valid(line) THEN from_json(line, ${literal(textStructure(fields))}) END AS r FROM ${source}`;
-    const sql = `SELECT i, f.at, f.value FROM (SELECT i, unnest(list_filter([${checks.join(', ')}], lambda x: x IS NOT NULL)) AS f FROM (${parsed}) WHERE r IS NOT NULL) ORDER BY i, f.at`;
+    const source = `(SELECT * FROM read_json(${literal(file)}, format = 'newline_delimited', maximum_object_size = ${2 * LONGEST_ROW_BYTES}, columns = {'${INDEX}': 'BIGINT', 'line': 'VARCHAR'}) WHERE json_valid(split_part(line, chr(1), 1)))`;
+    const { relation } = typedLines(source, block, fields, INDEX);
+    const sql = `SELECT ${INDEX}, f.at, f.value FROM (SELECT ${INDEX}, unnest(list_filter([${checks.join(', ')}], lambda x: x IS NOT NULL)) AS f FROM ${relation} r) ORDER BY 1, 2`;
     try {
       return (await connection.rows(sql)).flatMap(([index, at, value]) => {
         const field = fields[Number(at)];
@@ -96,17 +105,17 @@ async function bisect(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  projection: RowProjection | undefined,
+  whole: RowBlock,
   fields: readonly SchemaField[],
 ): Promise<readonly RowFault[]> {
   if (lines.length === 0) return [];
-  const failure = await tryLines(scratch, connection, lines, projection, fields);
+  const failure = await tryLines(scratch, connection, lines, whole, fields);
   if (failure === null) return [];
   const [only, ...others] = lines;
   if (only !== undefined && others.length === 0) return [{ index: only.index, column: null, reason: failure }];
   const middle = lines.length >> 1;
-  const left = await bisect(scratch, connection, lines.slice(0, middle), projection, fields);
-  return [...left, ...(await bisect(scratch, connection, lines.slice(middle), projection, fields))];
+  const left = await bisect(scratch, connection, lines.slice(0, middle), whole, fields);
+  return [...left, ...(await bisect(scratch, connection, lines.slice(middle), whole, fields))];
 }
 
 /** Null where the lines convert, else the first line of DuckDB's reason. */
@@ -114,14 +123,14 @@ async function tryLines(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  projection: RowProjection | undefined,
+  whole: RowBlock,
   fields: readonly SchemaField[],
 ): Promise<string | null> {
   const newline = Buffer.from('\n');
   const ndjson = Buffer.concat(lines.flatMap(({ bytes }) => [bytes, newline]));
-  const block: RowBlock = { ndjson, rows: lines.length, ...(projection !== undefined && { projection }) };
+  const block: RowBlock = { ...whole, ndjson, rows: lines.length };
   return await scratch.withFile(ndjson, async (file) => {
-    const source = await typedRows(connection, file, block, fields, false);
+    const source = typedRows(file, block, fields, false);
     try {
       const values = fields.map((field) => source.value(field)).join(', ');
       await connection.rows(`SELECT bit_xor(hash(${values})) FROM ${source.relation}`);

@@ -6,6 +6,8 @@ export interface TableSpec {
   readonly name: string;
   readonly columns: readonly DeltaColumn[];
   readonly partitionBy: readonly string[];
+  /** Merges mark replaced rows instead of writing their files anew. Only for a new table; readers must know the feature. Default false. */
+  readonly deletionVectors?: boolean;
   readonly properties?: Readonly<Record<string, string>>;
   readonly description?: string;
 }

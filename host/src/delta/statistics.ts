@@ -32,6 +32,32 @@ export function statisticsText(fields: readonly SchemaField[], rows: number, col
   return `{"numRecords":${rows},"minValues":{${minimums.join()}},"maxValues":{${maximums.join()}},"nullCount":{${nulls.join()}}}`;
 }
 
+/**
+ * The statistics of a file some of whose rows are taken out: its bounds are those of all rows. The text stays what it was,
+ * for its digits; where it cannot simply be marked, only the number of rows is left of it.
+ */
+export function looseStatistics(text: string | undefined, rows: number): string {
+  const parsed = text === undefined ? null : parsedObject(text);
+  if (text !== undefined && parsed !== null && parsed['numRecords'] === rows) {
+    if (parsed['tightBounds'] === false) return text;
+    if (parsed['tightBounds'] === undefined) return text.trim().replace(/^\{/, '{"tightBounds":false,');
+    if (TIGHT_AT_END.test(text)) return text.replace(TIGHT_AT_END, '"tightBounds":false}');
+  }
+  return `{"numRecords":${rows},"tightBounds":false}`;
+}
+
+/** As Spark writes it. */
+const TIGHT_AT_END = /"tightBounds"\s*:\s*true\s*\}\s*$/;
+
+function parsedObject(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Readonly<Record<string, unknown>>) : null;
+  } catch {
+    return null; // another writer's, and only a help to readers
+  }
+}
+
 interface Bounds {
   readonly min: string;
   readonly max: string | null;

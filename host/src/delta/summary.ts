@@ -10,7 +10,7 @@ export function summaryOf(snapshot: Snapshot, schema: readonly SchemaField[]): T
   let bytes = 0;
   for (const file of snapshot.files.values()) {
     const count = recordCount(file);
-    rows = rows === null || count === null ? null : rows + count;
+    rows = rows === null || count === null ? null : rows + count - (file.deletionVector?.cardinality ?? 0);
     bytes += file.size;
   }
   return {

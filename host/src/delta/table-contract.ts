@@ -1,6 +1,6 @@
 import type { CommitInfo, Protocol, Txn } from './actions.ts';
 import type { SchemaField } from './column-type.ts';
-import type { MergePolicy } from './merge.ts';
+import type { MergePolicy } from './merge-plan.ts';
 import type { TableSpec } from './schema.ts';
 
 export interface OpenOptions {

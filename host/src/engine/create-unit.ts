@@ -11,8 +11,9 @@ import { HandlerSink } from './handler-sink.ts';
 import type { HostServices } from './host-services.ts';
 import { createMessageCodec } from './message-codec.ts';
 import { RecordWriter } from './record-writer.ts';
-import { deltaColumns } from './table-rows.ts';
-import { TableSink, type WritableTable } from './table-sink.ts';
+import type { WritableTable } from './row-maker.ts';
+import { tableSpec } from './table-rows.ts';
+import { TableSink } from './table-sink.ts';
 import type { WorkerTopics } from './topics.ts';
 import { Unit, type UnitHooks } from './unit.ts';
 
@@ -160,7 +161,7 @@ async function tableSink(
   for (const resolved of worker.tables) {
     const { definition } = resolved;
     const delta = await DeltaTable.open(engine, services.tables, resolved.name, {
-      create: { name: definition.name, columns: deltaColumns(definition), partitionBy: definition.options.partitionBy ?? [] },
+      create: tableSpec(definition),
     });
     tables.push({ resolved, delta });
   }

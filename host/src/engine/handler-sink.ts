@@ -17,7 +17,7 @@ import { Holding } from './holding.ts';
 import { InPlaceRetry } from './in-place-retry.ts';
 import type { Intake, Sink, TakenRecord } from './intake.ts';
 import { Lanes } from './lanes.ts';
-import { type MessageCodec, messageOf } from './message-codec.ts';
+import { type MessageCodec, readableValue } from './message-codec.ts';
 import { failed, isOutcome, isPromise } from './outcome-shape.ts';
 import { RecordContext, type WorkerServices } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
@@ -182,7 +182,7 @@ export class HandlerSink implements Sink {
     item.finished = false;
     item.held = false;
     try {
-      item.message = messageOf(this.#options.codec, item.record);
+      item.message = this.#options.codec.decode(readableValue(item.record));
     } catch (error) {
       item.concluded = true;
       this.#options.window.bad();

@@ -3,12 +3,17 @@ import { errorMessage, PermanentError, type TopicDefinition } from '@pipeline-ho
 import type { TSchema } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import type { KafkaRecord } from '../kafka/driver.ts';
-import { compileReader, DigitsNeeded, parseKeepingDigits, type Reader, releaseDigits } from './reading.ts';
+import { compileReader, DigitsNeeded, parseKeepingDigits, type Reader, readingsThatChanged, releaseDigits } from './reading.ts';
 
 /** Bytes to checked messages and back, for one topic. Compiled once, without state. */
 export interface MessageCodec {
   /** @throws PermanentError `PH_MESSAGE_UNREADABLE` (not a message at all) or `PH_MESSAGE_INVALID` (does not fit the schema) */
   decode(value: Buffer | null): unknown;
+  /**
+   * A message of JSON, checked as {@link decode} does, as the JSON that it was read as: the record's own bytes, unless reading
+   * changed a text in it or it was upgraded. @throws as decode
+   */
+  checkedJson(value: Buffer | null): Buffer;
   /** @throws PermanentError `PH_OUTPUT_INVALID` */
   encode(message: unknown): Buffer;
 }
@@ -21,15 +26,29 @@ interface Shape {
   readonly check: TypeCheck<TSchema>;
 }
 
+/** An older shape, and how it becomes the present one. */
+interface Accepted {
+  readonly shape: Shape;
+  readonly upgrade: (message: unknown) => unknown;
+}
+
+interface Decoded {
+  readonly message: unknown;
+  /** What it was upgraded from. */
+  readonly from: Accepted | null;
+}
+
 const compileShape = (schema: TSchema): Shape => ({ read: compileReader(schema), check: TypeCompiler.Compile(schema) });
 
 /** The codec of a topic: JSON, bytes, or the author's own; validated both ways, older shapes upgraded. */
 export function createMessageCodec(topic: TopicDefinition): MessageCodec {
   const present = compileShape(topic.schema);
-  const accepted = topic.accepts.map((old) => ({
-    shape: compileShape(old.schema),
-    upgrade: (message: unknown) => old.upgrade(message as never),
-  }));
+  const accepted = topic.accepts.map(
+    (old): Accepted => ({
+      shape: compileShape(old.schema),
+      upgrade: (message: unknown) => old.upgrade(message as never),
+    }),
+  );
   const codec = topic.codec;
 
   const parse = (bytes: Buffer): unknown => {
@@ -45,30 +64,52 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
     }
   };
 
-  const upgradeOld = (bytes: Buffer): { readonly message: unknown } | null => {
-    for (const { shape, upgrade } of accepted) {
-      const old = read(shape, parse(bytes), () => bytes.toString('utf8'));
-      if (!shape.check.Check(old)) continue;
+  const upgradeOld = (bytes: Buffer): Decoded | null => {
+    for (const from of accepted) {
+      const old = read(from.shape, parse(bytes), () => bytes.toString('utf8'));
+      if (!from.shape.check.Check(old)) continue;
       let upgraded: unknown;
       try {
-        upgraded = upgrade(old);
+        upgraded = from.upgrade(old);
       } catch {
         continue;
       }
       const message = read(present, upgraded, () => JSON.stringify(upgraded));
-      if (present.check.Check(message)) return { message };
+      if (present.check.Check(message)) return { message, from };
     }
     return null;
   };
 
+  const decode = (value: Buffer | null): Decoded => {
+    if (value === null) throw new PermanentError('PH_MESSAGE_UNREADABLE', 'the record has no value', { place: `topic ${topic.name}` });
+    const message = read(present, parse(value), () => value.toString('utf8'));
+    if (present.check.Check(message)) return { message, from: null };
+    const upgraded = upgradeOld(value);
+    if (upgraded !== null) return upgraded;
+    throw new PermanentError('PH_MESSAGE_INVALID', describeFault(present.check, message), { place: `topic ${topic.name}` });
+  };
+
+  /** The JSON of a message that was not taken as it came, its numbers with the digits of the source where they passed through. */
+  const jsonOf = ({ message, from }: Decoded, source: string): string => {
+    const plain = JSON.stringify(message);
+    if (!mayLoseDigits(source)) return plain;
+    try {
+      const kept = parseKeepingDigits(source);
+      const again = from === null ? kept : from.upgrade(from.shape.read?.(kept) ?? kept);
+      const exact = JSON.stringify(present.read?.(again) ?? again);
+      return JSON.stringify(JSON.parse(exact)) === plain ? exact : plain;
+    } catch {
+      return plain; // an upgrade that calculates with numbers takes them as numbers
+    }
+  };
+
   return {
-    decode(value) {
-      if (value === null) throw new PermanentError('PH_MESSAGE_UNREADABLE', 'the record has no value', { place: `topic ${topic.name}` });
-      const message = read(present, parse(value), () => value.toString('utf8'));
-      if (present.check.Check(message)) return message;
-      const upgraded = upgradeOld(value);
-      if (upgraded !== null) return upgraded.message;
-      throw new PermanentError('PH_MESSAGE_INVALID', describeFault(present.check, message), { place: `topic ${topic.name}` });
+    decode: (value) => decode(value).message,
+    checkedJson(value) {
+      const before = readingsThatChanged();
+      const decoded = decode(value);
+      if (value !== null && decoded.from === null && readingsThatChanged() === before) return value;
+      return Buffer.from(jsonOf(decoded, value?.toString('utf8') ?? ''), 'utf8');
     },
     encode(message) {
       if (!present.check.Check(message)) {
@@ -81,10 +122,10 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
   };
 }
 
-/** The message of a record. @throws PermanentError also `PH_BATCH_UNREADABLE`, where the record stands for a batch that is none */
-export function messageOf(codec: MessageCodec, { value, unreadable }: KafkaRecord): unknown {
+/** What a codec takes of a record. @throws PermanentError `PH_BATCH_UNREADABLE` where the record stands for a batch that is none */
+export function readableValue({ value, unreadable }: KafkaRecord): Buffer | null {
   if (unreadable !== undefined) throw new PermanentError('PH_BATCH_UNREADABLE', unreadable.reason);
-  return codec.decode(value);
+  return value;
 }
 
 /** @param source the JSON text of the value, asked for where digits must be kept */
@@ -96,6 +137,11 @@ function read(shape: Shape, value: unknown, source: () => string): unknown {
     if (!(error instanceof DigitsNeeded)) throw error;
     return releaseDigits(shape.read(parseKeepingDigits(source())));
   }
+}
+
+/** Numbers that JSON.stringify may write otherwise: fractions, exponents, sixteen digits and more. Inside a string it costs time, no more. */
+function mayLoseDigits(source: string): boolean {
+  return /(?:"\s*:|[,[])\s*-?(?:\d+[.eE]|\d{16})/.test(source);
 }
 
 function parseJson(bytes: Buffer, topic: string): unknown {

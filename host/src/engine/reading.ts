@@ -10,6 +10,17 @@ import { Kind, type TSchema } from '@sinclair/typebox';
 export class DigitsNeeded extends Error {}
 const DIGITS_NEEDED = new DigitsNeeded();
 
+/** Values so far that were read as something else than a text that SQL takes out of the same JSON; see {@link readingsThatChanged}. */
+let changed = 0;
+
+/**
+ * Goes up with every value that was read as another text than its JSON holds: trimmed, an instant in another form, a default.
+ * Who compares it before and after a message knows whether the message may be taken from its bytes.
+ */
+export function readingsThatChanged(): number {
+  return changed;
+}
+
 /** The value as it is to be checked. Objects are changed in place. */
 export type Reader = (value: unknown) => unknown;
 
@@ -48,7 +59,9 @@ function compileUnion(schema: TSchema): Reader | null {
   return (value) => {
     if (value === null) return null;
     const text = read(value);
-    return typeof text === 'string' && text.trim() === '' ? null : text;
+    if (typeof text !== 'string' || text.trim() !== '') return text;
+    changed++;
+    return null;
   };
 }
 
@@ -64,8 +77,9 @@ function compileObject(properties: Readonly<Record<string, TSchema>>): Reader | 
       let before = object[name];
       if (before === undefined) {
         if (fallback === undefined) continue;
-        before = typeof fallback === 'object' ? structuredClone(fallback) : fallback;
+        before = typeof fallback === 'object' && fallback !== null ? structuredClone(fallback) : fallback;
         object[name] = before;
+        if (before !== null) changed++;
       }
       if (read === null) continue;
       const after = read(before);
@@ -90,6 +104,7 @@ function readText(value: unknown): unknown {
       return String(value);
     case 'object':
       if (value === null) return null;
+      changed++;
       return json.isRawJSON(value) ? value.rawJSON : JSON.stringify(value);
     default:
       return value;
@@ -97,9 +112,11 @@ function readText(value: unknown): unknown {
 }
 
 function readTrimmed(value: unknown): unknown {
-  if (typeof value === 'string') return value.trim();
   const text = readText(value);
-  return typeof text === 'string' ? text.trim() : text;
+  if (typeof text !== 'string') return text;
+  const trimmed = text.trim();
+  if (trimmed !== text) changed++;
+  return trimmed;
 }
 
 const CANONICAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z$/;
@@ -107,9 +124,15 @@ const ISO = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,9})
 
 /** Any ISO-8601 form as UTC with `Z`, microseconds kept. Without a zone it is UTC; a number is epoch seconds or milliseconds. */
 export function readTimestamp(value: unknown): unknown {
+  if (typeof value === 'string' && CANONICAL.test(value)) return value;
+  const instant = canonicalInstant(value);
+  if (instant !== value) changed++;
+  return instant;
+}
+
+function canonicalInstant(value: unknown): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? fromEpoch(value) : value;
   if (typeof value !== 'string') return json.isRawJSON(value) ? fromEpoch(Number(value.rawJSON)) : value;
-  if (CANONICAL.test(value)) return value;
   const match = ISO.exec(value.trim());
   if (match === null) return value;
   const [, date, time = '00:00:00', fraction = '', zone = 'Z'] = match;
@@ -137,12 +160,14 @@ function fromEpoch(value: number): unknown {
   return Number.isNaN(instant.getTime()) ? value : instant.toISOString().replace('.000Z', 'Z');
 }
 
-/** Parses with the source text of each number that JSON.parse would change kept aside. */
+/** Parses with the source text of each number kept aside that is no safe integer, or that JSON.stringify would write otherwise. */
 export function parseKeepingDigits(text: string): unknown {
   return (JSON.parse as (text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown) => unknown)(
     text,
     (_key, value, context) =>
-      typeof value === 'number' && !Number.isSafeInteger(value) && context.source !== undefined ? json.rawJSON(context.source) : value,
+      typeof value === 'number' && context.source !== undefined && !(Number.isSafeInteger(value) && String(value) === context.source)
+        ? json.rawJSON(context.source)
+        : value,
   );
 }
 

@@ -1,16 +1,16 @@
 import { DELTA_TYPE, type DeltaType, PermanentError, type TableDefinition } from '@pipeline-host/sdk';
 import { type TObject, Type } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
-import type { DeltaColumn } from '../delta/index.ts';
+import type { DeltaColumn, TableSpec } from '../delta/index.ts';
 
 /** Turns rows into lines of JSON for one table, checked before anything is written. */
 export interface RowEncoder {
   /** One line, with its line feed. @throws PermanentError `PH_ROW_INVALID` */
-  encode(row: object): string;
+  encode(row: object): Buffer;
 }
 
 /** The Delta columns of a row schema, in its order. A column that may be null is nullable in the table. */
-export function deltaColumns(table: TableDefinition): DeltaColumn[] {
+function deltaColumns(table: TableDefinition): DeltaColumn[] {
   return Object.entries(table.row.properties).map(([name, schema]) => {
     const own = schema[DELTA_TYPE] as DeltaType | undefined;
     if (own !== undefined) return { name, type: own, nullable: false };
@@ -18,6 +18,17 @@ export function deltaColumns(table: TableDefinition): DeltaColumn[] {
     const typed = members.find((member) => member[DELTA_TYPE] !== undefined);
     return { name, type: typed?.[DELTA_TYPE] as DeltaType, nullable: true };
   });
+}
+
+/** What the host makes of a definition where there is no table yet. */
+export function tableSpec(table: TableDefinition): TableSpec {
+  const { options } = table;
+  return {
+    name: table.name,
+    columns: deltaColumns(table),
+    partitionBy: options.partitionBy ?? [],
+    deletionVectors: options.mode === 'merge' && (options.deletionVectors ?? true),
+  };
 }
 
 export function createRowEncoder(table: TableDefinition): RowEncoder {
@@ -37,7 +48,7 @@ export function createRowEncoder(table: TableDefinition): RowEncoder {
           },
         );
       }
-      return `${JSON.stringify(plain)}\n`;
+      return Buffer.from(`${JSON.stringify(plain)}\n`, 'utf8');
     },
   };
 }

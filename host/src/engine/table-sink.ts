@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, isPipelineError, type Log, PermanentError, type TableWriterDefinition } from '@pipeline-host/sdk';
-import { type DeltaTable, RowConversionError } from '../delta/index.ts';
+import { RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
 import type { ResolvedTable } from '../plugins/topology.ts';
 import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';
-import { type MessageCodec, messageOf } from './message-codec.ts';
+import { type MessageCodec, readableValue } from './message-codec.ts';
 import { type PartitionState, recordBytes } from './partition-state.ts';
 import { recordInfo } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
-import { createRowEncoder, type RowEncoder } from './table-rows.ts';
+import { createRowMaker, type RowMaker, type TableLines, type WritableTable } from './row-maker.ts';
 
 /** Waits between tries of a batch that the storage did not take. */
 const FIRST_WAIT = 500;
@@ -19,12 +19,6 @@ const LAST_WAIT = 30_000;
 const LONGEST_ASKED = 300_000;
 /** One conflict after an assignment is the former owner's last commit. More of them are another host that writes the same offsets. */
 const MAX_CONFLICTS = 3;
-
-/** An open table and how rows get into it. */
-export interface WritableTable {
-  readonly resolved: ResolvedTable;
-  readonly delta: DeltaTable;
-}
 
 export interface TableSinkOptions {
   readonly intake: Intake;
@@ -50,7 +44,7 @@ export interface TableSinkOptions {
 interface Entry {
   readonly state: PartitionState;
   readonly record: KafkaRecord;
-  readonly lines: ReadonlyMap<WritableTable, readonly string[]>;
+  readonly lines: TableLines;
   /** Names of the tables that took its rows before it became the dead letter that is replayed here. */
   readonly written: readonly string[];
 }
@@ -79,7 +73,7 @@ class Batch {
  */
 export class TableSink implements Sink {
   readonly #options: TableSinkOptions;
-  readonly #encoders: ReadonlyMap<string, { readonly table: WritableTable; readonly encoder: RowEncoder }>;
+  readonly #rowMaker: RowMaker;
   #assignment = new AbortController();
   #batch = new Batch(this.#assignment.signal);
   #writing: Promise<void> = Promise.resolve();
@@ -92,9 +86,7 @@ export class TableSink implements Sink {
 
   constructor(options: TableSinkOptions) {
     this.#options = options;
-    this.#encoders = new Map(
-      options.tables.map((table) => [table.resolved.definition.name, { table, encoder: createRowEncoder(table.resolved.definition) }]),
-    );
+    this.#rowMaker = createRowMaker(options);
   }
 
   /** A table whose transactions are beyond the end of the partition belongs to other offsets than these. */
@@ -137,30 +129,14 @@ export class TableSink implements Sink {
 
   #add(state: PartitionState, record: KafkaRecord): void {
     const batch = this.#batch;
-    const lines = new Map<WritableTable, readonly string[]>();
     const written = writtenBefore(state, record);
+    let lines: TableLines;
     let stage: 'decode' | 'handle' = 'decode';
     try {
-      const message = messageOf(this.#options.codec, record);
+      const message = this.#rowMaker.decode(readableValue(record));
       stage = 'handle';
-      const rows: unknown = this.#options.definition.rows(message, {
-        config: this.#options.config,
-        log: this.#options.log,
-        record: recordInfo(state.topic, state.partition, record),
-        writtenAt: batch.writtenAt,
-      });
-      if (typeof rows !== 'object' || rows === null || 'then' in rows)
-        throw new PermanentError('PH_ROW_INVALID', 'rows() returned no rows by table');
-      for (const [name, given] of Object.entries(rows) as [string, readonly object[] | undefined][]) {
-        if (given === undefined || given.length === 0) continue;
-        const target = this.#encoders.get(name);
-        if (target === undefined) throw new PermanentError('PH_ROW_INVALID', `rows for "${name}", which the writer does not declare`);
-        if (written.includes(target.table.resolved.name)) continue;
-        lines.set(
-          target.table,
-          given.map((row) => target.encoder.encode(row)),
-        );
-      }
+      lines = this.#rowMaker.lines(message, recordInfo(state.topic, state.partition, record), batch.writtenAt);
+      if (written.length > 0) lines = new Map([...lines].filter(([{ resolved }]) => !written.includes(resolved.name)));
     } catch (error) {
       // A pure function that fails would fail again: waiting helps no row.
       batch.burials.push(this.#bury({ state, record, lines: new Map(), written }, classifyFailure(error), stage, written));
@@ -193,13 +169,13 @@ export class TableSink implements Sink {
   async #write(batch: Batch): Promise<void> {
     await Promise.all(batch.burials);
     let entries: readonly Entry[] = batch.entries;
-    for (const table of this.#options.tables) entries = await this.#writeTable(table, entries, batch.ended);
+    for (const table of this.#options.tables) entries = await this.#writeTable(table, entries, batch);
     for (const { state, record, lines } of entries) this.#options.intake.settle(state, record, lines.size === 0 ? 'skipped' : 'done');
     await this.#options.intake.commit();
   }
 
   /** Writes one table's rows, waiting out what passes. Returns the entries whose rows are in the table, or have none there. */
-  async #writeTable(table: WritableTable, given: readonly Entry[], ended: AbortSignal): Promise<readonly Entry[]> {
+  async #writeTable(table: WritableTable, given: readonly Entry[], { ended, writtenAt }: Batch): Promise<readonly Entry[]> {
     let entries = given;
     let wait = FIRST_WAIT;
     /** The table may hold more than we know: look before writing again. */
@@ -216,7 +192,7 @@ export class TableSink implements Sink {
           fresh = this.#freshEntries(table, entries);
           if (fresh.length === 0) return entries;
         }
-        const written = await this.#commitRows(table, fresh);
+        const written = await this.#commitRows(table, fresh, writtenAt);
         this.#options.onPause(null);
         if (written) return entries;
         unsure = true;
@@ -266,9 +242,9 @@ export class TableSink implements Sink {
   }
 
   /** False where another writer has already written these offsets. */
-  async #commitRows(table: WritableTable, fresh: readonly Entry[]): Promise<boolean> {
+  async #commitRows(table: WritableTable, fresh: readonly Entry[], writtenAt: string): Promise<boolean> {
     const started = performance.now();
-    const lines: string[] = [];
+    const lines: Buffer[] = [];
     const highest = new Map<PartitionState, number>();
     for (const entry of fresh) {
       for (const line of entry.lines.get(table) ?? []) lines.push(line);
@@ -278,7 +254,7 @@ export class TableSink implements Sink {
       const appId = this.#options.appId(table.resolved, state.topic, state.partition);
       return { appId, version: BigInt(offset), after: table.delta.lastTxn(appId) };
     });
-    const block = { ndjson: Buffer.from(lines.join(''), 'utf8'), rows: lines.length };
+    const block = this.#rowMaker.block(lines, writtenAt);
     const { options } = table.resolved.definition;
     const { skipped } =
       options.mode === 'append'

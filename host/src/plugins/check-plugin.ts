@@ -4,6 +4,7 @@ import { didYouMean } from '../config/did-you-mean.ts';
 import type { HostConfig, PluginSettings } from '../config/host-config.ts';
 import { list } from '../config/schema-faults.ts';
 import { formatPath } from '../config/setting-path.ts';
+import { checkColumns } from './check-columns.ts';
 import { checkTable } from './check-table.ts';
 import { fault } from './fault.ts';
 import type { LoadedPlugin } from './topology.ts';
@@ -80,6 +81,7 @@ function checkWorker(plugin: PluginDefinition, name: string, worker: PluginDefin
       );
     }
   }
+  if ('writes' in worker) faults.push(...checkColumns(worker, place));
   if (kind === 'worker' && 'order' in worker && (typeof worker.handle === 'function') === (typeof worker.handleBatch === 'function')) {
     faults.push(
       fault(

@@ -31,6 +31,7 @@ const has = (value: unknown, ...names: readonly string[]): boolean =>
 const text = part('a text', (value) => typeof value === 'string' && value !== '');
 const fn = part('a function', (value) => typeof value === 'function');
 const count = part('a whole number of at least 1', (value) => Number.isSafeInteger(value) && Number(value) >= 1);
+const flag = part('true or false', (value) => typeof value === 'boolean');
 const duration = part('a duration such as "30s"', (value) => typeof value === 'number' || typeof value === 'string');
 const schema = part('a schema made with Type', isPlain);
 const objectSchema = part(
@@ -99,7 +100,11 @@ export const TABLE_WRITER: Shape = {
   writes: required(tables),
   config: schema,
   flush: objectOf('{ rows, bytes, age }', { rows: count, bytes: count, age: duration }),
-  rows: required(fn),
+  rows: fn,
+  columns: recordOf(
+    'columns',
+    part('a source such as text("path")', (value) => isObject(value) && 'expression' in value),
+  ),
 };
 
 export const POLLER: Shape = {
@@ -125,6 +130,7 @@ export const MERGE: Shape = {
   key: required(columns),
   partitionBy: columns,
   columns: recordOf('policies', oneOf('keepOldWhenNull', 'always', 'preserve')),
+  deletionVectors: flag,
 };
 /** Where the mode is not one of the two, every other key may be meant. */
 export const ANY_TABLE: Shape = { ...APPEND, ...MERGE, key: columns };

@@ -233,7 +233,11 @@ test('an empty block moves the txn only', async () => {
 
 test('a projection makes rows of foreign JSON, and a row that it cannot convert is named', async () => {
   const table = await lake.create('projected', [column('id'), column('amount', 'decimal(9,2)'), column('unused')]);
-  const projection = { message: { data: { id: 'VARCHAR', sum: 'VARCHAR' } }, columns: 'message.data.id AS id, message.data.sum AS amount' };
+  const projection = {
+    message: { data: { id: 'VARCHAR', sum: 'VARCHAR' } },
+    columns: { id: 'message.data.id', amount: 'message.data.sum' },
+    form: 'typed',
+  } as const;
   const lines = [{ data: { id: 'a', sum: '1.25' } }, { data: { id: 'b', sum: 'much' } }, { data: { id: 'c' } }];
   await assert.rejects(
     table.append({ ...block(lines), projection }),

@@ -14,7 +14,7 @@ after(() => lake.close());
 test('blocks of long lines with a projection fit side by side into the memory of an engine', async () => {
   await using engine = await openDeltaEngine({ tempDirectory: join(lake.folder, 'temp'), memoryLimit: '256MB', connections: 2 });
   const line = Buffer.from(`${JSON.stringify({ id: 'x'.repeat(10_000_000) })}\n`);
-  const projection = { message: { id: 'VARCHAR' }, columns: 'length(message.id)::VARCHAR AS id' };
+  const projection = { message: { id: 'VARCHAR' }, columns: { id: 'length(message.id)::VARCHAR' }, form: 'typed' } as const;
   await lake.create('long', [column('id')]);
   const table = await DeltaTable.open(engine, lake.store, 'long');
   await Promise.all([1, 2].map(() => table.append({ ndjson: line, rows: 1, projection })));

@@ -25,7 +25,8 @@ export interface Lake {
   close(): Promise<void>;
 }
 
-export async function openLake(): Promise<Lake> {
+/** `defaults`: of the tables that it creates. */
+export async function openLake(defaults: Partial<TableSpec> = {}): Promise<Lake> {
   const folder = await mkdtemp(join(tmpdir(), 'ph-lake-'));
   const store = openLocalStore(join(folder, 'tables'));
   const engine = await openDeltaEngine({ tempDirectory: join(folder, 'temp') });
@@ -33,7 +34,8 @@ export async function openLake(): Promise<Lake> {
     folder,
     store,
     engine,
-    create: (name, columns, options) => DeltaTable.open(engine, store, name, { create: { name, columns, partitionBy: [], ...options } }),
+    create: (name, columns, options) =>
+      DeltaTable.open(engine, store, name, { create: { name, columns, partitionBy: [], ...defaults, ...options } }),
     open: (name) => DeltaTable.open(engine, store, name),
     text: (path) => readFile(join(folder, 'tables', path), 'utf8'),
     write: (path, text) => writeFile(join(folder, 'tables', path), text),

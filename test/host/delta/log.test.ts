@@ -110,10 +110,10 @@ test('features that we do not honour are refused by name, for reading and for wr
     readable: boolean,
   ])[] = [
     [
-      'vectors',
-      { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['deletionVectors'], writerFeatures: ['deletionVectors'] },
+      'widened',
+      { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['typeWidening'], writerFeatures: ['typeWidening'] },
       {},
-      'deletionVectors',
+      'typeWidening',
       false,
     ],
     ['too-new', { minReaderVersion: 4, minWriterVersion: 8 }, {}, 'reader version 4', false],

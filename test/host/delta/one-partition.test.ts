@@ -117,7 +117,11 @@ test('rows of other partitions between two of one are split, nothing is left of 
 
 test('a projection tells the partition too, with and without a line feed at the end', async () => {
   const table = await create('projected');
-  const projection = { message: { at: 'VARCHAR', id: 'VARCHAR' }, columns: 'message.at[:10]::DATE AS day, message.id AS id' };
+  const projection = {
+    message: { at: 'VARCHAR', id: 'VARCHAR' },
+    columns: { day: 'message.at[:10]::DATE', id: 'message.id' },
+    form: 'typed',
+  } as const;
   const line = (id: string, day: string): string => JSON.stringify({ id, at: `${day}T10:00:00Z` });
   const append = (text: string, rows: number): Promise<unknown> => table.append({ ndjson: Buffer.from(text), rows, projection });
   await append(`${line('a', '2026-01-01')}\n${line('b', '2026-01-01')}`, 2);
@@ -138,7 +142,8 @@ test('more projections than a connection keeps statements for are asked again', 
   const table = await own.create('many', DAY_AND_PLACE, { partitionBy: ['day', 'place'] });
   const projections = Array.from({ length: 17 }, (_, n) => ({
     message: { id: 'VARCHAR' },
-    columns: `message.id AS id, DATE '2026-01-01' AS day, 'p${n}' AS place`,
+    columns: { id: 'message.id', day: "DATE '2026-01-01'", place: `'p${n}'` },
+    form: 'typed' as const,
   }));
   for (const projection of [...projections, ...projections]) await table.append({ ...block([{ id: 'a' }]), projection });
   assert.equal(await directFiles('many', own), 34);

@@ -4,8 +4,9 @@ import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.t
 import { Intake } from '../../../host/src/engine/intake.ts';
 import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
 import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
-import { deltaColumns } from '../../../host/src/engine/table-rows.ts';
-import { TableSink, type WritableTable } from '../../../host/src/engine/table-sink.ts';
+import type { WritableTable } from '../../../host/src/engine/row-maker.ts';
+import { tableSpec } from '../../../host/src/engine/table-rows.ts';
+import { TableSink } from '../../../host/src/engine/table-sink.ts';
 import type { RecordHeaders, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTable, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 import { type Lake, openLake } from '../delta/delta-fixture.ts';
@@ -58,7 +59,7 @@ export class TableUnit {
     for (const definition of definitions) {
       tables.push(
         await DeltaTable.open(options.lake.engine, options.lake.store, `${options.name}-${definition.name}`, {
-          create: { name: definition.name, columns: deltaColumns(definition), partitionBy: [] },
+          create: tableSpec(definition),
         }),
       );
     }

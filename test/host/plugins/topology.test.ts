@@ -18,6 +18,8 @@ import {
   type PluginOptions,
   type TSchema,
   Type,
+  text,
+  uuid5,
 } from '@pipeline-host/sdk';
 import { Value } from '@sinclair/typebox/value';
 import { type HostConfig, HostConfigSchema } from '../../../host/src/config/host-config.ts';
@@ -331,6 +333,30 @@ describe('a table is refused where', () => {
     ['a column has a name that Delta refuses', Type.Object({ 'a b': column.string() }), { mode: 'append' }, 'PH_TOPOLOGY_NAME'],
   ] as const) {
     it(title, () => assert.deepEqual(tableCodes(row, options), [code]));
+  }
+});
+
+describe('columns are refused where', () => {
+  const columnFaults = (definition: object): readonly string[] => {
+    const bad = defineTableWriter({ consumes: source, writes: [rowsTable], ...definition } as never);
+    return faultsOf(() => resolveTopology(config(), [loaded({ tables: [rowsTable], workers: { bad } })])).map((fault) => fault.message);
+  };
+  const rowsTable = defineTable('rows', Type.Object({ id: column.string(), n: Nullable(column.integer()) }), { mode: 'append' });
+
+  for (const [title, definition, message] of [
+    ['there are rows too', { rows: () => ({}), columns: { id: text('id') } }, /both rows and columns/],
+    ['there are neither', {}, /neither rows nor columns/],
+    ['a column is not in the table', { columns: { id: text('id'), m: text('id') } }, /columns names "m"/],
+    ['a column that may not be null is missing', { columns: { n: text('id') } }, /where "id" comes from/],
+    ['a field is not in the message', { columns: { id: text('ident') } }, /reads "ident", and the message has no "ident"/],
+    ['a field is below a text', { columns: { id: text('id.x') } }, /reads "id\.x", and id has no "x"/],
+    ['a namespace is no UUID', { columns: { id: uuid5('url', text('id')) } }, /no UUID/],
+  ] as const) {
+    it(title, () => {
+      const faults = columnFaults(definition);
+      assert.equal(faults.length, 1, faults.join('\n'));
+      assert.match(faults[0] ?? '', message);
+    });
   }
 });
 

@@ -1,11 +1,26 @@
 import { Id, Nullable, PermanentError, type Static, Timestamp, Type } from '@pipeline-host/sdk';
 import { parseExact } from '../exact-json.ts';
 
-/** What workers read of an event's payload. All else in it stays as it came. */
+const anything = Type.Optional(Type.Unknown());
+
+/** What is read of an event's payload, by workers and by the columns of `xact_events`. All else in it stays as it came. */
 const EventData = Type.Object({
   assignmentId: Nullable(Id()),
   estimateVersion: Nullable(Id()),
-  attachments: Type.Optional(Type.Unknown()),
+  attachments: anything,
+  description: anything,
+  originalAssignmentId: anything,
+  xnAddress: anything,
+  carrierId: anything,
+  note: anything,
+  author: anything,
+  senderReviewerName: anything,
+  senderReviewerEmail: anything,
+  carrierReviewerName: anything,
+  carrierReviewerEmail: anything,
+  dateTime: anything,
+  adm: anything,
+  contact: anything,
 });
 
 /** A source event: `events.raw`. */
@@ -42,9 +57,8 @@ export function upgradeEventRow(row: AnyRow): EventMessage {
   const traceId = row.traceId ?? row.trace_id;
   if (traceId === null) throw new PermanentError('XACT_EVENT_INVALID', 'an event without a trace id');
   return {
-    type: row.type,
+    ...row,
     version: row.version ?? '1',
-    utcDateTime: row.utcDateTime,
     traceId,
     eventId: row.eventId ?? row.event_id,
     data: payloadOf(row.data) as Static<typeof EventData>,

@@ -1,0 +1,39 @@
+import type { AddFile } from '../actions.ts';
+import { literal } from '../column-type.ts';
+import type { TableFolder } from '../data-files.ts';
+import type { DeltaEngine } from '../engine.ts';
+import { readVector } from './vector-files.ts';
+
+/** Vectors read at once. */
+const READS_AT_ONCE = 8;
+
+/**
+ * Runs `use` with SQL of a relation of the deleted rows, by `file` (the index in the list) and `position`; null where no
+ * file has a deletion vector.
+ */
+export async function withDeletedRows<T>(
+  engine: DeltaEngine,
+  table: TableFolder,
+  files: readonly AddFile[],
+  use: (deleted: string | null) => Promise<T>,
+): Promise<T> {
+  if (files.every((file) => file.deletionVector === undefined)) return await use(null);
+  return await engine.scratch.withFile(await deletedLines(table, files), (file) =>
+    use(
+      `read_csv(${literal(file)}, header = false, auto_detect = false, delim = ',', columns = {'file': 'INTEGER', 'position': 'BIGINT'})`,
+    ),
+  );
+}
+
+async function deletedLines(table: TableFolder, files: readonly AddFile[]): Promise<Buffer> {
+  const slices: Buffer[] = [];
+  for (let from = 0; from < files.length; from += READS_AT_ONCE) {
+    const some = files.slice(from, from + READS_AT_ONCE).map(async ({ deletionVector }, at) => {
+      if (deletionVector === undefined) return Buffer.alloc(0);
+      const positions = await readVector(table, deletionVector);
+      return Buffer.from(positions.map((position) => `${from + at},${position}\n`).join(''));
+    });
+    slices.push(...(await Promise.all(some)));
+  }
+  return Buffer.concat(slices);
+}

@@ -1,0 +1,59 @@
+import type { AddFile } from './actions.ts';
+import { identifier, type SchemaField } from './column-type.ts';
+import type { TableFolder } from './data-files.ts';
+
+/**
+ * What a merge does with a stored value: `keepOldWhenNull` (default) never overwrites with null, `always` writes what
+ * comes, `preserve` never changes after the insert. A column that the row does not have always keeps what is stored.
+ */
+export type MergePolicy = 'keepOldWhenNull' | 'always' | 'preserve';
+
+/** The table that a merge works on, at one version. */
+export interface MergeTarget extends TableFolder {
+  readonly fields: readonly SchemaField[];
+  readonly partitionBy: readonly string[];
+  readonly files: readonly AddFile[];
+}
+
+export interface MergePlan {
+  readonly key: readonly string[];
+  readonly policies: Readonly<Record<string, MergePolicy>>;
+}
+
+/** One row a key, folded from the block. */
+export const CHANGES = 'temp.main."__ph_changes"';
+/** The rows of the table that have a key of the changes: file, position where known, key. */
+export const HITS = 'temp.main."__ph_hits"';
+
+export function policyOf(plan: MergePlan, field: SchemaField): MergePolicy {
+  return plan.policies[field.name] ?? 'keepOldWhenNull';
+}
+
+/** The column of the changes that says whether a row gives the field: for fields of the policy `always`. */
+export function givenName(field: SchemaField): string {
+  return identifier(`__ph_given_${field.name}`);
+}
+
+export function keyList(plan: MergePlan): string {
+  return plan.key.map(identifier).join(', ');
+}
+
+/** The merged value of a field, from the stored row `t` and the change `s`. */
+export function mergedExpression(field: SchemaField, plan: MergePlan): string {
+  const column = identifier(field.name);
+  if (plan.key.includes(field.name)) return `t.${column}`;
+  switch (policyOf(plan, field)) {
+    case 'keepOldWhenNull':
+      return `coalesce(s.${column}, t.${column}) AS ${column}`;
+    case 'always':
+      return `CASE WHEN s.${givenName(field)} THEN s.${column} ELSE t.${column} END AS ${column}`;
+    case 'preserve':
+      return `t.${column} AS ${column}`;
+  }
+}
+
+/** A SELECT of the changes whose key the table does not have. */
+export function insertedRows(target: MergeTarget, plan: MergePlan): string {
+  const names = target.fields.map((field) => identifier(field.name)).join(', ');
+  return `SELECT ${names} FROM ${CHANGES} s ANTI JOIN ${HITS} h USING (${keyList(plan)})`;
+}

@@ -1,0 +1,16 @@
+import type { AddFile } from './actions.ts';
+import { literal } from './column-type.ts';
+import { objectPath, type TableFolder } from './data-files.ts';
+import type { DeltaEngine, SqlConnection } from './engine.ts';
+import { recordCount } from './file-pruning.ts';
+import { withLocalFiles } from './local-files.ts';
+
+/** The rows of a data file with those that its deletion vector takes out: by the log, else by the file itself. */
+export async function physicalRows(engine: DeltaEngine, connection: SqlConnection, table: TableFolder, file: AddFile): Promise<number> {
+  const counted = recordCount(file);
+  if (counted !== null) return counted;
+  return await withLocalFiles(engine, table.store, [objectPath(table, file)], async ([local = '']) => {
+    const [[rows] = []] = await connection.rows(`SELECT num_rows FROM parquet_file_metadata(${literal(local)})`);
+    return Number(rows);
+  });
+}

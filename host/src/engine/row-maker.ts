@@ -1,0 +1,84 @@
+import { type Log, PermanentError, type RecordInfo, type TableWriterDefinition } from '@pipeline-host/sdk';
+import type { DeltaTable, RowBlock } from '../delta/index.ts';
+import type { ResolvedTable } from '../plugins/topology.ts';
+import { columnProjection } from './column-projection.ts';
+import type { MessageCodec } from './message-codec.ts';
+import { messageLine, ORIGINAL_MARK } from './message-line.ts';
+import { createRowEncoder } from './table-rows.ts';
+
+/** An open table and how rows get into it. */
+export interface WritableTable {
+  readonly resolved: ResolvedTable;
+  readonly delta: DeltaTable;
+}
+
+/** Lines for the tables of a writer; a table without any is not in it. */
+export type TableLines = ReadonlyMap<WritableTable, readonly Buffer[]>;
+
+/** How the records of a table writer become rows. */
+export interface RowMaker {
+  /** @throws PermanentError for what is no message */
+  decode(value: Buffer | null): unknown;
+  /** @throws what the plugin throws, or `PH_ROW_INVALID` */
+  lines(message: unknown, record: RecordInfo, writtenAt: string): TableLines;
+  /** Lines of one table, as the table takes them. */
+  block(lines: readonly Buffer[], writtenAt: string): RowBlock;
+}
+
+export interface RowMakerOptions {
+  readonly definition: TableWriterDefinition;
+  readonly config: unknown;
+  readonly tables: readonly WritableTable[];
+  readonly codec: MessageCodec;
+  readonly log: Log;
+}
+
+export function createRowMaker(options: RowMakerOptions): RowMaker {
+  const { columns, rows } = options.definition;
+  const [table] = options.tables;
+  if (columns !== undefined && table !== undefined) return byColumns(options.codec, table, columns);
+  if (rows !== undefined) return byRows(options, rows);
+  throw new TypeError('a table writer has rows or columns'); // the plugin was checked when it was loaded
+}
+
+function byRows({ config, tables, codec, log }: RowMakerOptions, rowsOf: NonNullable<TableWriterDefinition['rows']>): RowMaker {
+  const encoders = new Map(
+    tables.map((table) => [table.resolved.definition.name, { table, encoder: createRowEncoder(table.resolved.definition) }]),
+  );
+  return {
+    decode: (value) => codec.decode(value),
+    lines(message, record, writtenAt) {
+      const rows: unknown = rowsOf(message, { config, log, record, writtenAt });
+      if (typeof rows !== 'object' || rows === null || 'then' in rows)
+        throw new PermanentError('PH_ROW_INVALID', 'rows() returned no rows by table');
+      const lines = new Map<WritableTable, readonly Buffer[]>();
+      for (const [name, given] of Object.entries(rows) as [string, readonly object[] | undefined][]) {
+        if (given === undefined || given.length === 0) continue;
+        const target = encoders.get(name);
+        if (target === undefined) throw new PermanentError('PH_ROW_INVALID', `rows for "${name}", which the writer does not declare`);
+        lines.set(
+          target.table,
+          given.map((row) => target.encoder.encode(row)),
+        );
+      }
+      return lines;
+    },
+    block: (lines) => ({ ndjson: Buffer.concat(lines), rows: lines.length }),
+  };
+}
+
+/** The message is checked as every message is; its bytes go to the table as they are. */
+function byColumns(codec: MessageCodec, table: WritableTable, columns: NonNullable<TableWriterDefinition['columns']>): RowMaker {
+  const { projection, texts } = columnProjection(columns);
+  return {
+    decode: (value) => messageLine(codec.checkedJson(value), texts),
+    lines: (line) => new Map([[table, [line as Buffer]]]), // what decode gave
+    block: (lines, writtenAt) => ({
+      ndjson: Buffer.concat(lines),
+      rows: lines.length,
+      projection,
+      constants: { written_at: writtenAt },
+      hasOriginals: lines.some((line) => line.includes(ORIGINAL_MARK)),
+    }),
+  };
+}

@@ -1,0 +1,55 @@
+import type { RecordInfo, TableWriterDefinition } from '@pipeline-host/sdk';
+import { Value } from '@sinclair/typebox/value';
+import { DeltaTable, type TableRow } from '../../host/src/delta/index.ts';
+import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
+import { createRowMaker, type RowMaker, type WritableTable } from '../../host/src/engine/row-maker.ts';
+import { tableSpec } from '../../host/src/engine/table-rows.ts';
+import { XactConfig } from '../../plugins/xact/src/index.ts';
+import type { Lake } from '../host/delta/delta-fixture.ts';
+import { quietLog } from '../host/http/fixture.ts';
+
+let serial = 0;
+
+/** The table of a writer, and the way of its records into it, without a broker. */
+export class WriterTable {
+  readonly #maker: RowMaker;
+  readonly #table: WritableTable;
+
+  private constructor(maker: RowMaker, table: WritableTable) {
+    this.#maker = maker;
+    this.#table = table;
+  }
+
+  /** A new table. */
+  static async open(lake: Lake, writer: TableWriterDefinition, config: object = {}): Promise<WriterTable> {
+    const [definition] = writer.writes;
+    if (definition === undefined) throw new TypeError('the writer writes no table');
+    const name = `${definition.name}-${serial++}`;
+    const delta = await DeltaTable.open(lake.engine, lake.store, name, { create: tableSpec(definition) });
+    const table = { resolved: { definition, name, generation: 1 }, delta };
+    const maker = createRowMaker({
+      definition: writer,
+      config: Value.Default(XactConfig, { ...config }),
+      tables: [table],
+      codec: createMessageCodec(writer.consumes),
+      log: quietLog,
+    });
+    return new WriterTable(maker, table);
+  }
+
+  /** @throws as the host does, for what becomes a dead letter */
+  async write(value: Buffer, writtenAt: string): Promise<void> {
+    const { definition } = this.#table.resolved;
+    const record: RecordInfo = { topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value };
+    const lines = this.#maker.lines(this.#maker.decode(value), record, writtenAt).get(this.#table) ?? [];
+    if (lines.length === 0) return;
+    const block = this.#maker.block(lines, writtenAt);
+    const { options } = definition;
+    if (options.mode === 'append') await this.#table.delta.append(block);
+    else await this.#table.delta.merge(block, { key: options.key, policies: { ...options.columns } as Record<string, 'always'> });
+  }
+
+  rows(): Promise<readonly TableRow[]> {
+    return this.#table.delta.readRows();
+  }
+}
