@@ -5,12 +5,12 @@ import { literal } from './column-type.ts';
 import type { TableFolder } from './data-files.ts';
 import type { DeltaEngine } from './engine.ts';
 import { logFolder } from './log.ts';
+import { retentionOf } from './retention.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const DEFAULT_INTERVAL = 20;
 /** A checkpoint costs some 40 µs a file: with many files it is written less often. */
 const FILES_FOR_EACH_VERSION = 50;
-const WEEK_MS = 7 * 24 * 3600 * 1000;
 /** Actions put into text before the event loop has its turn again. */
 const SLICE = 500;
 
@@ -69,7 +69,7 @@ export async function writeCheckpoint(engine: DeltaEngine, table: TableFolder, s
 function checkpointActions(snapshot: Snapshot, now: number): readonly Action[] {
   const { protocol, metaData } = snapshot;
   if (protocol === null || metaData === null) throw new Error('a checkpoint needs a loaded snapshot');
-  const oldest = now - tombstoneRetention(metaData.configuration?.['delta.deletedFileRetentionDuration']);
+  const oldest = now - retentionOf(metaData, 'delta.deletedFileRetentionDuration');
   const actions: Action[] = [{ protocol }, { metaData }];
   for (const txn of snapshot.txns.values()) actions.push({ txn });
   for (const domainMetadata of snapshot.domains.values()) actions.push({ domainMetadata });
@@ -86,14 +86,6 @@ function checkpointActions(snapshot: Snapshot, now: number): readonly Action[] {
     actions.push({ remove: { path, dataChange: false, ...optional } });
   }
   return actions;
-}
-
-/** `interval 1 week`: how long VACUUM of any engine must know of removed files. What we cannot read keeps them all. */
-function tombstoneRetention(text: string | undefined): number {
-  if (text === undefined) return WEEK_MS;
-  const match = /^\s*(?:interval\s+)?(\d+)\s+(week|day|hour|minute)s?\s*$/i.exec(text);
-  const unit = { week: WEEK_MS, day: WEEK_MS / 7, hour: 3_600_000, minute: 60_000 }[match?.[2]?.toLowerCase() ?? ''];
-  return match === null || unit === undefined ? Number.POSITIVE_INFINITY : Number(match[1]) * unit;
 }
 
 async function actionLines(actions: readonly Action[]): Promise<Buffer> {

@@ -102,6 +102,7 @@ export class TableState {
   }
 
   checkpoint(): Promise<WrittenCheckpoint> {
+    this.check('write'); // a checkpoint without the columns of a feature that we do not know would drop what it keeps
     return writeCheckpoint(this.engine, this.folder, this.#snapshot);
   }
 
