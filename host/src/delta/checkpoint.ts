@@ -24,17 +24,18 @@ const COLUMNS = {
   domainMetadata: 'STRUCT(domain VARCHAR, configuration VARCHAR, removed BOOLEAN)',
 } as const;
 
-/**
- * Whether the writer of this version writes a checkpoint of it: every `delta.checkpointInterval` versions, or, where that
- * is not set, every 20, and less often for tables of many files.
- */
+/** Whether the writer of this version writes a checkpoint of it. */
 export function isCheckpointDue(snapshot: Snapshot): boolean {
-  if (snapshot.version <= 0) return false;
+  return snapshot.version > 0 && snapshot.version % checkpointInterval(snapshot) === 0;
+}
+
+/** Versions from one checkpoint to the next: `delta.checkpointInterval`, else 20, and more for tables of many files. */
+export function checkpointInterval(snapshot: Snapshot): number {
   const configured = Number(snapshot.metaData?.configuration?.['delta.checkpointInterval'] ?? Number.NaN);
-  if (Number.isSafeInteger(configured) && configured > 0) return snapshot.version % configured === 0;
+  if (Number.isSafeInteger(configured) && configured > 0) return configured;
   let interval = DEFAULT_INTERVAL;
   while (interval * FILES_FOR_EACH_VERSION < snapshot.files.size) interval *= 2;
-  return snapshot.version % interval === 0;
+  return interval;
 }
 
 export interface WrittenCheckpoint {

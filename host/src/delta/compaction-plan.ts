@@ -1,5 +1,6 @@
 import type { AddFile, MetaData, PartitionValues } from './actions.ts';
 import { recordCount } from './file-pruning.ts';
+import type { OptimizePlan } from './table-contract.ts';
 
 const MEGABYTE = 1024 * 1024;
 const TARGET_BYTES = 64 * MEGABYTE;
@@ -24,6 +25,8 @@ export interface CompactionBin {
   readonly files: readonly AddFile[];
   /** Of the files as they are. */
   readonly bytes: number;
+  /** Files in it that are not small. */
+  readonly largeFiles: number;
 }
 
 /**
@@ -40,10 +43,24 @@ export function planCompaction(files: Iterable<AddFile>, metaData: MetaData, rul
     for (const bin of binsOf(partition, targetBytes)) {
       const [first] = bin;
       if (first === undefined || (bin.length === 1 && deletedShare(first) <= limit)) continue;
-      bins.push({ partitionValues: first.partitionValues, files: bin, bytes: bin.reduce((sum, { size }) => sum + size, 0) });
+      bins.push({
+        partitionValues: first.partitionValues,
+        files: bin,
+        bytes: bin.reduce((sum, { size }) => sum + size, 0),
+        largeFiles: bin.filter(({ size }) => size >= smallBytes).length,
+      });
     }
   }
   return bins;
+}
+
+export function summaryOfPlan(bins: readonly CompactionBin[]): OptimizePlan {
+  return {
+    files: bins.reduce((sum, { files }) => sum + files.length, 0),
+    bytes: bins.reduce((sum, { bytes }) => sum + bytes, 0),
+    purgedFiles: bins.reduce((sum, { largeFiles }) => sum + largeFiles, 0),
+    newFiles: bins.length,
+  };
 }
 
 /** The share of a file's rows that its deletion vector takes out; where the log does not say how many it has, all of them. */

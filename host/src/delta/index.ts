@@ -23,6 +23,7 @@ export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlVal
 export type { CleanedLog, LogCleanupOptions } from './log-cleanup.ts';
 export type { MergePolicy } from './merge-plan.ts';
 export type { Optimized, OptimizeOptions } from './optimize.ts';
+export { intervalMilliseconds } from './retention.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';
 export type { TableRow } from './scan.ts';
 export type { TableSpec } from './schema.ts';

@@ -52,6 +52,8 @@ export interface OptimizePlan {
   /** Files that would be written anew. */
   readonly files: number;
   readonly bytes: number;
+  /** Those among them that are not small, and only have many deleted rows. */
+  readonly purgedFiles: number;
   /** Files that they would become; a second pass over the new ones may make them fewer. */
   readonly newFiles: number;
 }

@@ -2,7 +2,7 @@ import type { ObjectStore } from '../storage/index.ts';
 import { breakOrder, commitBlock, writeBlock } from './append-commit.ts';
 import type { WrittenCheckpoint } from './checkpoint.ts';
 import { identifier, type SchemaField } from './column-type.ts';
-import { type CompactionRule, planCompaction } from './compaction-plan.ts';
+import { type CompactionRule, planCompaction, summaryOfPlan } from './compaction-plan.ts';
 import { createTable } from './create-table.ts';
 import type { TableFolder } from './data-files.ts';
 import { deltaError } from './delta-errors.ts';
@@ -115,14 +115,14 @@ export class DeltaTable {
     return await this.#queue.exclusive(() => this.#state.checkpoint());
   }
 
+  /** Whether no checkpoint is near {@link version}, because those in the background failed or other writers make none. */
+  async isCheckpointOverdue(): Promise<boolean> {
+    return await this.#state.isCheckpointOverdue();
+  }
+
   /** What {@link optimize} would put together at {@link version}. */
   planOptimize(rule: CompactionRule = {}): OptimizePlan {
-    const bins = planCompaction(this.#state.snapshot.files.values(), this.#state.shape.metaData, rule);
-    return {
-      files: bins.reduce((sum, { files }) => sum + files.length, 0),
-      bytes: bins.reduce((sum, { bytes }) => sum + bytes, 0),
-      newFiles: bins.length,
-    };
+    return summaryOfPlan(planCompaction(this.#state.snapshot.files.values(), this.#state.shape.metaData, rule));
   }
 
   /**

@@ -38,7 +38,7 @@ test('tables optimize, vacuum and checkpoint maintain a table by its name and by
   const byName = ['weather_warm', '--plugin', 'weather', '--data', 'data'];
   const uri = join(folder, 'weather_warm');
   const planned = (await run('optimize', ...byName, '--dry-run')) as { bytes: number };
-  assert.deepEqual(planned, { table: 'weather_warm', uri, dryRun: true, files: 5, bytes: planned.bytes, newFiles: 1 });
+  assert.deepEqual(planned, { table: 'weather_warm', uri, dryRun: true, files: 5, bytes: planned.bytes, purgedFiles: 0, newFiles: 1 });
   const { version, filesRemoved, filesAdded } = (await run('optimize', uri)) as Record<string, number>;
   assert.deepEqual([version, filesRemoved, filesAdded], [6, 5, 1]);
   const unused = { table: 'weather_warm', uri, files: ['part-of-a-killed-writer.parquet'], bytes: 1, retention: 7 * DAY };

@@ -66,7 +66,7 @@ test('whatever was appended and merged, OPTIMIZE changes no row, twice finds not
         await table.optimize({ deletedShare: 0 });
         const again = await lake.open(name);
         assert.deepEqual((await again.readRows()).map((one) => JSON.stringify(one)).sort(), before);
-        assert.deepEqual(again.planOptimize({ deletedShare: 0 }), { files: 0, bytes: 0, newFiles: 0 });
+        assert.deepEqual(again.planOptimize({ deletedShare: 0 }), { files: 0, bytes: 0, purgedFiles: 0, newFiles: 0 });
         assert.ok(
           again.summary().files <= new Set(before.map((one) => JSON.stringify([JSON.parse(one).day, JSON.parse(one).place]))).size ||
             partitionBy.length === 0,
