@@ -104,7 +104,8 @@ export class MaintenanceRounds {
     if (kept > needed) return [];
     const code = 'PH_DELTA_TXN_RETENTION';
     const reason = `table ${name} has ${TXN_RETENTION}=${text}, and its topics keep records for ${Number.isFinite(needed) ? `${needed / 3_600_000} hours` : 'ever'}`;
-    this.#options.log.error({ code, table: name }, reason);
+    const isKnown = this.#tables.get(name)?.alerts.some((alert) => alert.code === code) ?? false;
+    if (!isKnown) this.#options.log.error({ code, table: name }, reason);
     return [{ code, reason }];
   }
 }
