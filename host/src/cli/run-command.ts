@@ -43,6 +43,7 @@ Examples:
   $ pipeline-host plugins                                what is installed
   $ pipeline-host --plugin weather                       every worker of a plugin
   $ pipeline-host --plugin weather --worker writer       one worker: the unit of deployment and scaling
+  $ pipeline-host --plugin weather --worker table-maintenance
   $ pipeline-host --plugin ./my-plugin --config host.yaml
   $ PIPELINE_HOST__KAFKA__BROKERS=kafka:9092 pipeline-host --plugin weather
 

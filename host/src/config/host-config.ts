@@ -245,7 +245,12 @@ export const HostConfigSchema = Type.Object(
               description: 'maintain tables in a process that runs all workers of a plugin; --worker table-maintenance does so anyway',
             }),
             interval: DurationText({ default: '10m', description: 'between two rounds over all tables' }),
-            smallFiles: Type.Integer({ default: 16, minimum: 2, description: 'files to put together from which on OPTIMIZE runs' }),
+            smallFiles: Type.Integer({
+              default: 16,
+              minimum: 2,
+              maximum: 100,
+              description: 'files to put together from which on OPTIMIZE runs',
+            }),
             smallFileBytes: Type.Integer({ default: 8 * 1024 * 1024, minimum: 1, description: 'a file below this is small' }),
             targetFileBytes: Type.Optional(
               Type.Integer({ minimum: 1024, description: "size of new files; default the table's delta.targetFileSize, else 64 MB" }),

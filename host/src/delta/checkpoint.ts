@@ -70,13 +70,12 @@ export async function writeCheckpoint(engine: DeltaEngine, table: TableFolder, s
 function checkpointActions(snapshot: Snapshot, now: number): readonly Action[] {
   const { protocol, metaData } = snapshot;
   if (protocol === null || metaData === null) throw new Error('a checkpoint needs a loaded snapshot');
-  const oldest = now - retentionOf(metaData, 'delta.deletedFileRetentionDuration');
+  snapshot.forgetRemoved(now - retentionOf(metaData, 'delta.deletedFileRetentionDuration'));
   const actions: Action[] = [{ protocol }, { metaData }];
   for (const txn of snapshot.txns.values()) actions.push({ txn });
   for (const domainMetadata of snapshot.domains.values()) actions.push({ domainMetadata });
   for (const add of snapshot.files.values()) actions.push({ add: { ...add, dataChange: false } });
   for (const { path, deletionTimestamp, extendedFileMetadata, partitionValues, size, deletionVector } of snapshot.tombstones.values()) {
-    if ((deletionTimestamp ?? 0) <= oldest) continue;
     const optional = {
       ...(deletionTimestamp !== undefined && { deletionTimestamp }),
       ...(extendedFileMetadata !== undefined && { extendedFileMetadata }),

@@ -248,7 +248,7 @@ describe('pipeline-host --plugin', () => {
     const host = startCommand(['--plugin', 'weather', ...data, '--log-level', 'warn'], { cwd: place.folder });
     const hostEnd = outcomeOf(host, 110_000);
     const printed = await firstOutput(host, /http +http:\/\/127\.0\.0\.1:\d+ [\s\S]*kafka +\S+.*\n/);
-    assert.match(printed, /runs weather\.sifter, weather\.writer/);
+    assert.match(printed, /runs weather\.sifter, weather\.writer, weather\.table-maintenance\n/);
     assert.match(printed, /embedded: single machine, not replicated/);
     const url = /http:\/\/127\.0\.0\.1:\d+/.exec(printed)?.[0] ?? '';
     assert.equal((await fetch(`${url}/health/live`)).status, 200);

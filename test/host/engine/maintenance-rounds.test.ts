@@ -54,14 +54,14 @@ test('a round puts together what is small enough, and vacuums now and then', asy
   const maintenance = rounds();
   await maintenance.run(['rounds', 'not-there-yet'], signal);
   const did = () => maintenance.tables.map(({ table, did, alerts }) => ({ table, did, alerts }));
-  assert.deepEqual(did(), [{ table: 'rounds', did: ['vacuum: 1 files deleted, 1 bytes'], alerts: [] }]);
+  assert.deepEqual(did(), [{ table: 'rounds', did: ['vacuum: files deleted: 1, bytes: 1'], alerts: [] }]);
   await append('rounds', 1);
   await plantOrphan('rounds', 'b.parquet');
   await maintenance.run(['rounds'], signal);
-  assert.deepEqual(did(), [{ table: 'rounds', did: ['optimize: 4 files are 1 now, 0 deletion vectors purged, version 5'], alerts: [] }]);
+  assert.deepEqual(did(), [{ table: 'rounds', did: ['optimize: files: 4 became 1, deletion vectors purged: 0, version: 5'], alerts: [] }]);
   const impatient = rounds({ vacuumInterval: 0 });
   await impatient.run(['rounds'], signal);
-  assert.deepEqual(impatient.tables[0]?.did, ['vacuum: 1 files deleted, 1 bytes']);
+  assert.deepEqual(impatient.tables[0]?.did, ['vacuum: files deleted: 1, bytes: 1']);
 });
 
 test('a large file with many deleted rows is written anew though it is alone', async () => {
@@ -85,11 +85,11 @@ test('a checkpoint that no writer made is written, and the log is cut where it i
   await lake.write('cut/_delta_log/00000000000000000007.json', `${configured}\n`);
   const maintenance = rounds({ settings: { smallFiles: 100, rule: {} } });
   await maintenance.run(['cut'], signal);
-  assert.deepEqual(maintenance.tables[0]?.did, ['checkpoint: of version 7']);
+  assert.deepEqual(maintenance.tables[0]?.did, ['checkpoint: version: 7']);
   const old = new Date(Date.now() - WEEKS);
   for (const { path } of await lake.store.list('cut/_delta_log')) await utimes(join(lake.folder, 'tables', path), old, old);
   await maintenance.run(['cut'], signal);
-  assert.deepEqual(maintenance.tables[0]?.did, ['clean-log: 7 files deleted, version 7 is the oldest']);
+  assert.deepEqual(maintenance.tables[0]?.did, ['clean-log: files deleted: 7, oldest version: 7']);
   assert.equal(await (await lake.open('cut')).count(), 6);
 });
 

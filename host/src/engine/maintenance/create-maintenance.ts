@@ -1,6 +1,6 @@
 import { milliseconds } from '@pipeline-host/sdk';
 import type { HostConfig } from '../../config/host-config.ts';
-import type { ResolvedMaintenance } from '../../plugins/resolve-maintenance.ts';
+import { MAINTENANCE_WORKER, type ResolvedMaintenance } from '../../plugins/resolve-maintenance.ts';
 import type { UnitEnvironment } from '../create-unit.ts';
 import { MaintenanceRounds } from './maintenance-round.ts';
 import { MaintenanceUnit } from './maintenance-unit.ts';
@@ -12,7 +12,7 @@ export async function createMaintenance(
   { clusters, services, metrics, log: hostLog }: UnitEnvironment,
 ): Promise<MaintenanceUnit> {
   const { interval, vacuumInterval, smallFiles, ...rule } = config.delta.maintenance;
-  const log = hostLog.child({ plugin: maintenance.plugin.name, worker: maintenance.id });
+  const log = hostLog.child({ plugin: maintenance.plugin.name, worker: MAINTENANCE_WORKER });
   const rounds = new MaintenanceRounds({
     plugin: maintenance.plugin.name,
     engine: await services.delta(),

@@ -26,22 +26,20 @@ export const MAINTENANCE: Readonly<
     const plan = table.planOptimize(rule);
     if (plan.files < smallFiles && plan.purgedFiles === 0) return null;
     const { filesRemoved, filesAdded, vectorsPurged, version } = await table.optimize({ ...rule, signal });
-    const text = `${filesRemoved} files are ${filesAdded} now, ${vectorsPurged} deletion vectors purged, version ${version}`;
+    const text = `files: ${filesRemoved} became ${filesAdded}, deletion vectors purged: ${vectorsPurged}, version: ${version}`;
     return filesRemoved === 0 ? null : { files: filesRemoved, text };
   },
   checkpoint: async (table) => {
     if (!(await table.isCheckpointOverdue())) return null;
     const { version } = await table.checkpoint();
-    return { files: 0, text: `of version ${version}` };
+    return { files: 0, text: `version: ${version}` };
   },
   'clean-log': async (table, _settings, signal) => {
     const { files, oldestVersion } = await table.cleanLog({ signal });
-    return files.length === 0
-      ? null
-      : { files: files.length, text: `${files.length} files deleted, version ${oldestVersion} is the oldest` };
+    return files.length === 0 ? null : { files: files.length, text: `files deleted: ${files.length}, oldest version: ${oldestVersion}` };
   },
   vacuum: async (table, _settings, signal) => {
     const { files, bytes } = await table.vacuum({ signal });
-    return files.length === 0 ? null : { files: files.length, text: `${files.length} files deleted, ${bytes} bytes` };
+    return files.length === 0 ? null : { files: files.length, text: `files deleted: ${files.length}, bytes: ${bytes}` };
   },
 };
