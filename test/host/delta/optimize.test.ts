@@ -208,6 +208,13 @@ test('a merge that meets a file of an OPTIMIZE makes it compute again, on the ro
   assert.equal((await dataFiles('met')).filter(({ path }) => path.endsWith('.parquet')).length, live.summary().files);
 });
 
+test('a merge by the same process that comes while files are rewritten is not undone', async () => {
+  const table = await fragmented('same-process');
+  await Promise.all([table.optimize(), table.merge(block(rows(50, 60, 'meanwhile')), key)]);
+  const again = await lake.open('same-process');
+  assert.deepEqual([await again.count(), await again.count("value = 'meanwhile'"), await again.countDistinct('id')], [120, 10, 120]);
+});
+
 test('an OPTIMIZE that loses again and again gives up, and leaves no file behind', async () => {
   await fragmented('starved');
   const other = await lake.open('starved');
