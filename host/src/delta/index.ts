@@ -1,5 +1,5 @@
 /**
- * Delta Lake tables: append, merge, read. Usable by itself: it knows an object store and nothing else of the host.
+ * Delta Lake tables: append, merge, read, maintain. Usable by itself: it knows an object store and nothing else of the host.
  *
  * ```ts
  * await using engine = await openDeltaEngine({ tempDirectory: '/tmp/delta' });
