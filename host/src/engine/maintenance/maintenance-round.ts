@@ -47,6 +47,7 @@ export class MaintenanceRounds {
     const { engine, store } = this.#options;
     const alerts: UnitAlert[] = [];
     const did: string[] = [];
+    let step = 'open';
     try {
       const table = await DeltaTable.open(engine, store, name);
       for (const action of this.#dueActions(name)) {
@@ -54,10 +55,11 @@ export class MaintenanceRounds {
         const text = await this.#act(table, name, action, signal, alerts);
         if (text !== null) did.push(text);
       }
+      step = 'the look at its topics';
       alerts.push(...(await this.#txnAlerts(table, name)));
     } catch (error) {
       if (isPipelineError(error) && error.code === 'PH_DELTA_ABSENT') return; // its writer has not made it yet
-      this.#fail(name, 'open', error, alerts);
+      this.#fail(name, step, error, alerts);
     }
     this.#tables.set(name, { table: name, at: new Date().toISOString(), did, alerts });
   }
