@@ -47,19 +47,26 @@ export class MaintenanceRounds {
     const { engine, store } = this.#options;
     const alerts: UnitAlert[] = [];
     const did: string[] = [];
-    let step = 'open';
+    let table: DeltaTable;
     try {
-      const table = await DeltaTable.open(engine, store, name);
+      table = await DeltaTable.open(engine, store, name);
+    } catch (error) {
+      if (isPipelineError(error) && error.code === 'PH_DELTA_ABSENT') return; // its writer has not made it yet
+      this.#fail(name, 'open', error, alerts);
+      this.#tables.set(name, { table: name, at: new Date().toISOString(), did, alerts });
+      return;
+    }
+    try {
       for (const action of this.#dueActions(name)) {
         if (signal.aborted) return;
         const text = await this.#act(table, name, action, signal, alerts);
         if (text !== null) did.push(text);
       }
-      step = 'the look at its topics';
       alerts.push(...(await this.#txnAlerts(table, name)));
     } catch (error) {
-      if (isPipelineError(error) && error.code === 'PH_DELTA_ABSENT') return; // its writer has not made it yet
-      this.#fail(name, step, error, alerts);
+      this.#fail(name, 'look at its topics', error, alerts);
+    } finally {
+      await table.close(); // with the checkpoint that OPTIMIZE may have begun
     }
     this.#tables.set(name, { table: name, at: new Date().toISOString(), did, alerts });
   }
@@ -93,7 +100,7 @@ export class MaintenanceRounds {
 
   #fail(name: string, action: string, error: unknown, alerts: UnitAlert[]): void {
     const code = isPipelineError(error) ? error.code : 'PH_UNIT_FAILED';
-    const reason = `table ${name}: ${action} failed, it is tried again in the next round: ${errorMessage(error)}`;
+    const reason = `table ${name}: ${action}: failed, it is tried again in the next round: ${errorMessage(error)}`;
     this.#options.log.error({ error, table: name, action }, reason);
     alerts.push({ code, reason });
   }
