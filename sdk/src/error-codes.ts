@@ -281,6 +281,26 @@ export const ERROR_CODES = {
     1,
     'restore the deletion vector file from a backup, or the table to a version before it; without it deleted rows would come back',
   ),
+  PH_DELTA_FILE_ROWS: entry(
+    'fatal',
+    1,
+    'the files stay as they are: find out what wrote them, or restore them; OPTIMIZE would make their loss final',
+  ),
+  PH_DELTA_RETENTION: entry(
+    'fatal',
+    2,
+    'name a longer retention, or none; --allow-short-retention takes it where nobody reads old versions and no writer is at work',
+  ),
+  PH_DELTA_SMALL_FILES: entry(
+    'transient',
+    1,
+    'run "pipeline-host --plugin <p> --worker table-maintenance" beside the writer, or "pipeline-host tables optimize NAME" now and then',
+  ),
+  PH_DELTA_TXN_RETENTION: entry(
+    'transient',
+    1,
+    "unset delta.setTransactionRetentionDuration of the table, or make it longer than its topics' retention: other engines forget the writer's offsets after it",
+  ),
   PH_DELTA_PROTOCOL: entry('fatal', 2, 'switch the feature off for this table, or write it with the engine that made it'),
   PH_DELTA_SCHEMA: entry(
     'fatal',

@@ -170,6 +170,37 @@ for (const deletionVectors of [true, false]) {
   });
 }
 
+test('delta-rs and DuckDB read a table that was put together, vacuumed, and cut down to its checkpoint', async (context) => {
+  const name = 'maintained';
+  const columns = [column('id', 'long'), column('name'), column('amount', 'decimal(12,2)'), column('day', 'date')];
+  const table = await lake.create(name, columns, {
+    partitionBy: ['day'],
+    deletionVectors: true,
+    properties: { 'delta.logRetentionDuration': 'interval 0 days' },
+  });
+  const row = (id: number, round: number) => ({
+    id,
+    name: `round ${round}`,
+    amount: `${id}.25`,
+    day: id % 3 === 0 ? null : `2026-01-0${id % 3}`,
+  });
+  for (let round = 0; round < 6; round += 1) {
+    await table.merge(block(Array.from({ length: 60 }, (_, at) => row((at * 7 + round * 40) % 200, round))), { key: ['id'] });
+    if (round === 3) await table.optimize();
+  }
+  await table.checkpoint();
+  const { filesAdded } = await table.optimize();
+  const { files } = await table.vacuum({ retention: 0, allowShortRetention: true });
+  assert.deepEqual([filesAdded, table.summary().files, files.some((file) => file.endsWith('.bin'))], [3, 3, true]);
+  await table.checkpoint();
+  assert.ok((await table.cleanLog()).files.length > 8);
+  const predicates = ['id = 7', "name = 'round 5'", 'day IS NULL', "day = DATE '2026-01-02' AND amount > 100"];
+  await checkForeignReads(context, table, name, 'id', predicates);
+  // And goes on from there.
+  await table.merge(block([row(1, 9), row(500, 9)]), { key: ['id'] });
+  await checkForeignReads(context, table, name, 'id', [...predicates, "name = 'round 9'"]);
+});
+
 test('delta-rs and DuckDB read a table without rows', async (context) => {
   const table = await lake.create('empty', [column('id'), column('n', 'long')]);
   await checkForeignReads(context, table, 'empty', 'id', ["id = 'x'"]);

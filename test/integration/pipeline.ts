@@ -15,7 +15,7 @@ import type { KafkaAdmin, KafkaCluster, KafkaProducer, LocatedRecord } from '../
 import { createLogger, type HostLog } from '../../host/src/observability/logger.ts';
 import { loadPlugins } from '../../host/src/plugins/load-plugins.ts';
 import { resolveTopology } from '../../host/src/plugins/resolve-topology.ts';
-import { selectWorkers } from '../../host/src/plugins/select-workers.ts';
+import { selectMaintenance, selectWorkers } from '../../host/src/plugins/select-workers.ts';
 import type { ResolvedWorker, Topology } from '../../host/src/plugins/topology.ts';
 import { openStore } from '../../host/src/storage/index.ts';
 import { type RunningHost, startHost } from '../../host/src/supervisor/host.ts';
@@ -112,7 +112,15 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
       return producer;
     },
     async start({ workers = [], count = 1, log = createLogger({ level: 'error' }) } = {}) {
-      const host = await startHost({ config: loaded, topology, workers: selectWorkers(topology, workers), count, openEmbedded, log });
+      const host = await startHost({
+        config: loaded,
+        topology,
+        workers: selectWorkers(topology, workers),
+        maintenance: selectMaintenance(topology, workers, false),
+        count,
+        openEmbedded,
+        log,
+      });
       hosts.push(host);
       return host;
     },

@@ -5,7 +5,7 @@ import type { FlagSetting } from '../config/load.ts';
 import { list } from '../config/schema-faults.ts';
 import { createLogger } from '../observability/logger.ts';
 import { discoverPlugins } from '../plugins/discover-plugins.ts';
-import { selectWorkers } from '../plugins/select-workers.ts';
+import { selectMaintenance, selectWorkers } from '../plugins/select-workers.ts';
 import type { RunningHost } from '../supervisor/host.ts';
 import { startHost } from '../supervisor/host.ts';
 import { HOST_VERSION } from '../version.ts';
@@ -43,6 +43,7 @@ Examples:
   $ pipeline-host plugins                                what is installed
   $ pipeline-host --plugin weather                       every worker of a plugin
   $ pipeline-host --plugin weather --worker writer       one worker: the unit of deployment and scaling
+  $ pipeline-host --plugin weather --worker table-maintenance
   $ pipeline-host --plugin ./my-plugin --config host.yaml
   $ PIPELINE_HOST__KAFKA__BROKERS=kafka:9092 pipeline-host --plugin weather
 
@@ -69,10 +70,12 @@ async function run(flags: RunFlags): Promise<void> {
   );
   using stop = listenForStop();
   const { config, topology } = await openSession(flags, settings);
-  const workers = selectWorkers(topology, flags.worker ?? []);
+  const names = flags.worker ?? [];
+  const workers = selectWorkers(topology, names);
+  const maintenance = selectMaintenance(topology, names, config.config.delta.maintenance.enabled);
   for (const warning of config.warnings) process.stderr.write(`*** ${warning} ***\n`);
   const log = createLogger({ level: config.config.log.level, pretty: process.stderr.isTTY });
-  const host = await startHost({ config, topology, workers, count: flags.count, openEmbedded, log });
+  const host = await startHost({ config, topology, workers, maintenance, count: flags.count, openEmbedded, log });
   try {
     printAddresses(host, flags.count, config.config.http.admin.token !== undefined);
     await Promise.race([stop.asked, host.finished]);

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import { Command } from 'commander';
 import { didYouMean } from '../config/did-you-mean.ts';
-import { list } from '../config/schema-faults.ts';
 import { DeltaTable, openDeltaEngine, type TableSummary } from '../delta/index.ts';
 import { storageUris } from '../engine/host-services.ts';
 import { resolveTables } from '../plugins/resolve-topology.ts';
@@ -12,7 +11,11 @@ import type { ResolvedTable } from '../plugins/topology.ts';
 import { openStore } from '../storage/index.ts';
 import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
 import { openSession, type Session } from './session.ts';
+import { checkpointCommand } from './tables-checkpoint.ts';
+import { optimizeCommand } from './tables-optimize.ts';
+import { vacuumCommand } from './tables-vacuum.ts';
 import { print, printList, tableLines } from './text-table.ts';
+import { unknownTable } from './unknown-table.ts';
 
 interface PluginTable {
   readonly plugin: string;
@@ -37,7 +40,7 @@ type TableFlags = CommandFlags & { readonly json: boolean };
 export function tablesCommand(): Command {
   const command = addCommonOptions(
     new Command('tables')
-      .summary('list the Delta tables of plugins, or show one')
+      .summary('list the Delta tables of plugins, show one, maintain one')
       .description(
         'Lists the Delta tables of the plugins with their version, rows and files. "tables show NAME" prints one with its schema.',
       ),
@@ -50,7 +53,7 @@ export function tablesCommand(): Command {
       if (given !== undefined && given !== 'list') {
         throw new PipelineError('PH_CLI_ARGUMENT', `unknown command "tables ${given}"`, {
           place: 'command line',
-          hint: didYouMean(given, ['show', 'list'], `write "tables show ${given}"`),
+          hint: didYouMean(given, ['list', ...command.commands.map((below) => below.name())], `write "tables show ${given}"`),
         });
       }
       const [, excess] = command.args;
@@ -71,6 +74,7 @@ export function tablesCommand(): Command {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ pipeline-host tables show readings')
     .action((name: string, flags: TableFlags) => showTable(name, flags));
+  for (const below of [optimizeCommand(), vacuumCommand(), checkpointCommand()]) command.addCommand(below);
   return command;
 }
 
@@ -115,17 +119,12 @@ async function showTable(name: string, flags: TableFlags): Promise<void> {
   const session = await openSession(flags);
   const tables = tablesOf(session);
   const found = tables.find(({ table }) => table.name === name) ?? tables.find(({ table }) => table.definition.name === name);
-  if (found === undefined) {
-    const known = tables.map(({ table }) => table.name);
-    throw new PipelineError('PH_TABLE_UNKNOWN', `no plugin has a table "${name}"`, {
-      place: `tables show ${name}`,
-      hint: didYouMean(
-        name,
-        known,
-        known.length === 0 ? 'name a plugin that has tables: --plugin <plugin>' : `the tables are ${list(known)}`,
-      ),
-    });
-  }
+  if (found === undefined)
+    throw unknownTable(
+      'tables show',
+      name,
+      tables.map(({ table }) => table.name),
+    );
   await withTables(session, async (open, uriOf) => {
     const opened = await open(found.table.name);
     const uri = uriOf(found.table.name);

@@ -238,6 +238,33 @@ export const HostConfigSchema = Type.Object(
         memoryLimit: text({ default: '512MB' }),
         threads: Type.Integer({ default: 1, minimum: 1 }),
         tempDirectory: Type.Optional(text()),
+        maintenance: Type.Object(
+          {
+            enabled: Type.Boolean({
+              default: true,
+              description: 'maintain tables in a process that runs all workers of a plugin; --worker table-maintenance does so anyway',
+            }),
+            interval: DurationText({ default: '10m', description: 'between two rounds over all tables' }),
+            smallFiles: Type.Integer({
+              default: 16,
+              minimum: 2,
+              maximum: 100,
+              description: 'files to put together from which on OPTIMIZE runs',
+            }),
+            smallFileBytes: Type.Integer({ default: 8 * 1024 * 1024, minimum: 1, description: 'a file below this is small' }),
+            targetFileBytes: Type.Optional(
+              Type.Integer({ minimum: 1024, description: "size of new files; default the table's delta.targetFileSize, else 64 MB" }),
+            ),
+            deletedShare: Type.Number({
+              default: 0.2,
+              minimum: 0,
+              maximum: 1,
+              description: 'a file with a larger share of deleted rows is written anew',
+            }),
+            vacuumInterval: DurationText({ default: '1d', description: 'between two vacuums of a table, which list its whole folder' }),
+          },
+          { ...closed, default: {} },
+        ),
       },
       { ...closed, default: {} },
     ),

@@ -142,12 +142,12 @@ export function fileKey(file: { readonly path: string; readonly deletionVector?:
   return `${file.path}\0${vector.storageType}${vector.pathOrInlineDv}${vector.offset === undefined ? '' : `@${vector.offset}`}`;
 }
 
-/** The action that takes a file out of the table. */
-export function removalOf(file: AddFile, now: number): RemoveFile {
+/** The action that takes a file out of the table; without `dataChange` its rows stay, in another file. */
+export function removalOf(file: AddFile, now: number, dataChange = true): RemoveFile {
   return {
     path: file.path,
     deletionTimestamp: now,
-    dataChange: true,
+    dataChange,
     extendedFileMetadata: true,
     partitionValues: file.partitionValues,
     size: file.size,
@@ -161,6 +161,11 @@ export function encodePath(path: string): string {
     .split('/')
     .map((segment) => encodeURIComponent(segment).replaceAll('%3D', '='))
     .join('/');
+}
+
+/** Whether a path in the log names a file by its place in the world: such files are another table's, or moved with none. */
+export function isAbsolutePath(path: string): boolean {
+  return /^([a-z][a-z0-9+.-]*:|\/)/i.test(path);
 }
 
 /** The path on disk of a path in the log. Throws a URIError for a bad escape. */

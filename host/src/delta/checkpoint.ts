@@ -5,12 +5,12 @@ import { literal } from './column-type.ts';
 import type { TableFolder } from './data-files.ts';
 import type { DeltaEngine } from './engine.ts';
 import { logFolder } from './log.ts';
+import { retentionOf } from './retention.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const DEFAULT_INTERVAL = 20;
 /** A checkpoint costs some 40 µs a file: with many files it is written less often. */
 const FILES_FOR_EACH_VERSION = 50;
-const WEEK_MS = 7 * 24 * 3600 * 1000;
 /** Actions put into text before the event loop has its turn again. */
 const SLICE = 500;
 
@@ -24,17 +24,18 @@ const COLUMNS = {
   domainMetadata: 'STRUCT(domain VARCHAR, configuration VARCHAR, removed BOOLEAN)',
 } as const;
 
-/**
- * Whether the writer of this version writes a checkpoint of it: every `delta.checkpointInterval` versions, or, where that
- * is not set, every 20, and less often for tables of many files.
- */
+/** Whether the writer of this version writes a checkpoint of it. */
 export function isCheckpointDue(snapshot: Snapshot): boolean {
-  if (snapshot.version <= 0) return false;
+  return snapshot.version > 0 && snapshot.version % checkpointInterval(snapshot) === 0;
+}
+
+/** Versions from one checkpoint to the next: `delta.checkpointInterval`, else 20, and more for tables of many files. */
+export function checkpointInterval(snapshot: Snapshot): number {
   const configured = Number(snapshot.metaData?.configuration?.['delta.checkpointInterval'] ?? Number.NaN);
-  if (Number.isSafeInteger(configured) && configured > 0) return snapshot.version % configured === 0;
+  if (Number.isSafeInteger(configured) && configured > 0) return configured;
   let interval = DEFAULT_INTERVAL;
   while (interval * FILES_FOR_EACH_VERSION < snapshot.files.size) interval *= 2;
-  return snapshot.version % interval === 0;
+  return interval;
 }
 
 export interface WrittenCheckpoint {
@@ -69,13 +70,12 @@ export async function writeCheckpoint(engine: DeltaEngine, table: TableFolder, s
 function checkpointActions(snapshot: Snapshot, now: number): readonly Action[] {
   const { protocol, metaData } = snapshot;
   if (protocol === null || metaData === null) throw new Error('a checkpoint needs a loaded snapshot');
-  const oldest = now - tombstoneRetention(metaData.configuration?.['delta.deletedFileRetentionDuration']);
+  snapshot.forgetRemoved(now - retentionOf(metaData, 'delta.deletedFileRetentionDuration'));
   const actions: Action[] = [{ protocol }, { metaData }];
   for (const txn of snapshot.txns.values()) actions.push({ txn });
   for (const domainMetadata of snapshot.domains.values()) actions.push({ domainMetadata });
   for (const add of snapshot.files.values()) actions.push({ add: { ...add, dataChange: false } });
   for (const { path, deletionTimestamp, extendedFileMetadata, partitionValues, size, deletionVector } of snapshot.tombstones.values()) {
-    if ((deletionTimestamp ?? 0) <= oldest) continue;
     const optional = {
       ...(deletionTimestamp !== undefined && { deletionTimestamp }),
       ...(extendedFileMetadata !== undefined && { extendedFileMetadata }),
@@ -86,14 +86,6 @@ function checkpointActions(snapshot: Snapshot, now: number): readonly Action[] {
     actions.push({ remove: { path, dataChange: false, ...optional } });
   }
   return actions;
-}
-
-/** `interval 1 week`: how long VACUUM of any engine must know of removed files. What we cannot read keeps them all. */
-function tombstoneRetention(text: string | undefined): number {
-  if (text === undefined) return WEEK_MS;
-  const match = /^\s*(?:interval\s+)?(\d+)\s+(week|day|hour|minute)s?\s*$/i.exec(text);
-  const unit = { week: WEEK_MS, day: WEEK_MS / 7, hour: 3_600_000, minute: 60_000 }[match?.[2]?.toLowerCase() ?? ''];
-  return match === null || unit === undefined ? Number.POSITIVE_INFINITY : Number(match[1]) * unit;
 }
 
 async function actionLines(actions: readonly Action[]): Promise<Buffer> {

@@ -14,8 +14,11 @@ export interface CommitRequest {
   readonly operation: string;
   readonly operationParameters: Readonly<Record<string, string>>;
   readonly operationMetrics?: Readonly<Record<string, string>>;
-  /** `nothing`: an append, right whatever others wrote. `table`: any row added or removed since makes it wrong. */
-  readonly reads: 'nothing' | 'table';
+  /**
+   * `nothing`: an append, right whatever others wrote. `table`: any row added or removed since makes it wrong. `removed`: a
+   * compaction, which looked at no file but those that it replaces by the same rows.
+   */
+  readonly reads: 'nothing' | 'table' | 'removed';
 }
 
 export interface Committed {
@@ -107,6 +110,8 @@ function isOurs(actions: readonly Action[], txnId: string): boolean {
   return actions.some((action) => action.commitInfo?.txnId === txnId);
 }
 
+const ISOLATION = { nothing: 'WriteSerializable', table: 'Serializable', removed: 'SnapshotIsolation' } as const;
+
 function commitInfo(request: CommitRequest, readVersion: number, txnId: string): CommitInfo {
   const { operation, operationParameters, operationMetrics, reads } = request;
   return {
@@ -114,7 +119,7 @@ function commitInfo(request: CommitRequest, readVersion: number, txnId: string):
     operation,
     operationParameters,
     ...(readVersion >= 0 && { readVersion }),
-    isolationLevel: reads === 'table' ? 'Serializable' : 'WriteSerializable',
+    isolationLevel: ISOLATION[reads],
     isBlindAppend: reads === 'nothing',
     ...(operationMetrics !== undefined && { operationMetrics }),
     engineInfo: ENGINE_INFO,

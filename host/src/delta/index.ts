@@ -1,5 +1,5 @@
 /**
- * Delta Lake tables: append, merge, read. Usable by itself: it knows an object store and nothing else of the host.
+ * Delta Lake tables: append, merge, read, maintain. Usable by itself: it knows an object store and nothing else of the host.
  *
  * ```ts
  * await using engine = await openDeltaEngine({ tempDirectory: '/tmp/delta' });
@@ -10,6 +10,7 @@
 export type { CommitInfo, Protocol, Txn } from './actions.ts';
 export type { WrittenCheckpoint } from './checkpoint.ts';
 export { type DeltaColumn, type DeltaType, identifier, literal, type SchemaField, type SchemaType } from './column-type.ts';
+export type { CompactionRule } from './compaction-plan.ts';
 export {
   CommitConflictError,
   type ConflictRule,
@@ -19,9 +20,23 @@ export {
   TxnConflictError,
 } from './delta-errors.ts';
 export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
+export type { CleanedLog, LogCleanupOptions } from './log-cleanup.ts';
 export type { MergePolicy } from './merge-plan.ts';
+export type { Optimized, OptimizeOptions } from './optimize.ts';
+export { intervalMilliseconds } from './retention.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';
 export type { TableRow } from './scan.ts';
 export type { TableSpec } from './schema.ts';
 export { DeltaTable } from './table.ts';
-export type { Appended, Merged, MergeOptions, OpenOptions, Skipped, TableSummary, WriteOptions, WriteTxn } from './table-contract.ts';
+export type {
+  Appended,
+  Merged,
+  MergeOptions,
+  OpenOptions,
+  OptimizePlan,
+  Skipped,
+  TableSummary,
+  WriteOptions,
+  WriteTxn,
+} from './table-contract.ts';
+export type { Vacuumed, VacuumOptions } from './vacuum.ts';

@@ -105,7 +105,8 @@ export async function readCommit(table: TableFolder, version: number): Promise<r
   }
 }
 
-async function listLog(table: TableFolder): Promise<LogListing> {
+/** What lies in the log, incomplete checkpoints left out. */
+export async function listLog(table: TableFolder): Promise<LogListing> {
   const prefix = `${logFolder(table)}/`;
   const commits = new Set<number>();
   const checkpoints = new Map<number, readonly string[]>();

@@ -1,5 +1,5 @@
 import { errorMessage } from '@pipeline-host/sdk';
-import type { AddFile } from './actions.ts';
+import { type AddFile, isAbsolutePath } from './actions.ts';
 import { duckType, identifier, literal, type SchemaField } from './column-type.ts';
 import { objectPath, type TableFolder } from './data-files.ts';
 import { withDeletedRows } from './deletion-vectors/deleted-rows.ts';
@@ -33,7 +33,7 @@ export async function withScan<T>(
   use: (relation: string) => Promise<T>,
 ): Promise<T> {
   for (const file of files) {
-    if (/^([a-z][a-z0-9+.-]*:|\/)/i.test(file.path)) throw unreadable(table, 'absolute file paths');
+    if (isAbsolutePath(file.path)) throw unreadable(table, 'absolute file paths');
     if (file.deletionVector !== undefined && !hasPositions(fields))
       throw unreadable(table, `deletion vectors beside a column named ${DUCK_POSITION}`);
   }

@@ -62,6 +62,11 @@ export class Snapshot {
     this.#version = version;
   }
 
+  /** Forgets files that were removed by then: as a checkpoint does, or a writer that lives long would remember all it ever removed. */
+  forgetRemoved(until: number): void {
+    for (const [key, { deletionTimestamp }] of this.#tombstones) if ((deletionTimestamp ?? 0) <= until) this.#tombstones.delete(key);
+  }
+
   #applyOne(action: Action): void {
     if (action.add !== undefined) {
       const key = fileKey(action.add);

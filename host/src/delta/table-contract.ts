@@ -48,6 +48,16 @@ export interface Merged {
   readonly bytes: number;
 }
 
+export interface OptimizePlan {
+  /** Files that would be written anew. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Those among them that are not small, and only have many deleted rows. */
+  readonly purgedFiles: number;
+  /** Files that they would become; a second pass over the new ones may make them fewer. */
+  readonly newFiles: number;
+}
+
 export interface TableSummary {
   readonly version: number;
   /** Null where a file of another writer says no count; then {@link DeltaTable.count} counts. */

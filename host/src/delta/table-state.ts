@@ -1,11 +1,11 @@
 import type { MetaData, Protocol } from './actions.ts';
-import { isCheckpointDue, type WrittenCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { checkpointInterval, isCheckpointDue, type WrittenCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import type { SchemaField } from './column-type.ts';
 import { type CommitRequest, type Committed, commitActions } from './commit.ts';
 import type { TableFolder } from './data-files.ts';
 import { deltaError, TableGoneError } from './delta-errors.ts';
 import type { DeltaEngine } from './engine.ts';
-import { advanceSnapshot, findVersion, isOvertaken, loadSnapshot } from './log.ts';
+import { advanceSnapshot, findVersion, isOvertaken, listLog, loadSnapshot } from './log.ts';
 import { PartitionProbe } from './partition-probe.ts';
 import { checkReadable, checkWritable } from './protocol.ts';
 import { checkLiveSchema, parseSchema, type TableSpec } from './schema.ts';
@@ -102,7 +102,14 @@ export class TableState {
   }
 
   checkpoint(): Promise<WrittenCheckpoint> {
+    this.check('write'); // a checkpoint without the columns of a feature that we do not know would drop what it keeps
     return writeCheckpoint(this.engine, this.folder, this.#snapshot);
+  }
+
+  /** Whether the writers' checkpoints did not come about: the log has gone on for twice as long as they write one. */
+  async isCheckpointOverdue(): Promise<boolean> {
+    const { checkpoints } = await listLog(this.folder);
+    return this.#snapshot.version - Math.max(0, ...checkpoints.keys()) >= 2 * checkpointInterval(this.#snapshot);
   }
 
   /** Waits for the checkpoint in the background. */

@@ -2,20 +2,24 @@ import type { ObjectStore } from '../storage/index.ts';
 import { breakOrder, commitBlock, writeBlock } from './append-commit.ts';
 import type { WrittenCheckpoint } from './checkpoint.ts';
 import { identifier, type SchemaField } from './column-type.ts';
+import { type CompactionRule, planCompaction, summaryOfPlan } from './compaction-plan.ts';
 import { createTable } from './create-table.ts';
 import type { TableFolder } from './data-files.ts';
 import { deltaError } from './delta-errors.ts';
 import type { DeltaEngine, SqlValue } from './engine.ts';
 import { loadSnapshot } from './log.ts';
+import { type CleanedLog, cleanLog, type LogCleanupOptions } from './log-cleanup.ts';
 import { mergeBlock } from './merge-commit.ts';
+import { type Exclusive, type Optimized, type OptimizeOptions, optimizeTable } from './optimize.ts';
 import { NO_FILES } from './parquet-copy.ts';
 import type { RowBlock } from './row-block.ts';
 import { readTableRows, type TableRow, withScan } from './scan.ts';
 import { checkSpec } from './schema.ts';
 import { summaryOf } from './summary.ts';
-import type { Appended, Merged, MergeOptions, OpenOptions, Skipped, TableSummary, WriteOptions } from './table-contract.ts';
+import type { Appended, Merged, MergeOptions, OpenOptions, OptimizePlan, Skipped, TableSummary, WriteOptions } from './table-contract.ts';
 import { TableState } from './table-state.ts';
 import { areWritten, txnIds } from './txns.ts';
+import { type Vacuumed, type VacuumOptions, vacuumTable } from './vacuum.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** One Delta table, opened. Methods may be called at once; commits are made in the order of the calls. */
@@ -111,6 +115,34 @@ export class DeltaTable {
     return await this.#queue.exclusive(() => this.#state.checkpoint());
   }
 
+  /** Whether no checkpoint is near {@link version}, because those in the background failed or other writers make none. */
+  async isCheckpointOverdue(): Promise<boolean> {
+    return await this.#state.isCheckpointOverdue();
+  }
+
+  /** What {@link optimize} would put together at {@link version}. */
+  planOptimize(rule: CompactionRule = {}): OptimizePlan {
+    return summaryOfPlan(planCompaction(this.#state.snapshot.files.values(), this.#state.shape.metaData, rule));
+  }
+
+  /**
+   * Writes the rows of small files, and of files with many deleted rows, into fewer files, in one commit or several. Appends
+   * and merges may go on. `PH_DELTA_CONFLICT` says that others changed the same files again and again meanwhile.
+   */
+  async optimize(options: OptimizeOptions = {}): Promise<Optimized> {
+    return await optimizeTable(this.#state, this.#exclusive, options).catch((error: unknown) => this.#state.explain(error));
+  }
+
+  /** Deletes files that the table does not need any more. Throws `PH_DELTA_RETENTION` for a retention below the table's. */
+  async vacuum(options: VacuumOptions = {}): Promise<Vacuumed> {
+    return await vacuumTable(this.#state, this.#exclusive, options);
+  }
+
+  /** Deletes versions of the log that are older than `delta.logRetentionDuration`. */
+  async cleanLog(options: LogCleanupOptions = {}): Promise<CleanedLog> {
+    return await cleanLog(this.#state, this.#exclusive, options);
+  }
+
   /** The table at {@link version}, from the log alone. */
   summary(): TableSummary {
     return summaryOf(this.#state.snapshot, this.columns);
@@ -151,6 +183,8 @@ export class DeltaTable {
     await this.#queue.idle();
     await this.#state.settle();
   }
+
+  readonly #exclusive: Exclusive = (work) => this.#queue.exclusive(work);
 
   #scan<T>(use: (relation: string) => Promise<T>): Promise<T> {
     const { engine, folder, snapshot } = this.#state;

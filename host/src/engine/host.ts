@@ -4,15 +4,16 @@ import type { KafkaCluster } from '../kafka/driver.ts';
 import { createLogger, type HostLog } from '../observability/logger.ts';
 import { createMetrics, type HostMetrics } from '../observability/metrics.ts';
 import { registerSecret } from '../observability/redact.ts';
+import type { ResolvedMaintenance } from '../plugins/resolve-maintenance.ts';
 import type { ResolvedWorker, Topology } from '../plugins/topology.ts';
 import { HOST_VERSION } from '../version.ts';
 import { type ClusterInfo, type Clusters, connectClusters, type OpenEmbedded } from './clusters.ts';
 import { createUnit, type UnitPlan } from './create-unit.ts';
 import { type HostServices, openHostServices } from './host-services.ts';
+import { createMaintenance } from './maintenance/create-maintenance.ts';
 import { settleStartPosition } from './start-position.ts';
-import type { HostStatus } from './status.ts';
+import type { HostStatus, HostUnit } from './status.ts';
 import { ensureTopics } from './topics.ts';
-import type { Unit } from './unit.ts';
 import { checkWaitingRecords } from './waiting-records.ts';
 
 export interface HostOptions {
@@ -20,6 +21,8 @@ export interface HostOptions {
   readonly topology: Topology;
   /** The workers to run, of those in the topology. */
   readonly workers: readonly ResolvedWorker[];
+  /** The plugins whose tables this process maintains, when it is its turn. None by default. */
+  readonly maintenance?: readonly ResolvedMaintenance[];
   /** Members of each worker's group in this process; they share its concurrency and bytes. */
   readonly count: number;
   readonly openEmbedded: OpenEmbedded;
@@ -62,7 +65,8 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
   const metrics = createMetrics();
   const startedAt = new Date().toISOString();
   const clusters = connectClusters(options.config, options.openEmbedded, log);
-  const units: Unit[] = [];
+  const { workers, maintenance = [] } = options;
+  const units: HostUnit[] = [];
   let services: HostServices | null = null;
   const status = (): HostStatus => ({
     startedAt,
@@ -78,22 +82,26 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
     for (const result of results) if (result.status === 'rejected') log.warn({ error: result.reason }, 'not everything could be closed');
   };
 
+  let records: readonly HostUnit[] = [];
   try {
     const served = await options.serve({ host: config.http.host, port: config.http.port, status, metrics, clusters, log });
     metrics.bindStatus(status);
     metrics.bindProducerBuffer(() => clusters.bufferedBytes());
     try {
-      for (const worker of options.workers) checkCount(worker, options.count);
-      const topics = await ensureTopics(options.workers, clusters, config.kafka.createTopics);
+      for (const worker of workers) checkCount(worker, options.count);
+      const withTopics = new Set([...workers, ...maintenance.flatMap(({ writers }) => writers)]);
+      const topics = await ensureTopics([...withTopics], clusters, config.kafka.createTopics);
       await Promise.all(
-        options.workers.map(async (worker) => {
+        workers.map(async (worker) => {
           const layout = topics.get(worker.id)?.retry;
           if (layout !== undefined) await checkWaitingRecords(await clusters.get(worker.cluster), worker, layout);
         }),
       );
-      for (const worker of options.workers) await settlePosition(worker, options.topology, clusters, log);
+      for (const worker of workers) await settlePosition(worker, options.topology, clusters, log);
       services = await openHostServices(config, log, metrics);
       for (const plan of planUnits(options, topics)) units.push(await createUnit(plan, { clusters, services, metrics, log }));
+      records = [...units];
+      for (const one of maintenance) units.push(await createMaintenance(one, config, { clusters, services, metrics, log }));
       await Promise.all(units.map((unit) => unit.start()));
     } catch (error) {
       await served.close();
@@ -101,7 +109,8 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
     }
 
     const { promise: stopped, resolve: resolveStopped } = Promise.withResolvers<void>();
-    const finished = Promise.race([stopped, allFailed(units)]);
+    // What maintains tables never fails for good, and is no reason to go on where all else did.
+    const finished = records.length === 0 ? stopped : Promise.race([stopped, allFailed(records)]);
     finished.catch(() => {});
     let stopping: Promise<void> | null = null;
     return {
@@ -127,7 +136,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
 }
 
 /** Rejects when no unit is left that could go on. */
-async function allFailed(units: readonly Unit[]): Promise<never> {
+async function allFailed(units: readonly HostUnit[]): Promise<never> {
   const errors = await Promise.all(units.map((unit) => unit.failed.catch((error: unknown) => error)));
   throw errors[0];
 }

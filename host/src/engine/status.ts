@@ -60,6 +60,27 @@ export interface UnitStatus {
   /** Whether the broker keeps commit metadata, so that a crash repeats only what was open or settled since the last commit; null until known. */
   readonly exactResume: boolean | null;
   readonly alerts: readonly UnitAlert[];
+  /** Of the maintenance alone: its tables, once it had to do with them. */
+  readonly tables?: readonly MaintainedTable[];
+}
+
+/** What came of the last round of maintenance of one table. */
+export interface MaintainedTable {
+  readonly table: string;
+  /** ISO time. */
+  readonly at: string;
+  /** In words, one for each action that had something to do. */
+  readonly did: readonly string[];
+  readonly alerts: readonly UnitAlert[];
+}
+
+/** What a host starts, shows and stops. */
+export interface HostUnit {
+  /** Rejects when the unit failed for good. */
+  readonly failed: Promise<never>;
+  start(): Promise<void>;
+  status(): UnitStatus;
+  stop(): Promise<void>;
 }
 
 export interface HostStatus {

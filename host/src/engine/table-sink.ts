@@ -11,6 +11,8 @@ import { type PartitionState, recordBytes } from './partition-state.ts';
 import { recordInfo } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { createRowMaker, type RowMaker, type TableLines, type WritableTable } from './row-maker.ts';
+import { SmallFileWatch } from './small-file-watch.ts';
+import type { UnitAlert } from './status.ts';
 
 /** Waits between tries of a batch that the storage did not take. */
 const FIRST_WAIT = 500;
@@ -81,12 +83,18 @@ export class TableSink implements Sink {
   #buried = 0;
   /** Commits of others with our partitions' offsets, by table, in this assignment. */
   readonly #conflicts = new Map<WritableTable, number>();
+  readonly #smallFiles: SmallFileWatch;
   /** Nothing may be written above a batch that failed for good: its offsets would be covered, and its rows lost. */
   #failed = false;
 
   constructor(options: TableSinkOptions) {
     this.#options = options;
     this.#rowMaker = createRowMaker(options);
+    this.#smallFiles = new SmallFileWatch(options.log);
+  }
+
+  get alerts(): readonly UnitAlert[] {
+    return this.#smallFiles.alerts;
   }
 
   /** A table whose transactions are beyond the end of the partition belongs to other offsets than these. */
@@ -261,6 +269,7 @@ export class TableSink implements Sink {
         ? await table.delta.append(block, { txns })
         : await table.delta.merge(block, { key: options.key, policies: definedPolicies(options.columns), txns });
     if (skipped) return false;
+    this.#smallFiles.look(table.resolved.name, () => table.delta.planOptimize().files);
     this.#options.onCommit(table.resolved.name, lines.length, (performance.now() - started) / 1000);
     return true;
   }

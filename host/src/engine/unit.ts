@@ -8,7 +8,7 @@ import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { NewerRecord, PartitionState } from './partition-state.ts';
 import { PartitionWatch } from './partition-watch.ts';
 import { ReplayGuard } from './replay-guard.ts';
-import type { UnitState, UnitStatus } from './status.ts';
+import type { HostUnit, UnitAlert, UnitState, UnitStatus } from './status.ts';
 import type { WorkerTopics } from './topics.ts';
 
 /** On top of the worker's own timeout before a unit without progress counts as stalled. */
@@ -18,6 +18,7 @@ const COMMIT_MARGIN = 2_000;
 
 /** A sink with the life of its unit. */
 export interface OwnedSink extends Sink {
+  readonly alerts?: readonly UnitAlert[];
   close(): void;
 }
 
@@ -45,7 +46,7 @@ export interface UnitHooks {
 }
 
 /** One member of a worker's consumer group, from start to stop, with a truthful state. */
-export class Unit {
+export class Unit implements HostUnit {
   readonly id: string;
   readonly worker: ResolvedWorker;
   /** Rejects when the unit failed for good. */
@@ -210,7 +211,7 @@ export class Unit {
       partitions: partitions.length,
       balance: isHolding ? balanceOf(partitions) : null,
       exactResume: this.#intake.exactResume,
-      alerts: this.#watch?.alerts ?? [],
+      alerts: [...(this.#watch?.alerts ?? []), ...(this.#sink.alerts ?? [])],
     };
   }
 

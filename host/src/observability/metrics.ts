@@ -34,6 +34,15 @@ export interface HostMetrics {
     readonly rows: number;
     readonly seconds: number;
   }): void;
+  /** An action of table maintenance ended. `outcome` is `done`, `nothing` or the error's code; `files` are those that are gone. */
+  tableMaintained(ended: {
+    readonly plugin: string;
+    readonly table: string;
+    readonly action: string;
+    readonly outcome: string;
+    readonly files: number;
+    readonly seconds: number;
+  }): void;
   /** A plugin's own metrics: `ctx.metrics`. */
   forPlugin(plugin: string): Metrics;
   /** All metrics as Prometheus text. */
@@ -100,6 +109,17 @@ export function createMetrics(): HostMetrics {
   const downloads = counter(add, 'pipeline_host_downloads_total', 'Downloads that ended, by outcome: done or the code of the error.');
   const downloadBytes = counter(add, 'pipeline_host_download_bytes_total', 'Bytes downloaded and staged.');
   const deltaRows = counter(add, 'pipeline_host_delta_rows_total', 'Rows appended or merged into Delta tables.');
+  const maintenanceSeconds = labelled(
+    add,
+    'pipeline_host_table_maintenance_seconds',
+    'Seconds of an action of table maintenance: optimize, checkpoint, clean-log or vacuum.',
+  );
+  const maintained = counter(
+    add,
+    'pipeline_host_table_maintenance_total',
+    'Actions of table maintenance, by outcome: done, nothing (to do) or the code of the error.',
+  );
+  const maintainedFiles = counter(add, 'pipeline_host_table_maintenance_files_total', 'Files that table maintenance took out or deleted.');
   const dropped = counter(add, 'pipeline_host_metric_values_dropped_total', "Values of plugins' own metrics that could not be counted.");
   const unreadable = counter(add, 'pipeline_host_status_errors_total', 'Scrapes at which the status of the host could not be read.');
   add('pipeline_host_producer_buffer_bytes', 'gauge', 'Bytes of outputs that wait for the broker.', () => [
@@ -135,6 +155,11 @@ export function createMetrics(): HostMetrics {
     deltaCommitted({ plugin, table, operation, rows, seconds }) {
       deltaSeconds({ plugin, table, operation }).observe(seconds);
       deltaRows({ plugin, table, operation }, rows);
+    },
+    tableMaintained({ plugin, table, action, outcome, files, seconds }) {
+      maintenanceSeconds({ plugin, table, action }).observe(seconds);
+      maintained({ plugin, table, action, outcome }, 1);
+      if (files > 0) maintainedFiles({ plugin, table, action }, files);
     },
     forPlugin(plugin) {
       const known = plugins.get(plugin);

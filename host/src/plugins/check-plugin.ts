@@ -7,6 +7,7 @@ import { formatPath } from '../config/setting-path.ts';
 import { checkColumns } from './check-columns.ts';
 import { checkTable } from './check-table.ts';
 import { fault } from './fault.ts';
+import { MAINTENANCE_WORKER } from './resolve-maintenance.ts';
 import type { LoadedPlugin } from './topology.ts';
 
 const NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -35,6 +36,9 @@ function checkNames({ name, topics, tables, workers }: PluginDefinition): Pipeli
     ...misnamed.map((worker) =>
       fault('PH_TOPOLOGY_NAME', `"${worker}" is not a name for a worker`, place, 'use lower case, digits and dashes'),
     ),
+    ...Object.keys(workers)
+      .filter((worker) => worker === MAINTENANCE_WORKER)
+      .map((worker) => fault('PH_TOPOLOGY_NAME', `"${worker}" is the host's own worker, which maintains tables`, place, 'rename yours')),
     ...twice(
       'topic',
       topics.map((topic) => topic.name),

@@ -24,26 +24,23 @@ async function ok(
 }
 
 describe('the help', () => {
-  it('of every command says what it does and gives examples', async () => {
-    for (const args of [
-      [],
-      ['demo'],
-      ['plugins'],
-      ['topics', 'list'],
-      ['topics', 'create'],
-      ['publish'],
-      ['tables'],
-      ['tables', 'show'],
+  const commands = [
+    [[], ['demo'], ['plugins'], ['topics', 'list'], ['topics', 'create'], ['publish'], ['broker']],
+    [['tables'], ['tables', 'show'], ['tables', 'optimize'], ['tables', 'vacuum'], ['tables', 'checkpoint']],
+    [
       ['config', 'explain'],
       ['config', 'schema'],
       ['config', 'check'],
-      ['broker'],
-    ]) {
-      const text = await ok([...args, '--help']);
-      assert.match(text, /^Usage: pipeline-host/, args.join(' '));
-      assert.match(text, /\nExamples:\n {2}\$ /, args.join(' '));
-    }
-  });
+    ],
+  ];
+  for (const some of commands)
+    it(`says what a command does and gives examples: ${some.map((args) => args.join(' ')).join(', ')}`, async () => {
+      for (const args of some) {
+        const text = await ok([...args, '--help']);
+        assert.match(text, /^Usage: pipeline-host/, args.join(' '));
+        assert.match(text, /\nExamples:\n {2}\$ /, args.join(' '));
+      }
+    });
 
   it('goes to stdout, the version too', async () => {
     assert.match(await ok(['--version']), /^\d+\.\d+\.\d+\n$/);
@@ -245,7 +242,7 @@ describe('pipeline-host --plugin', () => {
     const host = startCommand(['--plugin', 'weather', ...data, '--log-level', 'warn'], { cwd: place.folder });
     const hostEnd = outcomeOf(host, 110_000);
     const printed = await firstOutput(host, /http +http:\/\/127\.0\.0\.1:\d+ [\s\S]*kafka +\S+.*\n/);
-    assert.match(printed, /runs weather\.sifter, weather\.writer/);
+    assert.match(printed, /runs weather\.sifter, weather\.writer, weather\.table-maintenance\n/);
     assert.match(printed, /embedded: single machine, not replicated/);
     const url = /http:\/\/127\.0\.0\.1:\d+/.exec(printed)?.[0] ?? '';
     assert.equal((await fetch(`${url}/health/live`)).status, 200);

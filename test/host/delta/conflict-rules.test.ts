@@ -28,6 +28,15 @@ test('a merge stops at whatever changed rows, blind appends too, since they may 
   assert.equal(conflictRule(merge, [remove('other', false), add('compacted', false)]), null);
 });
 
+test('a compaction goes behind appends and merges of other files, and stops at whatever touched one of its own', () => {
+  const compaction = { actions: [remove('a', false), add('b', false)], reads: 'removed' } as const;
+  assert.equal(conflictRule(compaction, [add('theirs')]), null);
+  assert.equal(conflictRule(compaction, [remove('other'), add('theirs')]), null);
+  assert.equal(conflictRule(compaction, [remove('a'), add('a')]), 'ConcurrentDeleteDelete'); // a deletion vector over it
+  assert.equal(conflictRule(compaction, [remove('a', false)]), 'ConcurrentDeleteDelete');
+  assert.equal(conflictRule(compaction, [metaData]), 'MetadataChanged');
+});
+
 test('statistics bound the data: long text is rounded up, times outwards to the millisecond, years beyond 9999 and NaN left out', () => {
   const fields = (['name', 'seen', 'end', 'ratio', 'long'] as const).map((name) => ({
     name,

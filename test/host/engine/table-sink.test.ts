@@ -52,6 +52,25 @@ describe('a table writer', () => {
     unit.close();
   });
 
+  it('raises an alert where nobody puts the small files of its table together', async (context) => {
+    context.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    const unit = await TableUnit.open({ lake, name: 'neglected', flush: { rows: 1, bytes: 1e6, age: 600_000 } });
+    const row = Buffer.from('{"id":"x","n":0}\n');
+    for (let commit = 0; commit < 160; commit++) await unit.tables[0]?.append({ ndjson: row, rows: 1 });
+    await unit.assign();
+    unit.deliver(['a']);
+    await until(() => unit.committed === 1, 'committed');
+    assert.deepEqual(unit.sink.alerts, []);
+    context.mock.timers.setTime(Date.now() + 3_700_000);
+    unit.deliver(['b']);
+    await until(() => unit.committed === 2, 'committed');
+    assert.deepEqual(
+      unit.sink.alerts.map(({ code }) => code),
+      ['PH_DELTA_SMALL_FILES'],
+    );
+    unit.close();
+  });
+
   it('writes the dead letter of a refused row before the offsets that cover it', async () => {
     const unit = await TableUnit.open({ lake, name: 'refused', rows: refusedRows });
     unit.producer.holding = true;

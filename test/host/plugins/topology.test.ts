@@ -25,7 +25,7 @@ import { Value } from '@sinclair/typebox/value';
 import { type HostConfig, HostConfigSchema } from '../../../host/src/config/host-config.ts';
 import { checkSchemas } from '../../../host/src/plugins/check-schemas.ts';
 import { resolveTopology } from '../../../host/src/plugins/resolve-topology.ts';
-import { selectWorkers } from '../../../host/src/plugins/select-workers.ts';
+import { selectMaintenance, selectWorkers } from '../../../host/src/plugins/select-workers.ts';
 import type { LoadedPlugin, Topology } from '../../../host/src/plugins/topology.ts';
 
 const Message = Type.Object({ id: Id(), n: Type.Number() });
@@ -416,6 +416,24 @@ describe('--worker', () => {
         error instanceof FaultList &&
         error.faults.every(({ code }) => code === 'PH_WORKER_UNKNOWN') &&
         error.faults.map(({ hint }) => hint).join() === 'did you mean "sifter"?,did you mean "writer"?',
+    );
+  });
+
+  it('knows table-maintenance of every plugin that writes tables, which belongs to all workers unless it is switched off', () => {
+    const maintained = (names: readonly string[], enabled = false): readonly string[] =>
+      selectMaintenance(topology, names, enabled).map(({ id }) => id);
+    assert.deepEqual([maintained([], true), maintained([])], [['weather.table-maintenance'], []]);
+    assert.deepEqual(maintained(['table-maintenance']), ['weather.table-maintenance']);
+    assert.deepEqual([ids('table-maintenance'), ids('writer', 'weather.table-maintenance')], [[], ['weather.writer']]);
+    assert.deepEqual(maintained(['writer'], true), []);
+    assert.throws(() => ids('climate.table-maintenance'), FaultList);
+  });
+
+  it('leaves that name to the host', () => {
+    const workers = { 'table-maintenance': defineWorker({ consumes: source, handle: () => done() }) };
+    assert.deepEqual(
+      faultsOf(() => resolveTopology(config(), [loaded({ name: 'climate', tables: [], workers })])).map(({ code }) => code),
+      ['PH_TOPOLOGY_NAME'],
     );
   });
 });
