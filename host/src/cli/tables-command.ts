@@ -1,23 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import { Command } from 'commander';
 import { didYouMean } from '../config/did-you-mean.ts';
-import { list } from '../config/schema-faults.ts';
-import { DeltaTable, openDeltaEngine, type TableSummary } from '../delta/index.ts';
+import { DeltaTable, type TableSummary } from '../delta/index.ts';
 import { storageUris } from '../engine/host-services.ts';
-import { resolveTables } from '../plugins/resolve-topology.ts';
-import type { ResolvedTable } from '../plugins/topology.ts';
 import { openStore } from '../storage/index.ts';
 import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
+import { withDeltaEngine } from './delta-session.ts';
+import { findTable, type PluginTable, tablesOf } from './plugin-tables.ts';
 import { openSession, type Session } from './session.ts';
+import { readCommand } from './tables-read-command.ts';
 import { print, printList, tableLines } from './text-table.ts';
-
-interface PluginTable {
-  readonly plugin: string;
-  readonly table: ResolvedTable;
-}
 
 interface ListedTable {
   readonly table: string;
@@ -39,7 +31,7 @@ export function tablesCommand(): Command {
     new Command('tables')
       .summary('list the Delta tables of plugins, or show one')
       .description(
-        'Lists the Delta tables of the plugins with their version, rows and files. "tables show NAME" prints one with its schema.',
+        'Lists the Delta tables of the plugins with their version, rows and files. "tables show NAME" prints one with its schema, "tables read NAME" its rows.',
       ),
   )
     .addOption(jsonOption())
@@ -50,7 +42,7 @@ export function tablesCommand(): Command {
       if (given !== undefined && given !== 'list') {
         throw new PipelineError('PH_CLI_ARGUMENT', `unknown command "tables ${given}"`, {
           place: 'command line',
-          hint: didYouMean(given, ['show', 'list'], `write "tables show ${given}"`),
+          hint: didYouMean(given, ['show', 'list', 'read'], `write "tables show ${given}"`),
         });
       }
       const [, excess] = command.args;
@@ -71,6 +63,7 @@ export function tablesCommand(): Command {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ pipeline-host tables show readings')
     .action((name: string, flags: TableFlags) => showTable(name, flags));
+  command.addCommand(readCommand());
   return command;
 }
 
@@ -113,19 +106,7 @@ async function listTables(flags: TableFlags): Promise<void> {
 
 async function showTable(name: string, flags: TableFlags): Promise<void> {
   const session = await openSession(flags);
-  const tables = tablesOf(session);
-  const found = tables.find(({ table }) => table.name === name) ?? tables.find(({ table }) => table.definition.name === name);
-  if (found === undefined) {
-    const known = tables.map(({ table }) => table.name);
-    throw new PipelineError('PH_TABLE_UNKNOWN', `no plugin has a table "${name}"`, {
-      place: `tables show ${name}`,
-      hint: didYouMean(
-        name,
-        known,
-        known.length === 0 ? 'name a plugin that has tables: --plugin <plugin>' : `the tables are ${list(known)}`,
-      ),
-    });
-  }
+  const found = findTable(session, name, `tables show ${name}`);
   await withTables(session, async (open, uriOf) => {
     const opened = await open(found.table.name);
     const uri = uriOf(found.table.name);
@@ -169,10 +150,6 @@ function printSummary({ plugin, table }: PluginTable, uri: string, summary: Tabl
   );
 }
 
-function tablesOf({ config, topology }: Session): readonly PluginTable[] {
-  return topology.plugins.flatMap((plugin) => resolveTables(plugin, config.config).map((table) => ({ plugin: plugin.name, table })));
-}
-
 type OpenTable = (name: string) => Promise<{ readonly summary: TableSummary; readonly rows: number } | null>;
 
 /** Opens tables to read them: nothing is created. */
@@ -181,10 +158,8 @@ async function withTables<T>(
   use: (open: OpenTable, uriOf: (name: string) => string) => Promise<T>,
 ): Promise<T> {
   const store = openStore(storageUris(config).tables);
-  const scratch = await mkdtemp(join(tmpdir(), 'pipeline-host-'));
-  const engine = await openDeltaEngine({ memoryLimit: config.delta.memoryLimit, threads: config.delta.threads, tempDirectory: scratch });
-  try {
-    return await use(
+  return await withDeltaEngine(config.delta, (engine) =>
+    use(
       async (name) => {
         let table: DeltaTable;
         try {
@@ -199,9 +174,6 @@ async function withTables<T>(
         return { summary, rows };
       },
       (name) => store.local?.path(name) ?? `${store.uri}/${name}`,
-    );
-  } finally {
-    await engine.close();
-    await rm(scratch, { recursive: true, force: true });
-  }
+    ),
+  );
 }

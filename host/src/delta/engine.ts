@@ -1,6 +1,7 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement, type DuckDBResultReader, type Json } from '@duckdb/node-api';
 import { AuthError, errorMessage, PermanentError, type PipelineError, TransientError, UnavailableError } from '@pipeline-host/sdk';
 import { literal } from './column-type.ts';
+import { exactJson } from './exact-values.ts';
 import { openScratch, type Scratch } from './scratch.ts';
 
 /** Prepared statements of one connection. */
@@ -31,6 +32,8 @@ export interface SqlConnection {
   run(sql: string): Promise<void>;
   /** A statement with texts for `$1`, `$2` and so on is kept prepared; without a cast to `VARCHAR` it is planned again all the same. */
   rows(sql: string, texts?: readonly string[]): Promise<readonly (readonly SqlValue[])[]>;
+  /** Hands over the rows a page at a time while they are computed, values as {@link exactJson} gives them; the next page waits for `use`. */
+  pages(sql: string, use: (rows: readonly (readonly SqlValue[])[]) => void | Promise<void>): Promise<void>;
 }
 
 /** DuckDB, which reads JSON and reads and writes Parquet for all tables of a process. */
@@ -137,6 +140,18 @@ class PooledConnection implements SqlConnection {
       return result.getRowsJson();
     } catch (error) {
       throw engineError(error);
+    }
+  }
+
+  async pages(sql: string, use: (rows: readonly (readonly SqlValue[])[]) => void | Promise<void>): Promise<void> {
+    const pages = await this.#connection.stream(sql).then(
+      (result) => result.yieldConvertedRows(exactJson),
+      (error: unknown) => Promise.reject(engineError(error)),
+    );
+    for (;;) {
+      const page = await pages.next().catch((error: unknown) => Promise.reject(engineError(error)));
+      if (page.done === true) return;
+      await use(page.value);
     }
   }
 

@@ -21,7 +21,7 @@ export {
 export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
 export type { MergePolicy } from './merge-plan.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';
-export type { TableRow } from './scan.ts';
 export type { TableSpec } from './schema.ts';
 export { DeltaTable } from './table.ts';
 export type { Appended, Merged, MergeOptions, OpenOptions, Skipped, TableSummary, WriteOptions, WriteTxn } from './table-contract.ts';
+export type { ReadOptions, TableRow } from './table-rows.ts';

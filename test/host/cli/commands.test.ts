@@ -34,6 +34,7 @@ describe('the help', () => {
       ['publish'],
       ['tables'],
       ['tables', 'show'],
+      ['tables', 'read'],
       ['config', 'explain'],
       ['config', 'schema'],
       ['config', 'check'],
@@ -260,6 +261,7 @@ describe('pipeline-host --plugin', () => {
     assert.equal(rows.rows, 2);
     const shown = await ok(['tables', 'show', 'weather_warm', ...data]);
     assert.match(shown, /rows +2\n/);
+    assert.equal((await ok(['tables', 'read', 'weather_warm', '--columns', 'celsius', ...data])).split('\n').length, 3);
     assert.match(shown, /sensor +string +no\ncelsius +double +yes\n/);
     assert.match(shown, /weather\.writer\/weather\.warm\/\d/);
 
