@@ -49,7 +49,7 @@ test('reads every type of another writer exactly, at the limits', async () => {
     field('nan', 'double'),
     field('low', 'float'),
     field('zero', 'double'),
-    field('nothing', 'string'),
+    field('missing', 'string'),
   );
   const table = await foreignTable(
     'types',
@@ -57,7 +57,7 @@ test('reads every type of another writer exactly, at the limits', async () => {
     `SELECT 9007199254740993::BIGINT long, 1234567890123456789012345678.0123456789::DECIMAL(38,10) amount,
       '2026-03-29 02:30:00.000001+02'::TIMESTAMPTZ moment, '0001-01-01 00:00:00.5+00'::TIMESTAMPTZ "first",
       '2026-01-01 00:00:00'::TIMESTAMP "local", '2026-01-01'::DATE "day", '\\x00\\xFF'::BLOB bytes,
-      'nan'::DOUBLE nan, '-inf'::FLOAT low, '-0.0'::DOUBLE "zero", NULL::VARCHAR nothing`,
+      'nan'::DOUBLE nan, '-inf'::FLOAT low, '-0.0'::DOUBLE "zero", NULL::VARCHAR missing`,
   );
   assert.deepEqual(await table.readRows(), [
     {
@@ -71,7 +71,7 @@ test('reads every type of another writer exactly, at the limits', async () => {
       nan: 'NaN',
       low: '-Infinity',
       zero: '-0.0',
-      nothing: null,
+      missing: null,
     },
   ]);
 });
