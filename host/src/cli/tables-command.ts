@@ -8,6 +8,7 @@ import { addCommonOptions, type CommandFlags, jsonOption } from './command-optio
 import { withDeltaEngine } from './delta-session.ts';
 import { findTable, type PluginTable, tablesOf } from './plugin-tables.ts';
 import { openSession, type Session } from './session.ts';
+import { historyCommand } from './tables-history-command.ts';
 import { readCommand } from './tables-read-command.ts';
 import { print, printList, tableLines } from './text-table.ts';
 
@@ -42,7 +43,7 @@ export function tablesCommand(): Command {
       if (given !== undefined && given !== 'list') {
         throw new PipelineError('PH_CLI_ARGUMENT', `unknown command "tables ${given}"`, {
           place: 'command line',
-          hint: didYouMean(given, ['show', 'list', 'read'], `write "tables show ${given}"`),
+          hint: didYouMean(given, ['show', 'list', 'read', 'history'], `write "tables show ${given}"`),
         });
       }
       const [, excess] = command.args;
@@ -64,6 +65,7 @@ export function tablesCommand(): Command {
     .addHelpText('after', '\nExamples:\n  $ pipeline-host tables show readings')
     .action((name: string, flags: TableFlags) => showTable(name, flags));
   command.addCommand(readCommand());
+  command.addCommand(historyCommand());
   return command;
 }
 

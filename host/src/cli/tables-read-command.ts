@@ -1,21 +1,16 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { fileURLToPath } from 'node:url';
 import { PipelineError } from '@pipeline-host/sdk';
 import { Command, Option } from 'commander';
 import { didYouMean } from '../config/did-you-mean.ts';
 import { list } from '../config/schema-faults.ts';
-import { type DeltaEngineOptions, DeltaTable, type ReadOptions } from '../delta/index.ts';
-import { storageUris } from '../engine/host-services.ts';
-import { type ObjectStore, openLocalStore, openStore } from '../storage/index.ts';
+import { DeltaTable, type ReadOptions } from '../delta/index.ts';
 import { addCommonOptions, type CommandFlags, collectNames, wholeNumber } from './command-options.ts';
 import { withDeltaEngine } from './delta-session.ts';
-import { findTable } from './plugin-tables.ts';
-import { openConfig, openSession } from './session.ts';
+import { findTablePlace } from './table-place.ts';
 
 type ReadFlags = CommandFlags & {
   readonly version?: number;
@@ -24,13 +19,6 @@ type ReadFlags = CommandFlags & {
   readonly format: 'ndjson' | 'parquet';
   readonly out?: string;
 };
-
-/** Where a table lies, and with what it is to be read. */
-interface TablePlace {
-  readonly store: ObjectStore;
-  readonly path: string;
-  readonly engine: Pick<DeltaEngineOptions, 'memoryLimit' | 'threads'>;
-}
 
 const EXAMPLES = `
 Values are exact: 64-bit whole numbers and decimals are text, timestamps ISO text with microseconds, binary is base64,
@@ -67,7 +55,7 @@ async function readTable(name: string, flags: ReadFlags): Promise<void> {
       place: '--format parquet',
       hint: 'name a file: --out <file>',
     });
-  const { store, path, engine: options } = await findPlace(name, flags);
+  const { store, path, engine: options } = await findTablePlace(name, flags, 'read');
   await withDeltaEngine(options, async (engine) => {
     const table =
       version === undefined ? await DeltaTable.open(engine, store, path) : await DeltaTable.openVersion(engine, store, path, version);
@@ -77,19 +65,6 @@ async function readTable(name: string, flags: ReadFlags): Promise<void> {
     else await replaceFile(out, (file) => (format === 'parquet' ? table.writeParquet(read, file) : writeLinesInto(table, read, file)));
     await table.close();
   });
-}
-
-/** A folder needs no plugin, and may have been written by anybody. */
-async function findPlace(name: string, flags: ReadFlags): Promise<TablePlace> {
-  if (/[\\/]|^\.\.?$/.test(name)) {
-    const { config } = await openConfig(flags);
-    const folder = resolve(name.startsWith('file:') ? fileURLToPath(name) : name);
-    return { store: openLocalStore(dirname(folder)), path: basename(folder), engine: config.delta };
-  }
-  const session = await openSession(flags);
-  const { config } = session.config;
-  const { table } = findTable(session, name, `tables read ${name}`);
-  return { store: openStore(storageUris(config).tables), path: table.name, engine: config.delta };
 }
 
 function checkColumns(table: DeltaTable, columns: readonly string[] = []): void {

@@ -19,6 +19,7 @@ export {
   TxnConflictError,
 } from './delta-errors.ts';
 export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
+export { type HistoryEntry, readHistory } from './history.ts';
 export type { MergePolicy } from './merge-plan.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';
 export type { TableSpec } from './schema.ts';

@@ -70,6 +70,12 @@ export async function loadSnapshot(engine: DeltaEngine, table: TableFolder, want
   return snapshot;
 }
 
+/** The versions whose commits the log still holds, the newest first; null where there is no log. */
+export async function committedVersions(table: TableFolder): Promise<readonly number[] | null> {
+  const { commits, hasFiles } = await listLog(table);
+  return hasFiles ? [...commits].sort((a, b) => b - a) : null;
+}
+
 /** Applies what was committed since; true if anything was. */
 export async function advanceSnapshot(table: TableFolder, snapshot: Snapshot): Promise<boolean> {
   const before = snapshot.version;

@@ -35,6 +35,7 @@ describe('the help', () => {
       ['tables'],
       ['tables', 'show'],
       ['tables', 'read'],
+      ['tables', 'history'],
       ['config', 'explain'],
       ['config', 'schema'],
       ['config', 'check'],

@@ -1,0 +1,28 @@
+import { basename, dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { DeltaEngineOptions } from '../delta/index.ts';
+import { storageUris } from '../engine/host-services.ts';
+import { type ObjectStore, openLocalStore, openStore } from '../storage/index.ts';
+import type { CommandFlags } from './command-options.ts';
+import { findTable } from './plugin-tables.ts';
+import { openConfig, openSession } from './session.ts';
+
+/** Where a table lies, and with what it is to be read. */
+export interface TablePlace {
+  readonly store: ObjectStore;
+  readonly path: string;
+  readonly engine: Pick<DeltaEngineOptions, 'memoryLimit' | 'threads'>;
+}
+
+/** The table of a name among those of the plugins. A folder, with a / in it, needs no plugin and may have been written by anybody. */
+export async function findTablePlace(name: string, flags: CommandFlags, subcommand: string): Promise<TablePlace> {
+  if (/[\\/]|^\.\.?$/.test(name)) {
+    const { config } = await openConfig(flags);
+    const folder = resolve(name.startsWith('file:') ? fileURLToPath(name) : name);
+    return { store: openLocalStore(dirname(folder)), path: basename(folder), engine: config.delta };
+  }
+  const session = await openSession(flags);
+  const { config } = session.config;
+  const { table } = findTable(session, name, `tables ${subcommand} ${name}`);
+  return { store: openStore(storageUris(config).tables), path: table.name, engine: config.delta };
+}
