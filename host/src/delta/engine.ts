@@ -1,7 +1,6 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement, type DuckDBResultReader, type Json } from '@duckdb/node-api';
 import { AuthError, errorMessage, PermanentError, type PipelineError, TransientError, UnavailableError } from '@pipeline-host/sdk';
 import { literal } from './column-type.ts';
-import { exactJson } from './exact-values.ts';
 import { openScratch, type Scratch } from './scratch.ts';
 
 /** Prepared statements of one connection. */
@@ -32,7 +31,7 @@ export interface SqlConnection {
   run(sql: string): Promise<void>;
   /** A statement with texts for `$1`, `$2` and so on is kept prepared; without a cast to `VARCHAR` it is planned again all the same. */
   rows(sql: string, texts?: readonly string[]): Promise<readonly (readonly SqlValue[])[]>;
-  /** Hands over the rows a page at a time while they are computed, values as {@link exactJson} gives them; the next page waits for `use`. */
+  /** Hands over the rows a page at a time while they are computed, values as exact-values.ts gives them; the next page waits for `use`. */
   pages(sql: string, use: (rows: readonly (readonly SqlValue[])[]) => void | Promise<void>): Promise<void>;
 }
 
@@ -144,6 +143,8 @@ class PooledConnection implements SqlConnection {
   }
 
   async pages(sql: string, use: (rows: readonly (readonly SqlValue[])[]) => void | Promise<void>): Promise<void> {
+    // With DuckDB's classes in it, which are loaded when a table is first opened.
+    const { exactJson } = await import('./exact-values.ts');
     const pages = await this.#connection.stream(sql).then(
       (result) => result.yieldConvertedRows(exactJson),
       (error: unknown) => Promise.reject(engineError(error)),
