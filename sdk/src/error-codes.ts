@@ -264,6 +264,7 @@ export const ERROR_CODES = {
     'the topic was made anew or the table is of another cluster: raise plugins.<p>.tables.<t>.generation to take its offsets anew',
   ),
   PH_DELTA_ABSENT: entry('fatal', 2, 'check the path of the table; only a writer with a table definition creates one'),
+  PH_DELTA_VERSION: entry('fatal', 2, 'read a version that the log still holds, or the newest by naming none'),
   PH_DELTA_GONE: entry('unavailable', 3, "the table's folder is gone or not mounted; bring it back, the writer goes on by itself"),
   PH_DELTA_FOLDER_TAKEN: entry('fatal', 2, 'choose an empty folder; a folder that holds files but no Delta log is never written over'),
   PH_DELTA_LOG_DAMAGED: entry(

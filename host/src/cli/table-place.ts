@@ -1,21 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
-import type { HostConfig } from '../config/host-config.ts';
-import { DeltaTable, openDeltaEngine } from '../delta/index.ts';
+import { basename, dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type DeltaEngineOptions, DeltaTable } from '../delta/index.ts';
 import { storageUris } from '../engine/host-services.ts';
-import { resolveTables } from '../plugins/resolve-topology.ts';
-import { type ObjectStore, openStore } from '../storage/index.ts';
+import { type ObjectStore, openLocalStore, openStore } from '../storage/index.ts';
 import type { CommandFlags } from './command-options.ts';
+import { withDeltaEngine } from './delta-session.ts';
+import { findTable } from './plugin-tables.ts';
 import { openConfig, openSession } from './session.ts';
-import { unknownTable } from './unknown-table.ts';
 
-/** A Delta table that a command is about. */
-interface TablePlace {
-  readonly config: HostConfig;
+/** Where a table lies, and with what it is to be read. */
+export interface TablePlace {
   readonly store: ObjectStore;
-  /** Its folder in the store. */
   readonly path: string;
+  readonly engine: Pick<DeltaEngineOptions, 'memoryLimit' | 'threads'>;
 }
 
 /** A table with the name and place to print. */
@@ -25,47 +22,33 @@ export interface OpenedTable {
   readonly uri: string;
 }
 
-/** Opens the table that a plugin has by that name, or the one in a folder: whatever has a slash, or is `.`, is a folder. Nothing is created. */
+/** The table of a name among those of the plugins. A folder, with a / in it, needs no plugin and may have been written by anybody. */
+export async function findTablePlace(name: string, flags: CommandFlags, subcommand: string): Promise<TablePlace> {
+  if (/[\\/]|^\.\.?$/.test(name)) {
+    const { config } = await openConfig(flags);
+    const folder = resolve(name.startsWith('file:') ? fileURLToPath(name) : name);
+    return { store: openLocalStore(dirname(folder)), path: basename(folder), engine: config.delta };
+  }
+  const session = await openSession(flags);
+  const { config } = session.config;
+  const { table } = findTable(session, name, `tables ${subcommand} ${name}`);
+  return { store: openStore(storageUris(config).tables), path: table.name, engine: config.delta };
+}
+
+/** Opens the table that {@link findTablePlace} finds, for as long as `use` runs. Nothing is created. */
 export async function withTable<T>(
-  command: string,
-  given: string,
+  subcommand: string,
+  name: string,
   flags: CommandFlags,
   use: (opened: OpenedTable) => Promise<T>,
 ): Promise<T> {
-  const { config, store, path } = await findTable(command, given, flags);
-  const scratch = await mkdtemp(join(tmpdir(), 'pipeline-host-'));
-  const engine = await openDeltaEngine({ memoryLimit: config.delta.memoryLimit, threads: config.delta.threads, tempDirectory: scratch });
-  try {
+  const { store, path, engine: options } = await findTablePlace(name, flags, subcommand);
+  return await withDeltaEngine(options, async (engine) => {
     const table = await DeltaTable.open(engine, store, path);
     try {
       return await use({ table, name: path, uri: store.local?.path(path) ?? `${store.uri}/${path}` });
     } finally {
       await table.close();
     }
-  } finally {
-    await engine.close();
-    await rm(scratch, { recursive: true, force: true });
-  }
-}
-
-async function findTable(command: string, given: string, flags: CommandFlags): Promise<TablePlace> {
-  if (/[/\\]|^\.\.?$/.test(given)) {
-    const { config } = await openConfig(flags);
-    if (/^[a-z][a-z0-9+.-]+:\/\//i.test(given)) {
-      const at = given.replace(/\/+$/, '').lastIndexOf('/');
-      return { config, store: openStore(given.slice(0, at)), path: given.slice(at + 1).replace(/\/+$/, '') };
-    }
-    const folder = resolve(given);
-    return { config, store: openStore(dirname(folder)), path: basename(folder) };
-  }
-  const { config, topology } = await openSession(flags);
-  const tables = topology.plugins.flatMap((plugin) => resolveTables(plugin, config.config));
-  const found = tables.find(({ name }) => name === given) ?? tables.find(({ definition }) => definition.name === given);
-  if (found === undefined)
-    throw unknownTable(
-      command,
-      given,
-      tables.map(({ name }) => name),
-    );
-  return { config: config.config, store: openStore(storageUris(config.config).tables), path: found.name };
+  });
 }

@@ -24,7 +24,7 @@ export function checkpointCommand(): Command {
 
 async function checkpoint(given: string, flags: CheckpointFlags): Promise<void> {
   const { dryRun, json } = flags;
-  await withTable('tables checkpoint', given, flags, async ({ table, name, uri }) => {
+  await withTable('checkpoint', given, flags, async ({ table, name, uri }) => {
     const version = dryRun ? table.version : (await table.checkpoint()).version;
     const { files, oldestVersion } = await table.cleanLog({ dryRun });
     if (json) return print(JSON.stringify({ table: name, uri, dryRun, version, files, oldestVersion }, null, 2));

@@ -1,26 +1,19 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import { Command } from 'commander';
 import { didYouMean } from '../config/did-you-mean.ts';
-import { DeltaTable, openDeltaEngine, type TableSummary } from '../delta/index.ts';
+import { DeltaTable, type TableSummary } from '../delta/index.ts';
 import { storageUris } from '../engine/host-services.ts';
-import { resolveTables } from '../plugins/resolve-topology.ts';
-import type { ResolvedTable } from '../plugins/topology.ts';
 import { openStore } from '../storage/index.ts';
 import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
+import { withDeltaEngine } from './delta-session.ts';
+import { findTable, type PluginTable, tablesOf } from './plugin-tables.ts';
 import { openSession, type Session } from './session.ts';
 import { checkpointCommand } from './tables-checkpoint.ts';
+import { historyCommand } from './tables-history-command.ts';
 import { optimizeCommand } from './tables-optimize.ts';
+import { readCommand } from './tables-read-command.ts';
 import { vacuumCommand } from './tables-vacuum.ts';
 import { print, printList, tableLines } from './text-table.ts';
-import { unknownTable } from './unknown-table.ts';
-
-interface PluginTable {
-  readonly plugin: string;
-  readonly table: ResolvedTable;
-}
 
 interface ListedTable {
   readonly table: string;
@@ -42,7 +35,7 @@ export function tablesCommand(): Command {
     new Command('tables')
       .summary('list the Delta tables of plugins, show one, maintain one')
       .description(
-        'Lists the Delta tables of the plugins with their version, rows and files. "tables show NAME" prints one with its schema.',
+        'Lists the Delta tables of the plugins with their version, rows and files. "tables show NAME" prints one with its schema, "tables read NAME" its rows.',
       ),
   )
     .addOption(jsonOption())
@@ -74,7 +67,7 @@ export function tablesCommand(): Command {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ pipeline-host tables show readings')
     .action((name: string, flags: TableFlags) => showTable(name, flags));
-  for (const below of [optimizeCommand(), vacuumCommand(), checkpointCommand()]) command.addCommand(below);
+  for (const below of [readCommand(), historyCommand(), optimizeCommand(), vacuumCommand(), checkpointCommand()]) command.addCommand(below);
   return command;
 }
 
@@ -117,14 +110,7 @@ async function listTables(flags: TableFlags): Promise<void> {
 
 async function showTable(name: string, flags: TableFlags): Promise<void> {
   const session = await openSession(flags);
-  const tables = tablesOf(session);
-  const found = tables.find(({ table }) => table.name === name) ?? tables.find(({ table }) => table.definition.name === name);
-  if (found === undefined)
-    throw unknownTable(
-      'tables show',
-      name,
-      tables.map(({ table }) => table.name),
-    );
+  const found = findTable(session, name, `tables show ${name}`);
   await withTables(session, async (open, uriOf) => {
     const opened = await open(found.table.name);
     const uri = uriOf(found.table.name);
@@ -168,10 +154,6 @@ function printSummary({ plugin, table }: PluginTable, uri: string, summary: Tabl
   );
 }
 
-function tablesOf({ config, topology }: Session): readonly PluginTable[] {
-  return topology.plugins.flatMap((plugin) => resolveTables(plugin, config.config).map((table) => ({ plugin: plugin.name, table })));
-}
-
 type OpenTable = (name: string) => Promise<{ readonly summary: TableSummary; readonly rows: number } | null>;
 
 /** Opens tables to read them: nothing is created. */
@@ -180,10 +162,8 @@ async function withTables<T>(
   use: (open: OpenTable, uriOf: (name: string) => string) => Promise<T>,
 ): Promise<T> {
   const store = openStore(storageUris(config).tables);
-  const scratch = await mkdtemp(join(tmpdir(), 'pipeline-host-'));
-  const engine = await openDeltaEngine({ memoryLimit: config.delta.memoryLimit, threads: config.delta.threads, tempDirectory: scratch });
-  try {
-    return await use(
+  return await withDeltaEngine(config.delta, (engine) =>
+    use(
       async (name) => {
         let table: DeltaTable;
         try {
@@ -198,9 +178,6 @@ async function withTables<T>(
         return { summary, rows };
       },
       (name) => store.local?.path(name) ?? `${store.uri}/${name}`,
-    );
-  } finally {
-    await engine.close();
-    await rm(scratch, { recursive: true, force: true });
-  }
+    ),
+  );
 }

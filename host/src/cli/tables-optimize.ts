@@ -26,7 +26,7 @@ export function optimizeCommand(): Command {
 }
 
 async function optimize(given: string, flags: OptimizeFlags): Promise<void> {
-  await withTable('tables optimize', given, flags, async ({ table, name, uri }) => {
+  await withTable('optimize', given, flags, async ({ table, name, uri }) => {
     if (flags.dryRun) {
       const plan = table.planOptimize();
       if (flags.json) return print(JSON.stringify({ table: name, uri, dryRun: true, ...plan }, null, 2));

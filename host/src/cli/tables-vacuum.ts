@@ -34,7 +34,7 @@ export function vacuumCommand(): Command {
 }
 
 async function vacuum(given: string, flags: VacuumFlags): Promise<void> {
-  await withTable('tables vacuum', given, flags, async ({ table, name, uri }) => {
+  await withTable('vacuum', given, flags, async ({ table, name, uri }) => {
     const { dryRun, allowShortRetention } = flags;
     const done = await table.vacuum({ dryRun, allowShortRetention, ...(flags.retention !== undefined && { retention: flags.retention }) });
     // JSON has no infinity: the table keeps its files for ever.

@@ -80,6 +80,8 @@ export interface CommitInfo {
   readonly isolationLevel?: string;
   readonly isBlindAppend?: boolean;
   readonly engineInfo?: string;
+  /** Spark's and Fabric's. */
+  readonly userName?: string;
   readonly txnId?: string;
 }
 

@@ -31,6 +31,8 @@ export interface SqlConnection {
   run(sql: string): Promise<void>;
   /** A statement with texts for `$1`, `$2` and so on is kept prepared; without a cast to `VARCHAR` it is planned again all the same. */
   rows(sql: string, texts?: readonly string[]): Promise<readonly (readonly SqlValue[])[]>;
+  /** Hands over the rows a page at a time while they are computed, values as exact-values.ts gives them; the next page waits for `use`. */
+  pages(sql: string, use: (rows: readonly (readonly SqlValue[])[]) => void | Promise<void>): Promise<void>;
 }
 
 /** DuckDB, which reads JSON and reads and writes Parquet for all tables of a process. */
@@ -139,6 +141,20 @@ class PooledConnection implements SqlConnection {
       return result.getRowsJson();
     } catch (error) {
       throw engineError(error);
+    }
+  }
+
+  async pages(sql: string, use: (rows: readonly (readonly SqlValue[])[]) => void | Promise<void>): Promise<void> {
+    // With DuckDB's classes in it, which are loaded when a table is first opened.
+    const { exactJson } = await import('./exact-values.ts');
+    const pages = await this.#connection.stream(sql).then(
+      (result) => result.yieldConvertedRows(exactJson),
+      (error: unknown) => Promise.reject(engineError(error)),
+    );
+    for (;;) {
+      const page = await pages.next().catch((error: unknown) => Promise.reject(engineError(error)));
+      if (page.done === true) return;
+      await use(page.value);
     }
   }
 

@@ -20,12 +20,12 @@ export {
   TxnConflictError,
 } from './delta-errors.ts';
 export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
+export { type HistoryEntry, readHistory } from './history.ts';
 export type { CleanedLog, LogCleanupOptions } from './log-cleanup.ts';
 export type { MergePolicy } from './merge-plan.ts';
 export type { Optimized, OptimizeOptions } from './optimize.ts';
 export { intervalMilliseconds } from './retention.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';
-export type { TableRow } from './scan.ts';
 export type { TableSpec } from './schema.ts';
 export { DeltaTable } from './table.ts';
 export type {
@@ -39,4 +39,5 @@ export type {
   WriteOptions,
   WriteTxn,
 } from './table-contract.ts';
+export type { ReadOptions, TableRow } from './table-rows.ts';
 export type { Vacuumed, VacuumOptions } from './vacuum.ts';

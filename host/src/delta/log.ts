@@ -32,16 +32,19 @@ export function commitPath(table: TableFolder, version: number): string {
 
 /**
  * Reads the newest state of a table; null where its log is provably absent. `_last_checkpoint` is never read: it may be
- * stale or damaged, and the listing says the same. Throws `PH_DELTA_LOG_DAMAGED` for a log with a hole.
+ * stale or damaged, and the listing says the same. Throws `PH_DELTA_LOG_DAMAGED` for a log with a hole. With `wanted` it
+ * reads the state at that version, or throws `PH_DELTA_VERSION` where the log does not hold it.
  */
-export async function loadSnapshot(engine: DeltaEngine, table: TableFolder): Promise<Snapshot | null> {
+export async function loadSnapshot(engine: DeltaEngine, table: TableFolder, wanted?: number): Promise<Snapshot | null> {
   const listing = await listLog(table);
   if (listing.commits.size === 0 && listing.checkpoints.size === 0) {
     if (!listing.hasFiles) return null;
     throw damaged(table, 'it holds neither a commit nor a whole checkpoint');
   }
-  const newest = Math.max(...listing.checkpoints.keys(), -1);
-  const versions = [...listing.commits].filter((version) => version > newest).sort((a, b) => a - b);
+  if (wanted !== undefined) checkHeld(table, wanted, listing);
+  const upTo = wanted ?? Number.POSITIVE_INFINITY;
+  const newest = Math.max(...[...listing.checkpoints.keys()].filter((version) => version <= upTo), -1);
+  const versions = [...listing.commits].filter((version) => version > newest && version <= upTo).sort((a, b) => a - b);
   checkContiguous(table, newest, versions, listing);
   const snapshot = new Snapshot();
   const files = listing.checkpoints.get(newest);
@@ -65,6 +68,12 @@ export async function loadSnapshot(engine: DeltaEngine, table: TableFolder): Pro
   }
   if (snapshot.protocol === null || snapshot.metaData === null) throw damaged(table, 'it holds no protocol or no metadata');
   return snapshot;
+}
+
+/** The versions whose commits the log still holds, the newest first; null where there is no log. */
+export async function committedVersions(table: TableFolder): Promise<readonly number[] | null> {
+  const { commits, hasFiles } = await listLog(table);
+  return hasFiles ? [...commits].sort((a, b) => b - a) : null;
 }
 
 /** Applies what was committed since; true if anything was. */
@@ -149,6 +158,17 @@ function checkContiguous(table: TableFolder, checkpoint: number, versions: reado
       throw deltaError('PH_DELTA_PROTOCOL', table.path, `the table ${table.path} cannot be read: it uses v2Checkpoint`);
     throw damaged(table, `version ${expected} is missing, but version ${version} is there`);
   }
+}
+
+/** Whether a version can be read: its commit and all before it since a checkpoint, or since the first, are there. */
+function checkHeld(table: TableFolder, wanted: number, { commits, checkpoints, hasV2Checkpoint }: LogListing): void {
+  const newest = Math.max(...commits, ...checkpoints.keys());
+  const oldest = commits.has(0) ? 0 : Math.min(...checkpoints.keys());
+  const refuse = (reason: string) =>
+    deltaError('PH_DELTA_VERSION', table.path, `the table ${table.path} cannot be read at version ${wanted}: ${reason}`);
+  if (wanted > newest) throw refuse(`the newest is version ${newest}`);
+  if (wanted >= oldest || hasV2Checkpoint) return;
+  throw refuse(`it was cleaned up, the oldest that can be read is version ${oldest}`);
 }
 
 function damaged(table: TableFolder, reason: string) {

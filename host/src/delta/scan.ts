@@ -4,7 +4,7 @@ import { duckType, identifier, literal, type SchemaField } from './column-type.t
 import { objectPath, type TableFolder } from './data-files.ts';
 import { withDeletedRows } from './deletion-vectors/deleted-rows.ts';
 import { deltaError } from './delta-errors.ts';
-import type { DeltaEngine, SqlConnection, SqlValue } from './engine.ts';
+import type { DeltaEngine } from './engine.ts';
 import { withLocalFiles } from './local-files.ts';
 
 /** The column of a scan that holds the index of the row's file in the scanned list. */
@@ -96,38 +96,4 @@ function fileTable(local: readonly string[], files: readonly AddFile[], partitio
 /** read_parquet takes *, ? and [ for patterns. */
 function globEscaped(file: string): string {
   return file.replace(/[*?[]/g, (character) => `[${character}]`);
-}
-
-/** A row as JSON can hold it: 64-bit whole numbers and decimals as text, times as ISO text with microseconds, binary as base64. */
-export type TableRow = Readonly<Record<string, SqlValue>>;
-
-/** The rows of a SELECT over a scan, by the columns' types. */
-export async function readTableRows(
-  connection: SqlConnection,
-  fields: readonly SchemaField[],
-  select: string,
-): Promise<readonly TableRow[]> {
-  const columns = fields.map((field) => `${rowExpression(field)} AS ${identifier(field.name)}`).join(', ');
-  const rows = await connection.rows(`SELECT ${columns} FROM (${select})`);
-  return rows.map((row) => Object.fromEntries(fields.map((field, at) => [field.name, rowValue(field, row[at] ?? null)])));
-}
-
-function rowExpression(field: SchemaField): string {
-  const column = identifier(field.name);
-  if (field.type === 'binary') return `to_base64(${column})`;
-  return typeof field.type === 'string' ? column : `to_json(${column})::VARCHAR`;
-}
-
-function rowValue(field: SchemaField, value: SqlValue): SqlValue {
-  if (typeof value !== 'string') return value;
-  if (typeof field.type !== 'string') return JSON.parse(value) as SqlValue;
-  return field.type === 'timestamp' || field.type === 'timestamp_ntz'
-    ? isoMicroseconds(value, field.type === 'timestamp' ? 'Z' : '')
-    : value;
-}
-
-/** DuckDB's `2026-01-01 00:00:00.5+00` as `2026-01-01T00:00:00.500000Z`. */
-function isoMicroseconds(text: string, zone: string): string {
-  const match = /^(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:\+00)?$/.exec(text);
-  return match === null ? text : `${match[1]}T${match[2]}.${(match[3] ?? '').padEnd(6, '0')}${zone}`;
 }

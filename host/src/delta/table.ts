@@ -13,10 +13,11 @@ import { mergeBlock } from './merge-commit.ts';
 import { type Exclusive, type Optimized, type OptimizeOptions, optimizeTable } from './optimize.ts';
 import { NO_FILES } from './parquet-copy.ts';
 import type { RowBlock } from './row-block.ts';
-import { readTableRows, type TableRow, withScan } from './scan.ts';
+import { withScan } from './scan.ts';
 import { checkSpec } from './schema.ts';
 import { summaryOf } from './summary.ts';
 import type { Appended, Merged, MergeOptions, OpenOptions, OptimizePlan, Skipped, TableSummary, WriteOptions } from './table-contract.ts';
+import { copyToParquet, type ReadOptions, readPages, selectSql, type TableRow } from './table-rows.ts';
 import { TableState } from './table-state.ts';
 import { areWritten, txnIds } from './txns.ts';
 import { type Vacuumed, type VacuumOptions, vacuumTable } from './vacuum.ts';
@@ -43,6 +44,17 @@ export class DeltaTable {
     const snapshot = (await loadSnapshot(engine, folder)) ?? (create === undefined ? null : await createTable(engine, folder, create));
     if (snapshot === null) throw deltaError('PH_DELTA_ABSENT', path, `there is no Delta table at ${store.uri}/${path}`);
     return new DeltaTable(new TableState(engine, folder, snapshot, create));
+  }
+
+  /**
+   * Opens the table as it was at a version, to read it. Throws `PH_DELTA_VERSION` where the log does not hold the version
+   * yet, or not any more.
+   */
+  static async openVersion(engine: DeltaEngine, store: ObjectStore, path: string, version: number): Promise<DeltaTable> {
+    const folder: TableFolder = { store, path };
+    const snapshot = await loadSnapshot(engine, folder, version);
+    if (snapshot === null) throw deltaError('PH_DELTA_ABSENT', path, `there is no Delta table at ${store.uri}/${path}`);
+    return new DeltaTable(new TableState(engine, folder, snapshot, undefined));
   }
 
   /** The version that this object knows; {@link refresh} looks for newer ones. */
@@ -148,13 +160,30 @@ export class DeltaTable {
     return summaryOf(this.#state.snapshot, this.columns);
   }
 
-  /** The rows of {@link version}, exact: 64-bit numbers and decimals as text. Without an order. For tables that fit into memory. */
-  async readRows(options: { readonly columns?: readonly string[]; readonly limit?: number } = {}): Promise<readonly TableRow[]> {
-    const fields = options.columns === undefined ? this.columns : options.columns.map((name) => this.#field(name));
-    const limit = options.limit === undefined ? '' : ` LIMIT ${Math.max(0, Math.trunc(options.limit))}`;
-    const names = fields.map((field) => identifier(field.name)).join(', ');
-    return await this.#scan((relation) =>
-      this.#state.engine.withConnection((connection) => readTableRows(connection, fields, `SELECT ${names} FROM ${relation}${limit}`)),
+  /** The rows of {@link version}, without an order. For tables that fit into memory. */
+  async readRows(options: ReadOptions = {}): Promise<readonly TableRow[]> {
+    const rows: TableRow[] = [];
+    await this.readPages(options, (page) => {
+      for (const row of page) rows.push(row);
+    });
+    return rows;
+  }
+
+  /** Hands over the rows of {@link version} a page at a time; holds one page, however many there are. */
+  async readPages(options: ReadOptions, use: (rows: readonly TableRow[]) => void | Promise<void>): Promise<void> {
+    const fields = this.#fields(options);
+    const { engine } = this.#state;
+    await this.#scan((relation) =>
+      engine.withConnection((connection) => readPages(connection, fields, selectSql(relation, fields, options.limit), use)),
+    );
+  }
+
+  /** Writes the rows of {@link version} into one Parquet file of this machine, over one that is there. */
+  async writeParquet(options: ReadOptions, file: string): Promise<void> {
+    const fields = this.#fields(options);
+    const { engine } = this.#state;
+    await this.#scan((relation) =>
+      engine.withConnection((connection) => copyToParquet(connection, selectSql(relation, fields, options.limit), file)),
     );
   }
 
@@ -189,6 +218,10 @@ export class DeltaTable {
   #scan<T>(use: (relation: string) => Promise<T>): Promise<T> {
     const { engine, folder, snapshot } = this.#state;
     return withScan(engine, folder, [...snapshot.files.values()], this.columns, this.partitionBy, use);
+  }
+
+  #fields({ columns }: ReadOptions): readonly SchemaField[] {
+    return columns === undefined ? this.columns : columns.map((name) => this.#field(name));
   }
 
   #field(name: string): SchemaField {

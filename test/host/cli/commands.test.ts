@@ -26,7 +26,15 @@ async function ok(
 describe('the help', () => {
   const commands = [
     [[], ['demo'], ['plugins'], ['topics', 'list'], ['topics', 'create'], ['publish'], ['broker']],
-    [['tables'], ['tables', 'show'], ['tables', 'optimize'], ['tables', 'vacuum'], ['tables', 'checkpoint']],
+    [
+      ['tables'],
+      ['tables', 'show'],
+      ['tables', 'optimize'],
+      ['tables', 'vacuum'],
+      ['tables', 'checkpoint'],
+      ['tables', 'read'],
+      ['tables', 'history'],
+    ],
     [
       ['config', 'explain'],
       ['config', 'schema'],
@@ -257,6 +265,7 @@ describe('pipeline-host --plugin', () => {
     assert.equal(rows.rows, 2);
     const shown = await ok(['tables', 'show', 'weather_warm', ...data]);
     assert.match(shown, /rows +2\n/);
+    assert.equal((await ok(['tables', 'read', 'weather_warm', '--columns', 'celsius', ...data])).split('\n').length, 3);
     assert.match(shown, /sensor +string +no\ncelsius +double +yes\n/);
     assert.match(shown, /weather\.writer\/weather\.warm\/\d/);
 
