@@ -62,7 +62,7 @@ export function message(): ColumnSource<never> {
   return { expression: { kind: 'message' } };
 }
 
-/** The texts of a list that are not blank, one after the other; a text in place of the list counts as one. Null where there are none. */
+/** The values of a list as texts, but for null and blank ones, one after the other; a text in place of the list counts as one. Null where there are none. */
 export function joined<const Path extends string>(path: Path, separator: string): ColumnSource<Path> {
   return { expression: { kind: 'joined', path, separator } };
 }

@@ -2,7 +2,7 @@ import type { ColumnExpression, ColumnSource } from '@pipeline-host/sdk';
 import { identifier, literal, type RowProjection } from '../delta/index.ts';
 
 /** What `trim` takes for blank at the ends of a text. */
-const BLANK = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)";
+const BLANK = literal(' \t\n\v\f\r');
 
 export interface ColumnProjection {
   readonly projection: RowProjection;
@@ -23,15 +23,18 @@ export function columnProjection(columns: Readonly<Record<string, ColumnSource>>
   };
 }
 
-type Read = { readonly path: string; readonly as: 'VARCHAR' | 'JSON' };
+/** How a field stands in the struct of a message: `list` is one of texts. */
+type Form = 'VARCHAR' | 'JSON' | 'list';
+type Read = { readonly path: string; readonly as: Form };
 
 function pathsOf(expression: ColumnExpression): readonly Read[] {
   switch (expression.kind) {
     case 'text':
       return [{ path: expression.path, as: 'VARCHAR' }];
     case 'json':
-    case 'joined':
       return [{ path: expression.path, as: 'JSON' }];
+    case 'joined':
+      return [{ path: expression.path, as: 'list' }];
     case 'message':
     case 'constant':
     case 'written-at':
@@ -50,7 +53,7 @@ function pathsOf(expression: ColumnExpression): readonly Read[] {
 
 interface Node {
   readonly children: Map<string, Node>;
-  as: 'VARCHAR' | 'JSON' | null;
+  as: Form | null;
 }
 
 /** The fields that are read, so that each message is parsed once, into a struct of just those. */
@@ -60,7 +63,8 @@ class MessagePaths {
   constructor(reads: readonly Read[]) {
     for (const { path, as } of reads) {
       const node = this.#node(path);
-      node.as = as === 'JSON' || node.as === 'JSON' ? 'JSON' : 'VARCHAR';
+      // Read in two forms, it is taken as JSON, which gives them all.
+      node.as = node.as === null || node.as === as ? as : 'JSON';
     }
   }
 
@@ -85,7 +89,12 @@ class MessagePaths {
   /** As `from_json` takes it. A field that is read itself and below is an object there. */
   structure(): object {
     const structureOf = ({ children }: Node): object =>
-      Object.fromEntries([...children].map(([name, child]) => [name, child.children.size > 0 ? structureOf(child) : child.as]));
+      Object.fromEntries(
+        [...children].map(([name, child]) => [
+          name,
+          child.children.size > 0 ? structureOf(child) : child.as === 'list' ? ['VARCHAR'] : child.as,
+        ]),
+      );
     return structureOf(this.#root);
   }
 
@@ -94,6 +103,13 @@ class MessagePaths {
     const { children, as } = this.#node(path);
     if (children.size > 0) return `json_extract_string(line, ${jsonPath(path)})`;
     return as === 'JSON' ? `(${field(path)} ->> '$')` : field(path);
+  }
+
+  /** The value as a list of texts; null where it is no list. */
+  list(path: string): string {
+    return this.#node(path).as === 'list' && this.#node(path).children.size === 0
+      ? field(path)
+      : `from_json(${this.json(path)}, '["VARCHAR"]')`;
   }
 
   json(path: string): string {
@@ -119,9 +135,9 @@ function sqlOf(expression: ColumnExpression, paths: MessagePaths): string {
     case 'message':
       return 'original';
     case 'joined':
-      return joinedTexts(paths.json(expression.path), expression.separator);
+      return joinedTexts(paths.list(expression.path), expression);
     case 'last-part':
-      return `nullif(trim(split_part(${sqlOf(expression.of, paths)}, ${literal(expression.separator)}, -1), ${BLANK}), '')`;
+      return trimmed(`split_part(${sqlOf(expression.of, paths)}, ${literal(expression.separator)}, -1)`);
     case 'day':
       return dayOf(sqlOf(expression.of, paths));
     case 'first-of':
@@ -140,16 +156,21 @@ function sqlOf(expression: ColumnExpression, paths: MessagePaths): string {
   }
 }
 
+/** `trim` of more than spaces takes 0.7 µs a text, so it is asked only about one that begins or ends with something blank. */
+function trimmed(sql: string): string {
+  return `CASE WHEN ${sql} >= '!' AND right(${sql}, 1) >= '!' THEN ${sql} ELSE nullif(trim(${sql}, ${BLANK}), '') END`;
+}
+
 /** A text that begins beyond the blank is not looked through: nearly all do. */
 function unlessBlank(sql: string): string {
   return `CASE WHEN ${sql} < '!' AND trim(${sql}, ${BLANK}) = '' THEN NULL ELSE ${sql} END`;
 }
 
-function joinedTexts(json: string, separator: string): string {
-  const isText = `lambda one: json_type(one) = 'VARCHAR' AND trim(one ->> '$', ${BLANK}) <> ''`;
-  const texts = `list_transform(list_filter(CAST(${json} AS JSON[]), ${isText}), lambda one: one ->> '$')`;
-  const list = `nullif(array_to_string(${texts}, ${literal(separator)}), '')`;
-  return `CASE json_type(${json}) WHEN 'ARRAY' THEN ${list} WHEN 'VARCHAR' THEN ${unlessBlank(`(${json} ->> '$')`)} END`;
+/** The text in place of a list is looked for only where there is no list: to look costs more than all the rest. */
+function joinedTexts(list: string, { path, separator }: { readonly path: string; readonly separator: string }): string {
+  const texts = `list_filter(${list}, lambda one: CASE WHEN one >= '!' THEN true WHEN one IS NULL THEN false ELSE trim(one, ${BLANK}) <> '' END)`;
+  const alone = `json_extract(line, ${jsonPath(path)})`;
+  return `CASE WHEN ${list} IS NOT NULL THEN nullif(array_to_string(${texts}, ${literal(separator)}), '') WHEN json_type(${alone}) = 'VARCHAR' THEN ${unlessBlank(`(${alone} ->> '$')`)} END`;
 }
 
 /** What is no instant stays as it is, for the column to refuse. */

@@ -181,7 +181,7 @@ describe('a column', () => {
 
   it('joins the texts of a list', async () => {
     const records = [['a', '', null, ' ', 7, 'b'], [], [''], null, 'alone', ' ', 7, { a: 1 }].map((v) => ({ data: { v } }));
-    assert.deepEqual(await values(joined('data.v', ', '), records), ['a, b', null, null, null, 'alone', null, null, null]);
+    assert.deepEqual(await values(joined('data.v', ', '), records), ['a, 7, b', null, null, null, 'alone', null, null, null]);
   });
 
   it('has the last part of a text, the first value that is there, and texts put together', async () => {
