@@ -9,18 +9,26 @@ const SPACE = 0x20;
 const INEXACT = /(?:"\s*:|[,[])\s*-?\d+[.eE]/;
 
 /**
- * A message of JSON as one line, with its line feed. Where it holds numbers whose digits SQL would not keep, the fields that
+ * A message of JSON as one line, without a line feed. Where it holds numbers whose digits SQL would not keep, the fields that
  * are read as text are texts in the line, and the JSON as it was follows behind {@link ORIGINAL_MARK}.
  *
  * @param texts paths of the fields that are read as text
  */
 export function messageLine(json: Buffer, texts: readonly string[]): Buffer {
   const flat = json.includes(LINE_FEED) || json.includes(CARRIAGE_RETURN) ? flattened(json) : json;
-  const line = INEXACT.test(flat.toString('latin1')) ? withDigits(flat, texts) : flat;
-  const ended = Buffer.allocUnsafe(line.length + 1);
-  line.copy(ended);
-  ended[line.length] = LINE_FEED;
-  return ended;
+  return INEXACT.test(flat.toString('latin1')) ? withDigits(flat, texts) : flat;
+}
+
+/** The lines one after the other, each with its line feed. */
+export function joinedLines(lines: readonly Buffer[]): Buffer {
+  const joined = Buffer.allocUnsafe(lines.reduce((bytes, line) => bytes + line.length + 1, 0));
+  let at = 0;
+  for (const line of lines) {
+    joined.set(line, at);
+    at += line.length + 1;
+    joined[at - 1] = LINE_FEED;
+  }
+  return joined;
 }
 
 /** Between the tokens of JSON a line break is as good as a space, and inside them there is none. */

@@ -3,7 +3,7 @@ import type { DeltaTable, RowBlock } from '../delta/index.ts';
 import type { ResolvedTable } from '../plugins/topology.ts';
 import { columnProjection } from './column-projection.ts';
 import type { MessageCodec } from './message-codec.ts';
-import { messageLine, ORIGINAL_MARK } from './message-line.ts';
+import { joinedLines, messageLine, ORIGINAL_MARK } from './message-line.ts';
 import { createRowEncoder } from './table-rows.ts';
 
 /** An open table and how rows get into it. */
@@ -12,7 +12,7 @@ export interface WritableTable {
   readonly delta: DeltaTable;
 }
 
-/** Lines for the tables of a writer; a table without any is not in it. */
+/** Lines, without their line feeds, for the tables of a writer; a table without any is not in it. */
 export type TableLines = ReadonlyMap<WritableTable, readonly Buffer[]>;
 
 /** How the records of a table writer become rows. */
@@ -63,7 +63,7 @@ function byRows({ config, tables, codec, log }: RowMakerOptions, rowsOf: NonNull
       }
       return lines;
     },
-    block: (lines) => ({ ndjson: Buffer.concat(lines), rows: lines.length }),
+    block: (lines) => ({ ndjson: joinedLines(lines), rows: lines.length }),
   };
 }
 
@@ -74,7 +74,7 @@ function byColumns(codec: MessageCodec, table: WritableTable, columns: NonNullab
     decode: (value) => messageLine(codec.checkedJson(value), texts),
     lines: (line) => new Map([[table, [line as Buffer]]]), // what decode gave
     block: (lines, writtenAt) => ({
-      ndjson: Buffer.concat(lines),
+      ndjson: joinedLines(lines),
       rows: lines.length,
       projection,
       constants: { written_at: writtenAt },

@@ -5,7 +5,7 @@ import type { DeltaColumn, TableSpec } from '../delta/index.ts';
 
 /** Turns rows into lines of JSON for one table, checked before anything is written. */
 export interface RowEncoder {
-  /** One line, with its line feed. @throws PermanentError `PH_ROW_INVALID` */
+  /** One line, without a line feed. @throws PermanentError `PH_ROW_INVALID` */
   encode(row: object): Buffer;
 }
 
@@ -48,7 +48,7 @@ export function createRowEncoder(table: TableDefinition): RowEncoder {
           },
         );
       }
-      return Buffer.from(`${JSON.stringify(plain)}\n`, 'utf8');
+      return Buffer.from(JSON.stringify(plain), 'utf8');
     },
   };
 }
