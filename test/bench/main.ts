@@ -14,8 +14,23 @@ import { rebalance } from './rebalance.ts';
 import { relay } from './relay.ts';
 import { retryDue } from './retry-due.ts';
 import { scale } from './scale.ts';
+import { tables } from './tables.ts';
 
-const BENCHES: readonly Bench[] = [consume, relay, produce, parallel, latency, retryDue, failing, downloads, scale, rebalance, idle, delta];
+const BENCHES: readonly Bench[] = [
+  consume,
+  relay,
+  produce,
+  parallel,
+  latency,
+  retryDue,
+  failing,
+  downloads,
+  scale,
+  rebalance,
+  idle,
+  delta,
+  tables,
+];
 
 const HELP = `npm run bench -- [options]: the host beside its baselines, in one run, as medians.
 

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Bench, Row } from './bench.ts';
+import { fresh, openBenchCluster, PARTITIONS, publish } from './bench-cluster.ts';
+import { eventJson } from './events.ts';
+import { median } from './measure.ts';
+
+const BIN = fileURLToPath(new URL('../../host/bin/pipeline-host.js', import.meta.url));
+const PLUGIN = fileURLToPath(new URL('./events-plugin', import.meta.url));
+/** Ends a run that does not come to its end. */
+const LONGEST = 120_000;
+
+interface Commit {
+  readonly at: number;
+  readonly rows: number;
+}
+
+/**
+ * From Kafka into a table of 31 columns, exactly once and with fsync, 10,000 rows a commit: a whole host process of built
+ * code (`npm run build`). Timed by the commits themselves, from the first to the last, so that its start does not count.
+ */
+export const tables: Bench = {
+  name: 'tables',
+  usesKafka: true,
+  async run({ brokers, messages, repetitions }): Promise<readonly Row[]> {
+    await using bench = await openBenchCluster(brokers);
+    const topic = await bench.topic('events', PARTITIONS);
+    await publish(bench.producer, topic, messages, eventJson);
+    const measured = { columns: [] as number[], rows: [] as number[] };
+    for (let run = 0; run < repetitions; run++)
+      for (const worker of ['columns', 'rows'] as const) measured[worker].push(await writtenPerSecond(brokers, topic, worker, messages));
+    return (
+      [
+        ['columns', 80_000],
+        ['rows', 50_000],
+      ] as const
+    ).map(([worker, goal]) => {
+      const value = median(measured[worker]);
+      const what = `Kafka to a table of 31 columns, exactly once, by \`${worker}\``;
+      const figure = `${Math.round(value).toLocaleString('en')} row/s`;
+      return { what, figure, baseline: '', ratio: null, target: `≥ ${goal.toLocaleString('en')} row/s`, holds: value >= goal };
+    });
+  },
+};
+
+async function writtenPerSecond(brokers: readonly string[], topic: string, worker: 'columns' | 'rows', rows: number): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'pipeline-host-bench-tables-'));
+  const config = join(folder, 'pipeline-host.config.json');
+  const section = { package: PLUGIN, prefix: fresh('tables'), topics: { events: { name: topic } }, workers: { [worker]: { start: 'earliest' } } };
+  writeFileSync(
+    config,
+    JSON.stringify({ dataDir: folder, log: { level: 'error' }, kafka: { brokers }, plugins: { 'bench-events': section } }),
+  );
+  const child = spawn(process.execPath, [BIN, '--plugin', 'bench-events', '--worker', worker, '--config', config], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { PATH: process.env['PATH'] ?? '', HOME: folder },
+  });
+  try {
+    const [first, ...others] = await commitsOf(child, join(folder, 'tables', `events_by_${worker}`, '_delta_log'), rows);
+    const last = others.at(-1);
+    if (first === undefined || last === undefined) throw new Error('the bench of tables needs rows for several commits');
+    return (others.reduce((sum, commit) => sum + commit.rows, 0) / (last.at - first.at)) * 1000;
+  } finally {
+    child.kill('SIGTERM');
+    if (child.exitCode === null) await once(child, 'exit');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The commits that hold rows, once they hold all of them. */
+async function commitsOf(child: ChildProcess, log: string, rows: number): Promise<readonly Commit[]> {
+  const commits = new Map<string, Commit>();
+  for (const began = Date.now(); Date.now() - began < LONGEST; await sleep(50)) {
+    if (child.exitCode !== null) throw new Error(`the worker ended with ${child.exitCode}`);
+    const names = (await readdir(log).catch((): string[] => [])).filter((name) => /^\d{20}\.json$/.test(name)).sort();
+    for (const name of names) if (!commits.has(name)) commits.set(name, await commitAt(join(log, name)));
+    const full = names.flatMap((name) => commits.get(name) ?? []).filter((commit) => commit.rows > 0);
+    if (full.reduce((sum, commit) => sum + commit.rows, 0) >= rows) return full;
+  }
+  throw new Error(`the table did not get its ${rows} rows`);
+}
+
+async function commitAt(file: string): Promise<Commit> {
+  let [at, rows] = [0, 0];
+  for (const line of (await readFile(file, 'utf8')).trim().split('\n')) {
+    const action = JSON.parse(line) as { readonly commitInfo?: { readonly timestamp: number }; readonly add?: { readonly stats: string } };
+    if (action.commitInfo !== undefined) at = action.commitInfo.timestamp;
+    if (action.add !== undefined) rows += (JSON.parse(action.add.stats) as { readonly numRecords: number }).numRecords;
+  }
+  return { at, rows };
+}
