@@ -52,7 +52,12 @@ export const tables: Bench = {
 async function writtenPerSecond(brokers: readonly string[], topic: string, worker: 'columns' | 'rows', rows: number): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'pipeline-host-bench-tables-'));
   const config = join(folder, 'pipeline-host.config.json');
-  const section = { package: PLUGIN, prefix: fresh('tables'), topics: { events: { name: topic } }, workers: { [worker]: { start: 'earliest' } } };
+  const section = {
+    package: PLUGIN,
+    prefix: fresh('tables'),
+    topics: { events: { name: topic } },
+    workers: { [worker]: { start: 'earliest' } },
+  };
   writeFileSync(
     config,
     JSON.stringify({ dataDir: folder, log: { level: 'error' }, kafka: { brokers }, plugins: { 'bench-events': section } }),
