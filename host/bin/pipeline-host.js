@@ -3,6 +3,7 @@
 // biome-ignore-start lint/style/useNodejsImportProtocol: an old Node does not know the prefix
 import { spawn } from 'child_process';
 import { existsSync, readFileSync } from 'fs';
+import * as modules from 'module';
 import { dirname, join } from 'path';
 import { fileURLToPath } from 'url';
 
@@ -78,6 +79,8 @@ function run() {
     console.error('  fix: npm run build');
     process.exit(3);
   }
+  // What was compiled once is read from a cache in the folder for temporary files (or NODE_COMPILE_CACHE) from the next start on.
+  modules.enableCompileCache();
   void import(main.href);
 }
 

@@ -1,13 +1,12 @@
 import { isIPv6 } from 'node:net';
-import { fastifySwagger } from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type Log, PipelineError } from '@pipeline-host/sdk';
-import { type FastifyReply, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import type { DeadLetters } from '../dlq/dead-letters.ts';
 import type { HostStatus } from '../engine/status.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
 import { HOST_VERSION } from '../version.ts';
-import { adminApi } from './admin-api.ts';
+import { requireBearer } from './bearer-auth.ts';
 import { LONGEST_ID } from './dead-letter-routes.ts';
 import { watchEventLoop } from './event-loop-watch.ts';
 import { Health, liveness, readiness } from './health.ts';
@@ -77,14 +76,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     return reply.code(body.status).type(PROBLEM_TYPE).send(body);
   });
 
-  await app.register(fastifySwagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'pipeline-host', version: HOST_VERSION },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
-    },
-  });
-  await app.register(adminApi, { prefix: '/admin/v1', status: options.status, log: options.log, ...options.admin });
+  await registerAdminApi(app, options);
   app.get('/health/live', { schema: { response: { 200: Health, 503: Health } } }, async (_request, reply) => {
     const body = liveness(options.status(), loop.blockedFor());
     return reply.code(body.status === 'ok' ? 200 : 503).send(body);
@@ -116,6 +108,25 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       return closing;
     },
   };
+}
+
+/** The routes and their description are loaded where a token lets somebody in; without one there is nothing but the refusal. */
+async function registerAdminApi(app: FastifyInstance, { admin, status, log }: AdminServerOptions): Promise<void> {
+  const prefix = '/admin/v1';
+  const { token } = admin;
+  if (token === undefined) {
+    app.all(`${prefix}/*`, { onRequest: requireBearer(token) }, () => {});
+    return;
+  }
+  const [{ fastifySwagger }, { adminApi }] = await Promise.all([import('@fastify/swagger'), import('./admin-api.ts')]);
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'pipeline-host', version: HOST_VERSION },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    },
+  });
+  await app.register(adminApi, { prefix, status, log, ...admin, token });
 }
 
 function listenFailure(cause: unknown, host: string, port: number): unknown {

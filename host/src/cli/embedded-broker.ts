@@ -1,5 +1,7 @@
-import { openEmbeddedBroker } from '../embedded/index.ts';
 import type { OpenEmbedded } from '../engine/clusters.ts';
 
 /** Starts or finds the embedded broker of a data folder. The engine gets it from here, since it does not know the broker. */
-export const openEmbedded: OpenEmbedded = (settings) => openEmbeddedBroker(settings);
+export const openEmbedded: OpenEmbedded = async (settings) => {
+  const { openEmbeddedBroker } = await import('../embedded/index.ts');
+  return openEmbeddedBroker(settings);
+};

@@ -3,25 +3,31 @@ import { type Command, CommanderError } from 'commander';
 import { didYouMean } from '../config/did-you-mean.ts';
 import { list } from '../config/schema-faults.ts';
 import { HOST_VERSION } from '../version.ts';
-import { brokerCommand } from './broker-command.ts';
-import { configCommand } from './config-command.ts';
-import { demoCommand } from './demo.ts';
-import { pluginsCommand } from './plugins-command.ts';
 import { printFailure } from './print-failure.ts';
-import { publishCommand } from './publish-command.ts';
 import { rootCommand } from './run-command.ts';
-import { tablesCommand } from './tables-command.ts';
-import { topicsCommand } from './topics-command.ts';
 
 /** How long a command's own closing may go on after it failed. */
 const LINGER = 2_000;
+
+/** In the order of the help. Each is loaded when a command line names it: a worker that starts needs none of them. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['demo', async () => (await import('./demo.ts')).demoCommand()],
+  ['plugins', async () => (await import('./plugins-command.ts')).pluginsCommand()],
+  ['topics', async () => (await import('./topics-command.ts')).topicsCommand()],
+  ['publish', async () => (await import('./publish-command.ts')).publishCommand()],
+  ['tables', async () => (await import('./tables-command.ts')).tablesCommand()],
+  ['config', async () => (await import('./config-command.ts')).configCommand()],
+  ['broker', async () => (await import('./broker-command.ts')).brokerCommand()],
+]);
+/** `help`, `--help` and `-h`, which lists the commands; what only looks like it loads them for nothing. */
+const HELP = /^(?:help|--help|-\w*h\w*)$/;
 
 /** Runs one command line; sets the exit code. Never rejects: what fails is printed. */
 export async function runProgram(args: readonly string[]): Promise<void> {
   // A reader that went away, as in `pipeline-host plugins | head -1`, is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   try {
-    await createProgram().parseAsync([...args], { from: 'user' });
+    await (await createProgram(args)).parseAsync([...args], { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
     process.exitCode = printFailure(error instanceof CommanderError ? argumentError(error, args) : error);
@@ -29,20 +35,11 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   }
 }
 
-/** The whole command line. */
-export function createProgram(): Command {
-  const program = rootCommand().version(HOST_VERSION, '-V, --version', 'print the version');
-  for (const command of [
-    demoCommand(),
-    pluginsCommand(),
-    topicsCommand(),
-    publishCommand(),
-    tablesCommand(),
-    configCommand(),
-    brokerCommand(),
-  ]) {
-    program.addCommand(command);
-  }
+/** The program, with the commands that these arguments may mean. */
+async function createProgram(args: readonly string[]): Promise<Command> {
+  const program = rootCommand([...COMMANDS.keys()]).version(HOST_VERSION, '-V, --version', 'print the version');
+  const wantsHelp = args.some((arg) => HELP.test(arg));
+  for (const [name, load] of COMMANDS) if (wantsHelp || args.includes(name)) program.addCommand(await load());
   program.helpCommand('help [command]', 'show the help of a command');
   program.hook('preSubcommand', (root, command) => refuseMisplaced(root, command));
   harden(program);
@@ -92,7 +89,7 @@ function argumentError({ code, message }: CommanderError, args: readonly string[
 
 /** Of all that commander would show a help for, only the command after `help` may not be there. */
 function helpless([, name = '']: readonly string[]): PipelineError {
-  const known = createProgram().commands.map((command) => command.name());
+  const known = [...COMMANDS.keys()];
   return new PipelineError('PH_CLI_ARGUMENT', `there is no command "${name}" to help with`, {
     place: 'command line',
     hint: didYouMean(name, known, `the commands are ${list(known)}`),

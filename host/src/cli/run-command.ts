@@ -22,8 +22,12 @@ interface RunFlags extends CommandFlags {
   readonly logLevel?: string;
 }
 
-/** `pipeline-host --plugin P [--worker W]`: runs workers until it is stopped. */
-export function rootCommand(): Command {
+/**
+ * `pipeline-host --plugin P [--worker W]`: runs workers until it is stopped.
+ *
+ * @param known names of the commands, for whoever mistypes one
+ */
+export function rootCommand(known: readonly string[]): Command {
   const command = new Command('pipeline-host')
     .description('Runs the workers of domain plugins on Kafka and Delta tables: no record lost, none twice.')
     .argument('[command]', 'one of the commands below; without one, workers run until Ctrl-C')
@@ -50,12 +54,11 @@ Examples:
 Config: flag over environment (PIPELINE_HOST__SECTION__KEY) over file over default; see "pipeline-host config explain".
 Exit codes: 0 ok, 1 failed while running, 2 wrong config, plugin or arguments, 3 wrong environment.`,
     )
-    .action((given: string | undefined, flags: RunFlags) => (given === undefined ? run(flags) : unknownCommand(command, given)));
+    .action((given: string | undefined, flags: RunFlags) => (given === undefined ? run(flags) : unknownCommand(given, known)));
   return command;
 }
 
-function unknownCommand(root: Command, given: string): never {
-  const known = root.commands.map((command) => command.name());
+function unknownCommand(given: string, known: readonly string[]): never {
   throw new PipelineError('PH_CLI_ARGUMENT', `unknown command "${given}"`, {
     place: 'command line',
     hint: didYouMean(given, known, `the commands are ${list(known)}`),

@@ -26,12 +26,14 @@ export interface CommitsOptions {
 }
 
 /**
- * Commits the watermark of each partition, and beside it what is settled above: on a timer, and whenever it is asked to.
+ * Commits the watermark of each partition, and beside it what is settled above: on a timer, and whenever it is asked to. The
+ * timer rests while nothing is open and nothing is to be committed.
  * One commit at a time; one that failed is tried again by the timer.
  */
 export class Commits {
   readonly #options: CommitsOptions;
   #consumer: KafkaConsumer | null = null;
+  /** Runs while there is something to commit, or will be. */
   #timer: NodeJS.Timeout | null = null;
   #interval = INTERVAL;
   #calm = 0;
@@ -50,11 +52,21 @@ export class Commits {
 
   start(consumer: KafkaConsumer): void {
     this.#consumer = consumer;
-    this.#timer = setInterval(() => {
-      if (performance.now() >= this.#notBefore) void this.commit();
-    }, INTERVAL);
+    this.expect();
+  }
+
+  /** Records have come: from now on there is something to commit, until all of them are settled and committed. */
+  expect(): void {
+    if (this.#timer !== null) return;
+    this.#timer = setInterval(() => this.#beat(), INTERVAL);
     // What keeps the process alive is the connections.
     this.#timer.unref();
+  }
+
+  #beat(): void {
+    const { partitions } = this.#options.held();
+    if (partitions.every((state) => state.ledger.open === 0 && state.planCommit(this.#ahead) === null)) this.close();
+    else if (performance.now() >= this.#notBefore) void this.commit();
   }
 
   /** Whether the broker keeps what is settled above the watermark, so that a crash does not repeat it; null until it is known. */
@@ -159,5 +171,6 @@ export class Commits {
 
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
   }
 }

@@ -1,5 +1,4 @@
 import type { TableWriterDefinition, WorkerDefinition } from '@pipeline-host/sdk';
-import { DeltaTable } from '../delta/index.ts';
 import type { KafkaProducer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
@@ -13,7 +12,7 @@ import { createMessageCodec } from './message-codec.ts';
 import { RecordWriter } from './record-writer.ts';
 import type { WritableTable } from './row-maker.ts';
 import { tableSpec } from './table-rows.ts';
-import { TableSink } from './table-sink.ts';
+import type { TableSink } from './table-sink.ts';
 import type { WorkerTopics } from './topics.ts';
 import { Unit, type UnitHooks } from './unit.ts';
 
@@ -156,6 +155,8 @@ async function tableSink(
   writer: RecordWriter,
   log: HostLog,
 ): Promise<CreateSink> {
+  // Loaded here, since a worker without tables needs none of it.
+  const [{ DeltaTable }, sinks] = await Promise.all([import('../delta/index.ts'), import('./table-sink.ts')]);
   const engine = await services.delta();
   const tables: WritableTable[] = [];
   for (const resolved of worker.tables) {
@@ -169,7 +170,7 @@ async function tableSink(
   const clusterId = await clusters.clusterId(cluster);
   const admin = await (await clusters.get(cluster)).admin();
   return ({ intake, onPause, onFatal }) =>
-    new TableSink({
+    new sinks.TableSink({
       intake,
       definition: worker.definition,
       config: worker.plugin.config,

@@ -19,16 +19,18 @@ export class HandlerDeadlines {
   readonly #options: HandlerDeadlinesOptions;
   readonly #inWork = new Set<WorkItem>();
   readonly #overdue = new Map<RecordContext, number>();
-  readonly #timer: NodeJS.Timeout;
+  /** Runs while a handler does. */
+  #timer: NodeJS.Timeout | null = null;
 
   constructor(options: HandlerDeadlinesOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#enforce(), Math.min(250, Math.max(10, options.timeout / 4)));
-    this.#timer.unref();
   }
 
   watch(item: WorkItem): void {
     this.#inWork.add(item);
+    if (this.#timer !== null) return;
+    this.#timer = setInterval(() => this.#enforce(), Math.min(250, Math.max(10, this.#options.timeout / 4)));
+    this.#timer.unref();
   }
 
   unwatch(item: WorkItem): void {
@@ -36,6 +38,10 @@ export class HandlerDeadlines {
   }
 
   #enforce(): void {
+    if (this.#inWork.size === 0) {
+      this.close();
+      return;
+    }
     const now = Date.now();
     const { timeout } = this.#options;
     for (const item of this.#inWork) {
@@ -71,6 +77,7 @@ export class HandlerDeadlines {
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
   }
 }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Http, milliseconds, type Objects, type ServiceFactories } from '@pipeline-host/sdk';
 import type { HostConfig } from '../config/host-config.ts';
-import { type DeltaEngine, openDeltaEngine } from '../delta/index.ts';
+import type { DeltaEngine } from '../delta/index.ts';
 import { type Payload, writePayload } from '../dlq/payloads.ts';
 import { createHttp } from '../http/http-service.ts';
 import type { HostLog } from '../observability/logger.ts';
@@ -63,6 +63,15 @@ export async function openHostServices(
   const closers: (() => unknown)[] = [];
   let engine: Promise<DeltaEngine> | null = null;
 
+  const openTables = async (): Promise<DeltaEngine> => {
+    const { openDeltaEngine } = await import('../delta/index.ts');
+    return openDeltaEngine({
+      memoryLimit: config.delta.memoryLimit,
+      threads: config.delta.threads,
+      tempDirectory: config.delta.tempDirectory ?? resolve(config.dataDir, 'tmp'),
+    });
+  };
+
   const startPlugin = async (plugin: LoadedPlugin): Promise<PluginServices> => {
     const services: Record<string, unknown> = {};
     const ownHttp = meteredHttp(http, plugin.name, metrics);
@@ -86,11 +95,7 @@ export async function openHostServices(
     tables,
     storePayload: (topic, payload) => writePayload({ store: files, log, signal: closing.signal }, topic, payload),
     delta: () => {
-      engine ??= openDeltaEngine({
-        memoryLimit: config.delta.memoryLimit,
-        threads: config.delta.threads,
-        tempDirectory: config.delta.tempDirectory ?? resolve(config.dataDir, 'tmp'),
-      });
+      engine ??= openTables();
       return engine;
     },
     forPlugin: (plugin) => {

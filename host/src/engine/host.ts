@@ -10,7 +10,6 @@ import { HOST_VERSION } from '../version.ts';
 import { type ClusterInfo, type Clusters, connectClusters, type OpenEmbedded } from './clusters.ts';
 import { createUnit, type UnitPlan } from './create-unit.ts';
 import { type HostServices, openHostServices } from './host-services.ts';
-import { createMaintenance } from './maintenance/create-maintenance.ts';
 import { settleStartPosition } from './start-position.ts';
 import type { HostStatus, HostUnit } from './status.ts';
 import { ensureTopics } from './topics.ts';
@@ -101,7 +100,10 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
       services = await openHostServices(config, log, metrics);
       for (const plan of planUnits(options, topics)) units.push(await createUnit(plan, { clusters, services, metrics, log }));
       records = [...units];
-      for (const one of maintenance) units.push(await createMaintenance(one, config, { clusters, services, metrics, log }));
+      for (const one of maintenance) {
+        const { createMaintenance } = await import('./maintenance/create-maintenance.ts');
+        units.push(await createMaintenance(one, config, { clusters, services, metrics, log }));
+      }
       await Promise.all(units.map((unit) => unit.start()));
     } catch (error) {
       await served.close();

@@ -219,6 +219,7 @@ export class Intake {
       else this.#skipRepeated(state, record);
     }
     if (state.delayed === null) ledger.cover(batch.lastOffset);
+    this.#commits.expect();
     this.tally.received += received;
     if (this.#bytes > this.#options.byteBudget && !this.#budgetPaused) this.#pauseAll();
     if (received > 0) this.#sink?.wake();

@@ -62,7 +62,9 @@ async function receive(answer: Answer, staging: StagingArea, request: DownloadRe
   const expected = contentLength(headers['content-length']);
   if (expected !== undefined && expected > maxBytes) throw tooLarge(place, maxBytes);
 
-  const file = await staging.createFile(fileName);
+  // Made while the body comes.
+  const creating = staging.createFile(fileName);
+  creating.catch(() => {}); // seen by the next await of it
   try {
     const limits = {
       idleTimeout: request.idleTimeout ?? DEFAULTS.idleTimeout,
@@ -70,13 +72,15 @@ async function receive(answer: Answer, staging: StagingArea, request: DownloadRe
       rateWindow,
     };
     using pace = new Pace(limits, place, (failure) => body.destroy(failure));
-    const { bytes, sha256, start } = await store(body, file, pace, maxBytes, place);
+    const { bytes, sha256, start } = await store(body, creating, pace, maxBytes, place);
+    const file = await creating;
     if (bytes === 0) throw empty(place);
     if (fileTypes !== undefined) await checkContent(fileName, start, (position, length) => file.read(position, length), fileTypes);
     const { uri } = await file.finish();
     return { uri, bytes, sha256, contentType: headers['content-type'] ?? null, httpStatus: status };
   } catch (error) {
-    await file.discard();
+    const file = await creating.catch(() => null);
+    await file?.discard();
     throw error;
   }
 }
@@ -89,7 +93,7 @@ interface Stored {
 }
 
 /** Copies the body to the file, hashing it; one block is written while the next one comes. */
-async function store(body: Readable, file: StagingFile, pace: Pace, maxBytes: number, place: string): Promise<Stored> {
+async function store(body: Readable, creating: Promise<StagingFile>, pace: Pace, maxBytes: number, place: string): Promise<Stored> {
   const hash = createHash('sha256');
   const start: Uint8Array[] = [];
   let startBytes = 0;
@@ -113,7 +117,7 @@ async function store(body: Readable, file: StagingFile, pace: Pace, maxBytes: nu
       blockBytes += chunk.length;
       if (blockBytes < WRITE_BYTES) continue;
       await writing;
-      writing = file.write(block);
+      writing = (await creating).write(block);
       writing.catch(() => {}); // seen by the next await of it
       block = [];
       blockBytes = 0;
@@ -121,7 +125,7 @@ async function store(body: Readable, file: StagingFile, pace: Pace, maxBytes: nu
   } finally {
     await writing; // nothing may write on into a file that is being thrown away
   }
-  if (block.length > 0) await file.write(block);
+  if (block.length > 0) await (await creating).write(block);
   return { bytes, sha256: hash.digest('hex'), start: Buffer.concat(start) };
 }
 

@@ -1,5 +1,4 @@
 import { type FileTypePolicy, PermanentError } from '@pipeline-host/sdk';
-import { fileTypeFromBuffer } from 'file-type';
 
 /** So many bytes from the start tell the type of a file. */
 export const SNIFF_BYTES = 4_100;
@@ -82,6 +81,7 @@ export async function checkContent(fileName: string, start: Uint8Array, readAt: 
 }
 
 async function detect(start: Uint8Array, readAt: ReadAt): Promise<string | undefined> {
+  const { fileTypeFromBuffer } = await import('file-type');
   const found = (await fileTypeFromBuffer(start))?.mime;
   if (found === undefined || (WEAK_MAGIC.has(found) && !start.includes(0))) return undefined;
   return found === COMPOUND_FILE && (await isInstaller(start, readAt)) ? 'application/x-msi' : found;

@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 import { type HttpRequest, PermanentError, type UrlPolicy } from '@pipeline-host/sdk';
-import { Agent, type Dispatcher, request } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import { type AddressCheck, addressCheck, guardedLookup } from './address-guard.ts';
 import { type Headers, statusFailure, wireFailure } from './http-failure.ts';
 import { checkUrl, displayUrl } from './url-guard.ts';
@@ -39,6 +39,9 @@ export interface Answer {
   readonly place: string;
 }
 
+/** Loaded with the first request: most workers never make one. */
+type Undici = typeof import('undici');
+
 /** One agent for each set of private ranges, so that a connection is never shared with a stricter policy. */
 interface Guard {
   readonly agent: Agent;
@@ -56,6 +59,7 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 export class GuardedClient {
   readonly #options: ClientOptions;
   readonly #guards = new Map<string, Guard>();
+  #undici: Promise<Undici> | null = null;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -69,11 +73,13 @@ export class GuardedClient {
    */
   async send(exchange: Exchange): Promise<Answer> {
     const { policy, method = 'GET' } = exchange;
-    const { agent, addressAllowed } = this.#guardFor(policy);
+    this.#undici ??= import('undici');
+    const undici = await this.#undici;
+    const { agent, addressAllowed } = this.#guardFor(undici, policy);
     let headers = this.#headers(exchange.headers);
     let url = checkUrl(exchange.url, policy, addressAllowed);
     for (let hop = 0; ; hop++) {
-      const answer = await this.#ask(agent, url, method, headers, exchange);
+      const answer = await this.#ask(undici, agent, url, method, headers, exchange);
       if (!REDIRECTS.has(answer.status)) return answer;
       await discard(answer.body);
       const next = redirectTarget(answer, url, method, hop, policy, addressAllowed);
@@ -90,6 +96,7 @@ export class GuardedClient {
   }
 
   async #ask(
+    { request }: Undici,
     agent: Agent,
     url: URL,
     method: Dispatcher.HttpMethod,
@@ -127,13 +134,13 @@ export class GuardedClient {
     return headers;
   }
 
-  #guardFor(policy: UrlPolicy): Guard {
+  #guardFor(undici: Undici, policy: UrlPolicy): Guard {
     const key = [...(policy.privateRanges ?? [])].sort().join(' ');
     const known = this.#guards.get(key);
     if (known !== undefined) return known;
     const { connectTimeout = 10_000, connectionsPerHost = 64, ca, lookup } = this.#options;
     const addressAllowed = addressCheck(policy.privateRanges);
-    const agent = new Agent({
+    const agent = new undici.Agent({
       connections: connectionsPerHost,
       connect: {
         timeout: connectTimeout,

@@ -17,7 +17,8 @@ import { encodeProduceRequest, PRODUCE_VERSIONS, type ProduceRequest, WireMessag
  * with any other version we refuse to start rather than run on a guess.
  *
  * 1. `RequestQueue.scheduleCheckPendingRequests` re-arms a 1 ms timer for each idle connection, for ever
- *    (tulios/kafkajs#1704, #1556): 4.6 % of a core for an idle consumer, 0.5 % with the repair.
+ *    (tulios/kafkajs#1704, #1556): 4.6 % of a core for an idle consumer, 0.5 % with the repair. And
+ *    `scheduleRequestTimeoutCheck` looks ten times a second, on each connection, for requests that are over their 30 s.
  * 2. `ConsumerGroup.joinAndSync`, `leave` and `fetch` get an awaited hook: kafkajs has no onPartitionsRevoked (#28, #916).
  *    Without it each planned rebalance repeats what was in flight.
  * 3. `Broker.fetch` and `produce` decode and encode our own records with our own code, which takes a fraction of the
@@ -52,12 +53,19 @@ const createRetry = internals('kafkajs/src/retry') as Retry;
 /** More tries for joining than for anything else a consumer does: a busy group answers REBALANCE_IN_PROGRESS many times in a row. */
 export const joinRetrier = (): unknown => createRetry({ retries: 30, initialRetryTime: 100, maxRetryTime: 1000 });
 
+interface RequestQueue {
+  readonly inflight: ReadonlyMap<number, { readonly sentAt: number; readonly requestTimeout: number; timeoutRequest(): void }>;
+  readonly pending: readonly unknown[];
+  readonly requestTimeout: number;
+  readonly enforceRequestTimeout: boolean;
+  requestTimeoutIntervalId: NodeJS.Timeout | undefined;
+  isConnected(): boolean;
+  destroy(): void;
+}
+
 interface RequestQueuePrototype {
-  scheduleCheckPendingRequests(this: {
-    pending: unknown[];
-    throttledUntil: number;
-    throttleCheckTimeoutId: unknown;
-  }): void;
+  scheduleCheckPendingRequests(this: RequestQueue): void;
+  scheduleRequestTimeoutCheck(this: RequestQueue): void;
 }
 
 interface GroupPrototype {
@@ -123,6 +131,21 @@ function refuseVersion(api: string, version: number): never {
   });
 }
 
+/** Milliseconds between two looks for requests over their time. */
+const TIMEOUT_LOOK = 1_000;
+
+/** In place of kafkajs's own. The timer keeps no process alive: the connection that is waited for does. */
+function scheduleTimeoutLook(queue: RequestQueue): void {
+  if (!queue.enforceRequestTimeout) return;
+  queue.destroy();
+  const look = (): void => {
+    const now = Date.now();
+    for (const request of queue.inflight.values()) if (now - request.sentAt > request.requestTimeout) request.timeoutRequest();
+    if (!queue.isConnected()) queue.destroy();
+  };
+  queue.requestTimeoutIntervalId = setInterval(look, Math.min(queue.requestTimeout, TIMEOUT_LOOK)).unref();
+}
+
 let applied = false;
 
 /** Applies the repairs once. Throws PH_KAFKA_REPAIR where kafkajs is not the pinned version. */
@@ -140,13 +163,16 @@ export function repairKafkajs(): void {
       prototype: GroupPrototype;
     }
   ).prototype;
-  const { scheduleCheckPendingRequests } = queue;
+  const { scheduleCheckPendingRequests, scheduleRequestTimeoutCheck } = queue;
   const { joinAndSync, leave, fetch } = group;
-  if ([scheduleCheckPendingRequests, joinAndSync, leave, fetch].some((method) => typeof method !== 'function'))
+  if ([scheduleCheckPendingRequests, scheduleRequestTimeoutCheck, joinAndSync, leave, fetch].some((method) => typeof method !== 'function'))
     refuse(`${version} with other insides`);
 
   queue.scheduleCheckPendingRequests = function () {
     if (this.pending.length > 0) scheduleCheckPendingRequests.call(this);
+  };
+  queue.scheduleRequestTimeoutCheck = function () {
+    scheduleTimeoutLook(this);
   };
   group.joinAndSync = function () {
     const hooks = hooksOf(this);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -127,7 +127,7 @@ class LocalStaging implements StagingArea {
   async delete(uri: string): Promise<void> {
     const path = this.localPath(uri);
     try {
-      await rm(path, { force: true });
+      await removeFile(path);
       await removeIfEmpty(dirname(path));
     } catch (error) {
       throw stagingFailure(error, this.root);
@@ -180,6 +180,15 @@ function decode(text: string): string | undefined {
     return decodeURIComponent(text);
   } catch {
     return undefined;
+  }
+}
+
+/** Unlike `rm()`, it does not look at the file first, which Node does synchronously. */
+async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
   }
 }
 

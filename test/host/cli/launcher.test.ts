@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { HOST_VERSION } from '../../../host/src/version.ts';
-import { firstOutput, makeWorkplace, type Outcome, outcomeOf, startCommand, type Workplace } from './command-line.ts';
+import { firstOutput, makeWorkplace, type Outcome, outcomeOf, runCommand, startCommand, type Workplace } from './command-line.ts';
 
 let place: Workplace;
 let env: Readonly<Record<string, string>>;
@@ -49,6 +49,15 @@ async function startBroker(
   assert.notEqual(pid, child.pid, 'another process does the work');
   return { child, ended, pid };
 }
+
+describe('a start', () => {
+  it('leaves what it compiled for the next one, in the folder for temporary files', async () => {
+    const { code } = await runCommand(['--version'], { cwd: place.folder, env: { TMPDIR: place.folder } });
+    assert.equal(code, 0);
+    const cached = readdirSync(join(place.folder, 'node-compile-cache'), { recursive: true });
+    assert.ok(cached.length > 100, `${cached.length} modules`);
+  });
+});
 
 describe('an old Node with a newer one installed beside it', () => {
   it('runs the command with that, with its output and its exit code', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { PermanentError } from '@pipeline-host/sdk';
 import { decodeAhead } from '../../../host/src/engine/commit-metadata.ts';
 import { Commits } from '../../../host/src/engine/commits.ts';
@@ -69,6 +70,28 @@ describe('commits', () => {
         ],
       ],
     );
+  });
+
+  it('come on a timer that rests once all is settled and committed, until records are expected again', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const { state, commits, sent } = world();
+    t.after(() => commits.close());
+    const beat = async (): Promise<number> => {
+      t.mock.timers.tick(100);
+      await turn();
+      return sent.length;
+    };
+    assert.equal(await beat(), 0, 'nothing is settled');
+    state.ledger.settle(0);
+    assert.equal(await beat(), 1, 'it went on while records were open');
+    for (let offset = 1; offset < 10; offset++) state.ledger.settle(offset);
+    assert.equal(await beat(), 2);
+    assert.equal(await beat(), 2);
+    state.ledger.deliver(10);
+    state.ledger.settle(10);
+    assert.equal(await beat(), 2, 'it rests');
+    commits.expect();
+    assert.equal(await beat(), 3);
   });
 
   it('are known to be exact once the broker has given their metadata back, and it is asked once', async (t) => {

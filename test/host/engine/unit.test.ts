@@ -184,6 +184,27 @@ describe('a unit', () => {
     await unit.stop();
   });
 
+  it('commits on a timer what comes after a rest', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const { unit, given, commits } = openUnit();
+    await unit.start();
+    t.mock.timers.tick(1_000);
+    await given.handlers.onAssigned(1, [PARTITION]);
+    const record = { offset: 0, timestamp: 0, key: null, value: null, headers: {} };
+    given.handlers.onBatch({ ...PARTITION, epoch: 1, highWatermark: 1, lastOffset: 0, records: [record] });
+    const taken = given.hooks.intake.take();
+    assert.ok(taken);
+    t.mock.timers.tick(100);
+    given.hooks.intake.settle(taken.partition, taken.record, 'done');
+    t.mock.timers.tick(100);
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(
+      commits.map(({ offset }) => offset),
+      [1],
+    );
+    await unit.stop();
+  });
+
   it('leaves no consumer behind where it could not start', async () => {
     const { unit, closed } = openUnit({}, () => Promise.reject(new UnavailableError('PH_KAFKA_UNREACHABLE', 'down')));
     await assert.rejects(unit.start());
