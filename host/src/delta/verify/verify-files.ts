@@ -180,6 +180,6 @@ function verifyRecordCount({ findings }: FileVerification, file: AddFile, path: 
   }
   const { numRecords } = statistics;
   if (numRecords === undefined ? file.deletionVector !== undefined : numRecords !== String(rows))
-    findings.fault('statistics', { file: path, is: `numRecords ${numRecords ?? 'absent'}`, should: String(rows) });
+    findings.fault('statistics', { file: path, is: `numRecords ${JSON.stringify(numRecords ?? null)}`, should: String(rows) });
   return statistics;
 }

@@ -1,7 +1,7 @@
 import { type AddFile, decodePath } from '../actions.ts';
 import { identifier } from '../column-type.ts';
 import type { TableFolder } from '../data-files.ts';
-import type { DeltaEngine } from '../engine.ts';
+import { type DeltaEngine, sqlText } from '../engine.ts';
 import { FILE_INDEX, withScan } from '../scan.ts';
 import type { TableShape } from '../table-state.ts';
 import type { Findings } from './findings.ts';
@@ -25,10 +25,10 @@ export async function verifyKey(
   }
   const column = key.join(', ');
   const names = key.map(identifier);
-  const values = `to_json([${names.map((name) => `CAST(${name} AS VARCHAR)`).join(', ')}])::VARCHAR`;
+  const keyText = `to_json([${names.map((name) => `CAST(${name} AS VARCHAR)`).join(', ')}])::VARCHAR`;
   const isNull = names.map((name) => `${name} IS NULL`).join(' OR ');
   const grouped = (relation: string) =>
-    `SELECT ${values} AS key, count(*) AS rows, min(${FILE_INDEX}) AS file, ${isNull} AS absent FROM ${relation} GROUP BY ${names.join(', ')} HAVING count(*) > 1 OR ${isNull}`;
+    `SELECT ${keyText} AS key, count(*) AS rows, min(${FILE_INDEX}) AS file, ${isNull} AS absent FROM ${relation} GROUP BY ${names.join(', ')} HAVING count(*) > 1 OR ${isNull}`;
   await withScan(engine, table, files, fields, partitionBy, async (relation) => {
     const [[rows] = []] = await engine.withConnection((connection) => connection.rows(`SELECT count(*) FROM ${relation}`));
     findings.looked('merge key', Number(rows));
@@ -37,8 +37,9 @@ export async function verifyKey(
     );
     for (const [text, count, file, absent] of broken) {
       const path = decodePath(files[Number(file)]?.path ?? '');
-      const should = absent === true ? 'a key without null' : 'one row';
-      findings.fault('merge key', { file: path, column, is: `${count} rows with ${text}`, should });
+      const values = sqlText(text);
+      if (absent === true) findings.fault('merge key', { file: path, column, is: values, should: 'a key without null' });
+      else findings.fault('merge key', { file: path, column, is: `${values} in ${sqlText(count)} rows`, should: 'in one row' });
     }
     const more = Number(broken[0]?.[4] ?? 0) - broken.length;
     if (more > 0) findings.fault('merge key', { column, is: `${more} keys more with several rows or null`, should: 'none' });

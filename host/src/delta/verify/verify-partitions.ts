@@ -1,6 +1,6 @@
 import { type AddFile, decodePath } from '../actions.ts';
 import { duckType, literal, type SchemaField, typeText } from '../column-type.ts';
-import type { DeltaEngine } from '../engine.ts';
+import { type DeltaEngine, sqlText } from '../engine.ts';
 import type { TableShape } from '../table-state.ts';
 import type { Findings } from './findings.ts';
 
@@ -41,7 +41,7 @@ async function refusedTexts(engine: DeltaEngine, field: SchemaField, files: read
   const rows = await engine.withConnection((connection) =>
     connection.rows(`SELECT text FROM (VALUES ${list}) v(text) WHERE TRY_CAST(text AS ${duckType(field.type)}) IS NULL`),
   );
-  const refused = new Set(rows.map(([text]) => String(text)));
+  const refused = new Set(rows.map(([text]) => sqlText(text)));
   if (field.type === 'timestamp' || field.type === 'timestamp_ntz') for (const text of texts) if (!TIMESTAMP.test(text)) refused.add(text);
   return refused;
 }
