@@ -6,7 +6,7 @@ export type Check = (typeof CHECKS)[number];
 export interface VerifyFault {
   readonly code: 'PH_DELTA_VERIFY';
   readonly check: Check;
-  /** Below the table's folder; null where it is about the table. */
+  /** Below the table's folder, for partition values as the log writes it; null where it is about the table. */
   readonly file: string | null;
   readonly column: string | null;
   readonly is: string;

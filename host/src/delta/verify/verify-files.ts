@@ -1,4 +1,4 @@
-import { isPipelineError, type PipelineError } from '@pipeline-host/sdk';
+import { errorMessage, isPipelineError, type PipelineError } from '@pipeline-host/sdk';
 import { type AddFile, decodePath, isAbsolutePath } from '../actions.ts';
 import { duckType, literal, type SchemaField, type SchemaType, typeText } from '../column-type.ts';
 import { objectPath, type TableFolder } from '../data-files.ts';
@@ -37,8 +37,12 @@ export async function verifyFile(verification: FileVerification, file: AddFile):
   const { table, findings } = verification;
   if (isAbsolutePath(file.path))
     throw deltaError('PH_DELTA_PROTOCOL', table.path, `the table ${table.path} cannot be verified: it uses absolute file paths`);
-  const path = decodePath(file.path);
   findings.looked('files');
+  const path = pathOnDisk(file);
+  if (path === null) {
+    findings.fault('files', { file: file.path, is: 'no percent-encoded path', should: 'the path of a file' });
+    return false;
+  }
   const found = await table.store.stat(objectPath(table, file));
   if (found === null) {
     findings.fault('files', { file: path, is: 'not there', should: `a file of ${file.size} bytes` });
@@ -52,6 +56,16 @@ export async function verifyFile(verification: FileVerification, file: AddFile):
   const isMarked = await verifyVector(verification, file, path, physical.rows);
   if (!isTyped || !isMarked) return false;
   return await verifyRows(verification, file, path, physical.rows);
+}
+
+/** The path on disk, below the table's folder; null for one with a bad escape. */
+function pathOnDisk(file: AddFile): string | null {
+  try {
+    return decodePath(file.path);
+  } catch (error) {
+    if (error instanceof URIError) return null;
+    throw error;
+  }
 }
 
 interface PhysicalFile {
@@ -136,8 +150,9 @@ async function verifyVector({ table, findings }: FileVerification, file: AddFile
     const last = (await readVector(table, file.deletionVector)).at(-1) ?? -1;
     return last < rows || fault(`row ${last} deleted`, `a row below ${rows}, of which the file has no more`);
   } catch (error) {
-    if (!isPipelineError(error) || !VECTOR_FAULTS.has(error.code)) throw error;
-    return fault(error.message, `${file.deletionVector.cardinality} positions that can be read`);
+    const isDamaged = error instanceof RangeError || (isPipelineError(error) && VECTOR_FAULTS.has(error.code));
+    if (!isDamaged) throw error;
+    return fault(errorMessage(error), `${file.deletionVector.cardinality} positions that can be read`);
   }
 }
 

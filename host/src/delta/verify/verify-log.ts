@@ -127,12 +127,16 @@ function nameFiles(table: TableFolder, actions: readonly Action[], named: Set<st
 }
 
 function nameFile(table: TableFolder, file: AddFile | RemoveFile, named: Set<string>): void {
-  if (!isAbsolutePath(file.path)) named.add(decodePath(file.path));
-  const { deletionVector } = file;
-  // Another storage type is refused where the file is in the table, and is no file of this folder.
-  if (deletionVector?.storageType !== 'u') return;
-  const vector = vectorPath(table, deletionVector);
-  if (vector !== null) named.add(vector.slice(table.path.length + 1));
+  try {
+    if (!isAbsolutePath(file.path)) named.add(decodePath(file.path));
+    const { deletionVector } = file;
+    // Another storage type is refused where the file is in the table, and is no file of this folder.
+    const vector = deletionVector?.storageType === 'u' ? vectorPath(table, deletionVector) : null;
+    if (vector !== null) named.add(vector.slice(table.path.length + 1));
+  } catch (error) {
+    // A path that is none is told where the file is looked at, if the table still has it.
+    if (!(error instanceof URIError || error instanceof RangeError)) throw error;
+  }
 }
 
 function commitName(version: number): string {

@@ -1,4 +1,4 @@
-import { type AddFile, decodePath } from '../actions.ts';
+import type { AddFile } from '../actions.ts';
 import { duckType, literal, type SchemaField, typeText } from '../column-type.ts';
 import { type DeltaEngine, sqlText } from '../engine.ts';
 import type { TableShape } from '../table-state.ts';
@@ -20,7 +20,7 @@ export async function verifyPartitions(
   for (const file of files) {
     const values = file.partitionValues;
     const fault = (column: string, is: string, should: string): void =>
-      findings.fault('partitions', { file: decodePath(file.path), column, is, should });
+      findings.fault('partitions', { file: file.path, column, is, should });
     for (const field of columns) {
       findings.looked('partitions');
       const value = values[field.name];
