@@ -95,17 +95,34 @@ describe('a table that was written by us verifies clean', () => {
     assert.equal(looked(verified)['partitions'], 2 * (looked(verified)['files'] ?? 0));
   });
 
+  test('whose checkpoints forget what was removed long ago, and whose maximum is cut to milliseconds as by other writers', async () => {
+    const properties = { 'delta.deletedFileRetentionDuration': 'interval 0 seconds' };
+    const made = await lake.create('forgetful', COLUMNS, { properties });
+    await made.append(block(rows(0, 20)));
+    await tamper('forgetful', 1, (file) => {
+      assert.match(file.stats, /2026-01-03T10:00:00.124Z/);
+      file.stats = file.stats.replace('2026-01-03T10:00:00.124Z', '2026-01-03T10:00:00.123Z');
+    });
+    const again = await lake.open('forgetful');
+    await again.merge(block(rows(0, 3)), key);
+    await again.checkpoint();
+    const verified = await verify('forgetful', ['id']);
+    assert.deepEqual([verified.faults, looked(verified)['checkpoints']], [[], 2]);
+  });
+
   test('whose old versions were cleaned up, with files of a killed writer beside it', async () => {
     const made = await table('cleaned');
     await made.checkpoint();
-    await made.append(block(rows(20, 25)));
-    await rm(join(lake.folder, 'tables', commit('cleaned', 0)));
+    for (let at = 20; at < 30; at += 5) await made.append(block(rows(at, at + 5)));
+    await made.checkpoint();
+    // The older checkpoint stays where another reader's hint names it.
+    for (const version of [0, 1, 2]) await rm(join(lake.folder, 'tables', commit('cleaned', version)));
     await lake.write('cleaned/part-of-a-killed-writer.parquet', 'four');
-    await lake.write('cleaned/_delta_log/.00000000000000000003.json.tmp', '');
+    await lake.write('cleaned/_delta_log/.00000000000000000004.json.tmp', '');
     const { faults, unnamed, unfinishedCommits } = await verify('cleaned');
     assert.deepEqual(faults, []);
     assert.deepEqual(unnamed, { files: ['part-of-a-killed-writer.parquet'], bytes: 4 });
-    assert.deepEqual(unfinishedCommits, ['_delta_log/.00000000000000000003.json.tmp']);
+    assert.deepEqual(unfinishedCommits, ['_delta_log/.00000000000000000004.json.tmp']);
   });
 });
 
@@ -237,6 +254,21 @@ describe('a table that was broken is told where', () => {
     await marked((vector) => {
       vector.pathOrInlineDv = name;
     });
+  });
+
+  test('a deletion vector that takes out more rows than the file has', async () => {
+    const made = await table('beyond');
+    await made.append(block(rows(20, 22)));
+    await made.merge(block(rows(15, 16)), key);
+    let vector: LoggedFile['deletionVector'];
+    await tamper('beyond', 3, (file) => {
+      vector = file.deletionVector ?? vector;
+    });
+    const path = await tamper('beyond', 2, (file) => {
+      if (vector !== undefined) file.deletionVector = vector;
+    });
+    const { check, file, is } = await onlyFault('beyond');
+    assert.deepEqual([check, file, is], ['deletion vectors', path, 'row 15 deleted']);
   });
 
   test('a partition value that is none of its column', async () => {
