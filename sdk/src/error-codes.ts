@@ -287,6 +287,11 @@ export const ERROR_CODES = {
     1,
     'the files stay as they are: find out what wrote them, or restore them; OPTIMIZE would make their loss final',
   ),
+  PH_DELTA_VERIFY: entry(
+    'fatal',
+    1,
+    'each fault names what to restore or to write anew; a damaged checkpoint or hint is replaced by "pipeline-host tables checkpoint NAME"',
+  ),
   PH_DELTA_RETENTION: entry(
     'fatal',
     2,

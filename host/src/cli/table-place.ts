@@ -13,6 +13,8 @@ export interface TablePlace {
   readonly store: ObjectStore;
   readonly path: string;
   readonly engine: Pick<DeltaEngineOptions, 'memoryLimit' | 'threads'>;
+  /** Of a plugin's merge table. */
+  readonly mergeKey: readonly string[] | null;
 }
 
 /** A table with the name and place to print. */
@@ -27,12 +29,14 @@ export async function findTablePlace(name: string, flags: CommandFlags, subcomma
   if (/[\\/]|^\.\.?$/.test(name)) {
     const { config } = await openConfig(flags);
     const folder = resolve(name.startsWith('file:') ? fileURLToPath(name) : name);
-    return { store: openLocalStore(dirname(folder)), path: basename(folder), engine: config.delta };
+    return { store: openLocalStore(dirname(folder)), path: basename(folder), engine: config.delta, mergeKey: null };
   }
   const session = await openSession(flags);
   const { config } = session.config;
   const { table } = findTable(session, name, `tables ${subcommand} ${name}`);
-  return { store: openStore(storageUris(config).tables), path: table.name, engine: config.delta };
+  const { options } = table.definition;
+  const mergeKey = options.mode === 'merge' ? options.key : null;
+  return { store: openStore(storageUris(config).tables), path: table.name, engine: config.delta, mergeKey };
 }
 
 /** Opens the table that {@link findTablePlace} finds, for as long as `use` runs. Nothing is created. */

@@ -9,10 +9,12 @@ import { withDeltaEngine } from './delta-session.ts';
 import { findTable, type PluginTable, tablesOf } from './plugin-tables.ts';
 import { openSession, type Session } from './session.ts';
 import { checkpointCommand } from './tables-checkpoint.ts';
+import { explainCommand } from './tables-explain-command.ts';
 import { historyCommand } from './tables-history-command.ts';
 import { optimizeCommand } from './tables-optimize.ts';
 import { readCommand } from './tables-read-command.ts';
 import { vacuumCommand } from './tables-vacuum.ts';
+import { verifyCommand } from './tables-verify-command.ts';
 import { print, printList, tableLines } from './text-table.ts';
 
 interface ListedTable {
@@ -67,7 +69,16 @@ export function tablesCommand(): Command {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ pipeline-host tables show readings')
     .action((name: string, flags: TableFlags) => showTable(name, flags));
-  for (const below of [readCommand(), historyCommand(), optimizeCommand(), vacuumCommand(), checkpointCommand()]) command.addCommand(below);
+  for (const below of [
+    explainCommand(),
+    readCommand(),
+    historyCommand(),
+    verifyCommand(),
+    optimizeCommand(),
+    vacuumCommand(),
+    checkpointCommand(),
+  ])
+    command.addCommand(below);
   return command;
 }
 

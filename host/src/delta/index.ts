@@ -41,3 +41,5 @@ export type {
 } from './table-contract.ts';
 export type { ReadOptions, TableRow } from './table-rows.ts';
 export type { Vacuumed, VacuumOptions } from './vacuum.ts';
+export type { CheckCount, VerifyFault } from './verify/findings.ts';
+export { type Verified, type VerifyOptions, verifyTable } from './verify/verify-table.ts';

@@ -13,7 +13,7 @@ const CHECKPOINT_PART = /^(\d{20})\.checkpoint\.(\d{10})\.(\d{10})\.parquet$/;
 const V2_CHECKPOINT = /^\d{20}\.checkpoint\.[0-9a-fA-F-]{36}\.(parquet|json)$/;
 
 /** What lies in `_delta_log`. */
-interface LogListing {
+export interface LogListing {
   readonly commits: ReadonlySet<number>;
   /** Complete checkpoints by version, with their files. */
   readonly checkpoints: ReadonlyMap<number, readonly string[]>;

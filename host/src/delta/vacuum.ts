@@ -97,7 +97,8 @@ function* filesAndTombstones(snapshot: Snapshot, oldest: number): Generator<AddF
   for (const removed of snapshot.tombstones.values()) if ((removed.deletionTimestamp ?? Number.POSITIVE_INFINITY) > oldest) yield removed;
 }
 
-function isDeltaFile(path: string, partitionBy: readonly string[]): boolean {
+/** Whether a writer of Delta made the file: data, a deletion vector, or a commit that it began. */
+export function isDeltaFile(path: string, partitionBy: readonly string[]): boolean {
   if (UNFINISHED_COMMIT.test(path)) return true;
   const segments = path.split('/');
   const isPartition = (segment: string): boolean => partitionBy.some((column) => segment.startsWith(`${column}=`));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
 import { identifier, literal } from '../../../host/src/delta/column-type.ts';
-import { type DeltaEngine, DeltaTable, openDeltaEngine } from '../../../host/src/delta/index.ts';
+import { type DeltaEngine, DeltaTable, openDeltaEngine, verifyTable } from '../../../host/src/delta/index.ts';
 import { openLocalStore } from '../../../host/src/storage/index.ts';
 
 /** The tables that are refused: with which code, and what the message must name. */
@@ -34,6 +34,10 @@ const REFUSED: Readonly<Record<string, readonly [code: string, names: RegExp]>> 
   checkpoint: ['PH_DELTA_FILE_MISSING', /the data file .*\/15 .* is gone/],
   // No log.
   'no-delta-log-folder': ['PH_DELTA_ABSENT', /there is no Delta table/],
+};
+/** The files in which others' tables, which read rightly all the same, break a promise. */
+const FAULTY: Readonly<Record<string, readonly string[]>> = {
+  'corrupted-last-checkpoint-kernel': ['_delta_log/_last_checkpoint'],
 };
 
 const archives = new URL('golden/', import.meta.url);
@@ -70,6 +74,12 @@ for (const name of names.filter((one) => one !== SEVERAL).sort()) {
       const [counts] = await table.query((rows) => `SELECT ${only(rows, expected)}, ${only(expected, rows)}`);
       assert.deepEqual(counts, ['0', '0'], 'rows of ours that are not expected, and the other way round');
       tally.read += 1;
+      const { faults } = await verifyTable(engine, openLocalStore(folder), `${name}/delta`);
+      assert.deepEqual(
+        faults.map((fault) => fault.file),
+        FAULTY[name] ?? [],
+        'what verify finds in it',
+      );
     });
   else
     test(`golden table ${name} is refused with ${refusal[0]}`, async () => {
