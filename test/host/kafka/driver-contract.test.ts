@@ -572,7 +572,10 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
       await transaction.send({ topic: name, messages: [{ value: `${end} 1` }, { value: `${end} 2` }] });
       await transaction[end]();
     }
-    await transactional.disconnect();
+    const [ended] = await admin.offsets(name);
+    const open = await transactional.transaction();
+    await open.send({ topic: name, messages: [{ value: 'open' }] });
+    assert.deepEqual(await admin.offsets(name), [ended], 'what an open transaction holds back is beyond the end');
     let last = -1;
     const member = await join(
       cluster,
@@ -584,6 +587,10 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
       },
     );
     await until('the end', () => last === 11);
+    assert.equal(ended?.high, last + 1);
+    await open.abort();
+    await transactional.disconnect();
+    await until('the end of a log that ends with an abort', async () => last === 13 && (await admin.offsets(name))[0]?.high === 14);
     assert.deepEqual(
       member.records.map(({ offset, value }) => [offset, String(value)]),
       [
