@@ -165,6 +165,7 @@ export class Unit implements HostUnit {
     this.#options.log.warn({ error: cause }, 'consumer lost its cluster and is rebuilt');
     if (this.#life === 'running') this.#life = 'starting';
     if (cause.kind === 'auth') this.#pause = { code: cause.code, reason: `auth: ${cause.message}` };
+    if (cause.kind === 'fatal') this.#pause = { code: cause.code, reason: cause.message };
   }
 
   get #state(): UnitState {

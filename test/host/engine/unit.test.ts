@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defineWorker, done, PermanentError, UnavailableError } from '@pipeline-host/sdk';
+import { defineWorker, done, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
 import type { Sink } from '../../../host/src/engine/intake.ts';
 import { Unit, type UnitHooks } from '../../../host/src/engine/unit.ts';
 import type { CommitOffset, ConsumerHandlers, KafkaAdmin, KafkaCluster, KafkaConsumer } from '../../../host/src/kafka/driver.ts';
@@ -63,6 +63,16 @@ describe('a unit', () => {
     given.handlers.onLost(1);
     down = false;
     await given.handlers.onAssigned(2, [PARTITION]);
+    assert.equal(unit.status().state.kind, 'idle');
+    await unit.stop();
+  });
+
+  it('says why its group does not let it in', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    given.handlers.onError(new PipelineError('PH_RETRY_TOPIC_SHAPE', 'other lanes'));
+    assert.deepEqual(unit.status().state, { kind: 'paused', code: 'PH_RETRY_TOPIC_SHAPE', reason: 'other lanes' });
+    await given.handlers.onAssigned(1, [PARTITION]);
     assert.equal(unit.status().state.kind, 'idle');
     await unit.stop();
   });
