@@ -89,7 +89,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
     try {
       for (const worker of workers) checkCount(worker, options.count);
       const withTopics = new Set([...workers, ...maintenance.flatMap(({ writers }) => writers)]);
-      const topics = await ensureTopics([...withTopics], clusters, config.kafka.createTopics);
+      const topics = await ensureTopics([...withTopics], clusters, config.kafka.createTopics, options.topology.workers);
       await Promise.all(
         workers.map(async (worker) => {
           const layout = topics.get(worker.id)?.retry;

@@ -165,6 +165,7 @@ export class Unit implements HostUnit {
     this.#options.log.warn({ error: cause }, 'consumer lost its cluster and is rebuilt');
     if (this.#life === 'running') this.#life = 'starting';
     if (cause.kind === 'auth') this.#pause = { code: cause.code, reason: `auth: ${cause.message}` };
+    if (cause.kind === 'fatal') this.#pause = { code: cause.code, reason: cause.message };
   }
 
   get #state(): UnitState {
@@ -174,16 +175,34 @@ export class Unit implements HostUnit {
     if (this.#life === 'starting') return { kind: 'starting' };
     const waiting = this.#intake.partitions.find(({ newer }) => newer !== null);
     if (waiting?.newer) return { kind: 'paused', code: 'PH_SCHEMA_NEWER', reason: newerSchema(waiting, waiting.newer) };
-    const open = this.#intake.open;
-    const { timeout, flush } = this.worker.settings;
-    const limit = ('rows' in this.worker.definition ? flush.age : timeout) + STALL_MARGIN;
-    const still = Date.now() - Math.max(this.#intake.lastSettled, this.#oldestOpenSince() ?? Number.POSITIVE_INFINITY);
-    if (open > 0 && still > limit)
-      return { kind: 'stalled', reason: `${open} records are open and none was settled for ${Math.round(still / 1000)} s` };
-    return { kind: open > 0 ? 'working' : 'idle' };
+    return this.#stall ?? { kind: this.#intake.open > 0 ? 'working' : 'idle' };
   }
 
-  /** Epoch milliseconds when the oldest open record came. */
+  /**
+   * No progress for longer than a record may take: open records of which none is settled, or records that nobody fetches.
+   * What is fetched counts for all partitions together, since while some have much to read the others may have to wait.
+   */
+  get #stall(): UnitState | null {
+    const { open, lastSettled, lastReceived, partitions } = this.#intake;
+    const { timeout, flush } = this.worker.settings;
+    const limit = ('rows' in this.worker.definition ? flush.age : timeout) + STALL_MARGIN;
+    const stillFor = (...since: (number | null)[]): number =>
+      performance.now() - Math.max(...since.map((at) => at ?? Number.POSITIVE_INFINITY));
+    if (open > 0) {
+      const still = stillFor(lastSettled, this.#oldestOpenSince());
+      if (still <= limit) return null;
+      return { kind: 'stalled', reason: `${open} records are open and none was settled for ${Math.round(still / 1000)} s` };
+    }
+    for (const { topic, partition, ledger, head, unreadSince } of partitions) {
+      const still = stillFor(lastSettled, lastReceived, unreadSince);
+      if (still <= limit) continue;
+      const reason = `${topic}/${partition} ends at offset ${head} and nothing was fetched from ${ledger.end} on for ${Math.round(still / 1000)} s`;
+      return { kind: 'stalled', reason };
+    }
+    return null;
+  }
+
+  /** When the oldest open record came, on the monotonic clock. */
   #oldestOpenSince(): number | null {
     let oldest: number | null = null;
     for (const state of this.#intake.partitions) {
@@ -207,7 +226,7 @@ export class Unit implements HostUnit {
       open: this.#intake.open,
       delayed: isHolding ? behind(partitions.filter(({ lane }) => lane !== null)) : null,
       lag: isHolding ? behind(partitions.filter(({ lane }) => lane === null)) : null,
-      oldestOpen: oldest === null ? null : Date.now() - oldest,
+      oldestOpen: oldest === null ? null : Math.round(performance.now() - oldest),
       partitions: partitions.length,
       balance: isHolding ? balanceOf(partitions) : null,
       exactResume: this.#intake.exactResume,

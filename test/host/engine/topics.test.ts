@@ -47,6 +47,28 @@ describe('topics that the host makes', () => {
     assert.equal(retry?.config?.['max.message.bytes'], String(1_000 + 64 * 1024));
   });
 
+  it('have the same shape whichever worker is started first', async () => {
+    const everyone = ['small', 'large', 'absent'].map((source) => ({
+      ...worker(source, source),
+      retryTopic: 'p.retry',
+      retryShared: true,
+    }));
+    const shapeMadeBy = async (index: number) => {
+      const { clusters, created } = memoryClusters({ small: 2, large: 5 }, { small: 1_000, large: 8_000_000 });
+      await ensureTopics(everyone.slice(index, index + 1), clusters, true, everyone);
+      return created.filter(({ name }) => name === 'p.retry' || name === 'p.dlq');
+    };
+    const shape = await shapeMadeBy(0);
+    assert.deepEqual(
+      shape.map(({ name, partitions, config }) => [name, partitions, config?.['max.message.bytes']]),
+      [
+        ['p.dlq', 5, String(8_000_000 + 64 * 1024)],
+        ['p.retry', 5 * 3, String(8_000_000 + 64 * 1024)],
+      ],
+    );
+    for (const index of [1, 2]) assert.deepEqual(await shapeMadeBy(index), shape);
+  });
+
   it('are used as they are where they exist, and refused where their lanes do not fit', async () => {
     const { clusters, created } = memoryClusters({ small: 2, 'p.a.retry': 8, 'p.dlq': 3 });
     const shapes = await ensureTopics([worker('a', 'small')], clusters, true);
