@@ -2,6 +2,7 @@ import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import type { KafkaAdmin, TopicSpec } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import { layoutFor, newLayout, type RetryLayout, type RetryShape } from '../retry/layout.ts';
+import { checkVisible } from './access.ts';
 import type { Clusters } from './clusters.ts';
 
 /** Topics that the host makes keep their records for 7 days, retry topics and dead letters without limit. */
@@ -27,7 +28,7 @@ export function retryShape({ definition, retryShared, settings }: ResolvedWorker
  * topics follows from them. A topic that workers share is made for all of them, whichever of them is started first.
  *
  * @param everyone the workers of the topology, those included that are not run here
- * @throws PipelineError `PH_TOPIC_MISSING` (external, or `kafka.createTopics` is off), `PH_RETRY_TOPIC_SHAPE`
+ * @throws PipelineError `PH_TOPIC_MISSING` (external, or `kafka.createTopics` is off), `PH_RETRY_TOPIC_SHAPE`, `PH_KAFKA_ACL`
  */
 export async function ensureTopics(
   workers: readonly ResolvedWorker[],
@@ -44,6 +45,11 @@ export async function ensureTopics(
       const admin = await (await clusters.get(cluster)).admin();
       const found = await admin.describeTopics(topics.map(({ topic }) => topic));
       const missing = topics.filter(({ topic }) => (found.get(topic) ?? null) === null);
+      await checkVisible(
+        admin,
+        cluster,
+        missing.map(({ topic }) => topic),
+      );
       for (const { topic, definition } of missing) {
         if (definition.external || !create) throw missingTopic(topic, cluster, definition.external);
       }
@@ -79,6 +85,11 @@ export async function ensureTopics(
     const names = [worker.deadLetterTopic, worker.retryTopic];
     let found = await admin.describeTopics(names);
     const missing: TopicSpec[] = [];
+    await checkVisible(
+      admin,
+      worker.cluster,
+      names.filter((name) => (found.get(name) ?? null) === null),
+    );
     for (const name of names) {
       if ((found.get(name) ?? null) !== null) continue;
       if (!create) throw missingTopic(name, worker.cluster, false);

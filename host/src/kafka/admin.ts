@@ -7,6 +7,7 @@ import { brokerErrorType, classify, isGone, type Where } from './classify.ts';
 import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { CommittedOffset, KafkaAdmin, KafkaLog, PartitionOffsets, TopicDescription, TopicSpec } from './driver.ts';
+import { topicRights } from './topic-rights.ts';
 
 /** Calls that run when the client is closed get this long to end. */
 const CLOSE_MILLISECONDS = 5_000;
@@ -43,6 +44,7 @@ export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<K
         const all = new Set(await admin.listTopics());
         return describe(admin, names, all);
       }),
+    topicRights: (names) => attempt(undefined, () => topicRights(config, names, log)),
     createTopics: (specs) =>
       attempt(`topics ${specs.map(({ name }) => name).join(', ')}`, () => createTopics(admin, specs, config.replicationFactor ?? -1)),
     deleteTopics: (names) => attempt(`topics ${names.join(', ')}`, () => admin.deleteTopics({ topics: [...names] })),

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
 import type { Producer, RecordMetadata, TopicMessages } from 'kafkajs';
-import { classify, isConnectionClosed, isProducerRefused, isTooLarge, type Where } from './classify.ts';
+import { classify, isConnectionClosed, isProducerRefused, isTooLarge, isTopicRefused, type Where } from './classify.ts';
 import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import { COMPRESSION } from './codecs.ts';
 import type { KafkaLog, KafkaProducer, OutgoingRecord, ProducerOptions } from './driver.ts';
 import { partitionOf } from './partitioner.ts';
 import type { WireMessage } from './produce-encoder.ts';
+import { RefusedTopics } from './refused-topics.ts';
 import { SendQueue, type Waiting, waitingRecord } from './send-queue.ts';
 import { isKnown, UnknownPartition } from './unknown-partition.ts';
 
@@ -44,6 +45,13 @@ export class BatchingProducer implements KafkaProducer {
   readonly #queue: SendQueue;
   readonly #stopped = new AbortController();
   readonly #known = new Set<string>();
+  readonly #waitsWhenRefused: boolean;
+  readonly #refused = new RefusedTopics();
+  /** Our credentials are refused, or our right to write at all. */
+  #lockedOut: PipelineError | null = null;
+  /** kafkajs asks for all topics of its past at once, and one that is refused would spoil the answer for the others. */
+  #forgetTopics = false;
+  #probing: NodeJS.Timeout | undefined;
   #producer: Producer | undefined;
   #bufferedBytes = 0;
   #pumping: Promise<void> | undefined;
@@ -67,6 +75,7 @@ export class BatchingProducer implements KafkaProducer {
     this.#deliveryTimeout = options.deliveryTimeout ?? Number.POSITIVE_INFINITY;
     this.#maxBytes = options.maxRequestBytes ?? 900_000;
     this.#compression = COMPRESSION[options.compression ?? config.compression ?? 'none'];
+    this.#waitsWhenRefused = options.whenRefused === 'wait';
     this.#queue = new SendQueue(this.#maxBytes);
   }
 
@@ -93,7 +102,7 @@ export class BatchingProducer implements KafkaProducer {
       const waiting = waitingRecord(record, this.#deliveryTimeout, resolve, reject);
       this.#queue.push(waiting);
       this.#bufferedBytes += waiting.bytes;
-      if (this.#pumping === undefined) this.#pumping = this.#pump();
+      if (this.#pumping === undefined) this.#startPump();
       else if (this.#enough !== undefined && this.#queue.full) this.#enough();
     });
   }
@@ -104,8 +113,18 @@ export class BatchingProducer implements KafkaProducer {
     if (failed !== undefined) throw failed.reason;
   }
 
+  refusal(topics: Iterable<string>): PipelineError | null {
+    if (this.#lockedOut !== null) return this.#lockedOut;
+    if (!this.#refused.any) return null;
+    for (const topic of topics) {
+      const fault = this.#refused.fault(topic);
+      if (fault !== null) return fault;
+    }
+    return null;
+  }
+
   flush(): Promise<void> {
-    if (this.#pumping === undefined) return Promise.resolve();
+    if (this.#pumping === undefined && !this.#refused.any) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -120,6 +139,9 @@ export class BatchingProducer implements KafkaProducer {
     await this.#pumping;
     clearTimeout(late);
     this.#stopped.abort();
+    clearTimeout(this.#probing);
+    this.#reject(this.#refused.clear(), this.#closedError());
+    this.#settleIdle();
     await this.#drop();
   }
 
@@ -127,18 +149,64 @@ export class BatchingProducer implements KafkaProducer {
     return new UnavailableError('PH_KAFKA_CLOSED', `the producer of cluster '${this.#config.name}' is closed`);
   }
 
+  #startPump(): void {
+    clearTimeout(this.#probing);
+    this.#pumping = this.#pump();
+  }
+
   async #pump(): Promise<void> {
     // One turn of the event loop gathers what the current one still sends.
     await new Promise(setImmediate);
     let last = 0;
-    while (!this.#queue.empty) {
+    while (!this.#queue.empty || (this.#refused.due().length > 0 && this.#closing === undefined)) {
+      if (this.#refused.any) for (const topic of this.#refused.due()) await this.#tryRefused(topic);
+      if (this.#queue.empty) continue;
       if (last >= LOADED_RECORDS && !this.#queue.full && this.#closing === undefined) await this.#company();
       const chunk = this.#queue.take();
       last = chunk.length;
-      await this.#deliver(chunk);
+      const allowed = this.#refused.any ? this.#holdRefused(chunk) : chunk;
+      if (allowed.length === 0) continue;
+      await this.#forget();
+      await this.#deliver(allowed);
     }
     this.#pumping = undefined;
+    if (!this.#refused.any) this.#settleIdle();
+    else if (this.#closing === undefined) this.#probing = setTimeout(() => this.#startPump(), this.#refused.nextProbe);
+  }
+
+  #settleIdle(): void {
     for (const idle of this.#idle.splice(0)) idle();
+  }
+
+  /** Those that may be sent; the others wait behind the earlier ones of their topic. */
+  #holdRefused(chunk: readonly Waiting[]): readonly Waiting[] {
+    return chunk.filter((record) => {
+      if (!this.#refused.has(record.topic)) return true;
+      this.#refused.hold(record);
+      return false;
+    });
+  }
+
+  /** Sends what waits for the topic, in order, as long as the broker takes it. */
+  async #tryRefused(topic: string): Promise<void> {
+    const queue = new SendQueue(this.#maxBytes);
+    for (const record of this.#refused.take(topic)) queue.push(record);
+    while (!queue.empty) {
+      await this.#forget();
+      await this.#deliver(queue.take());
+      if (!this.#refused.isWaiting(topic)) continue;
+      while (!queue.empty) for (const record of queue.take()) this.#refused.hold(record);
+      return;
+    }
+    this.#refused.allow(topic);
+    this.#log.info(`topic '${topic}' can be written again`, { cluster: this.#config.name, topic });
+  }
+
+  /** Between requests nothing is unsure, so a new identity repeats nothing. */
+  async #forget(): Promise<void> {
+    if (!this.#forgetTopics) return;
+    this.#forgetTopics = false;
+    await this.#drop();
   }
 
   /** Under load a fuller request is worth the linger; a lone record never waits. */
@@ -163,6 +231,7 @@ export class BatchingProducer implements KafkaProducer {
       let error: unknown;
       try {
         chunk = this.#acknowledge(chunk, await this.#request(chunk, compression));
+        this.#setLockedOut(null);
         if (chunk.length === 0) return;
         error = new UnavailableError('PH_KAFKA_UNAVAILABLE', `cluster '${this.#config.name}' did not answer for every partition`);
       } catch (failure) {
@@ -177,6 +246,7 @@ export class BatchingProducer implements KafkaProducer {
       if (first !== undefined && chunk.length === 1 && first.bytes > this.#maxBytes && isConnectionClosed(error)) closures++;
       if (closures >= CLOSED_BY_SIZE) return this.#shrink(first as Waiting, compression, error);
       const fault = classify(error, this.#where);
+      if (this.#waitsWhenRefused && fault.kind === 'auth') this.#setLockedOut(isTopicRefused(error) ? null : fault);
       if (!refused && this.#isLasting(fault, chunk, Date.now() - began)) return this.#isolate(chunk, compression, error, fault);
       if (this.#stopped.signal.aborted) return this.#reject(chunk, this.#closedError());
       if (chunk.some(({ deadline }) => deadline <= Date.now())) return this.#reject(chunk, fault);
@@ -188,7 +258,15 @@ export class BatchingProducer implements KafkaProducer {
   /** The same request would fail the same way for as long as anyone waits. */
   #isLasting({ kind, code }: PipelineError, chunk: readonly Waiting[], elapsed: number): boolean {
     if (code === 'PH_KAFKA_UNKNOWN_TOPIC') return elapsed > UNKNOWN_MILLISECONDS || chunk.some(({ topic }) => !this.#known.has(topic));
-    return kind === 'permanent' || kind === 'auth' || kind === 'fatal';
+    return kind === 'permanent' || kind === 'fatal' || (kind === 'auth' && this.#lockedOut === null);
+  }
+
+  /** Says once when it begins and once when it ends. */
+  #setLockedOut(fault: PipelineError | null): void {
+    const before = this.#lockedOut;
+    this.#lockedOut = fault;
+    if (fault !== null && before === null) this.#log.error(`nothing can be written: ${fault.message}`, { code: fault.code });
+    if (fault === null && before !== null) this.#log.info('records can be written again', { cluster: this.#config.name });
   }
 
   /**
@@ -201,10 +279,14 @@ export class BatchingProducer implements KafkaProducer {
     const unplaced = new Set(chunk.filter(({ message }) => message.partition === undefined).map(({ topic }) => topic));
     const parts = Map.groupBy(chunk, ({ topic, message }) => (unplaced.has(topic) ? topic : `${topic} ${message.partition}`));
     if (parts.size > 1) {
-      for (const part of parts.values()) await this.#deliver(part);
+      for (const part of parts.values()) {
+        const allowed = part.some(({ topic }) => this.#refused.isWaiting(topic)) ? this.#holdRefused(part) : part;
+        if (allowed.length > 0) await this.#deliver(allowed);
+      }
       return;
     }
     const first = chunk[0] as Waiting;
+    if (isTopicRefused(error) && this.#waitsWhenRefused) return this.#refuse(first.topic, chunk, error);
     const byRecord = isTooLarge(error) || fault.code === 'PH_KAFKA_REQUEST';
     if (chunk.length > 1 && byRecord) {
       const half = chunk.length >> 1;
@@ -215,6 +297,13 @@ export class BatchingProducer implements KafkaProducer {
     const compressionRefused = compression !== this.#compression && fault.code === 'PH_KAFKA_REQUEST';
     if (isTooLarge(error) || compressionRefused) return this.#shrink(first, compression, error);
     this.#reject(chunk, classify(error, { ...this.#where, place: `topic '${first.topic}'` }));
+  }
+
+  #refuse(topic: string, chunk: readonly Waiting[], error: unknown): void {
+    const fault = classify(error, { ...this.#where, place: `topic '${topic}'` });
+    this.#forgetTopics = true;
+    if (this.#refused.refuse(topic, chunk, fault))
+      this.#log.error(`what is for topic '${topic}' waits: ${fault.message}`, { code: fault.code, topic });
   }
 
   /** Sends a record that is too large as it is compressed, and rejects it where it still is. */

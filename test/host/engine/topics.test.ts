@@ -12,6 +12,7 @@ function memoryClusters(existing: Readonly<Record<string, number>>, limits: Read
   const topics = new Map(Object.entries(existing));
   const created: TopicSpec[] = [];
   const admin = {
+    topicRights: async () => new Map(),
     describeTopics: async (names: readonly string[]) =>
       new Map(
         names.map((name) => {

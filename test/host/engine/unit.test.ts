@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defineWorker, done, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { AuthError, defineWorker, done, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { classifyFailure } from '../../../host/src/engine/failure-class.ts';
 import type { Sink } from '../../../host/src/engine/intake.ts';
 import { Unit, type UnitHooks } from '../../../host/src/engine/unit.ts';
 import type { CommitOffset, ConsumerHandlers, KafkaAdmin, KafkaCluster, KafkaConsumer } from '../../../host/src/kafka/driver.ts';
@@ -13,7 +14,7 @@ const PARTITION = { topic: 'p.jobs', partition: 0, committed: 0, metadata: null 
 function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = async () => ({ offsets: async () => [] }) as never) {
   const closed = { consumer: 0 };
   const commits: CommitOffset[] = [];
-  const given: { handlers?: ConsumerHandlers; hooks?: UnitHooks } = {};
+  const given: { handlers?: ConsumerHandlers; hooks?: UnitHooks; refusal?: PipelineError } = {};
   const consumer: KafkaConsumer = {
     pause() {},
     resume() {},
@@ -41,6 +42,7 @@ function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = a
     log: createLogger({ level: 'silent' as never }),
     releaseFile: async () => {},
     onCommit: () => {},
+    refusal: () => given.refusal ?? null,
     createSink: (hooks) => {
       given.hooks = hooks;
       return { wake() {}, drain: async () => {}, abandon() {}, close() {}, ...sink };
@@ -227,6 +229,48 @@ describe('a unit', () => {
     assert.equal(state.reason, 'newer schema: p.jobs/0 waits at offset 0 for a plugin that knows version 3');
     given.handlers.onLost(1);
     await given.handlers.onAssigned(2, []);
+    assert.equal(unit.status().state.kind, 'idle');
+    await unit.stop();
+  });
+
+  it('says what is refused, and raises an alert, while it may not read', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    given.handlers.onError(new AuthError('PH_KAFKA_ACL', 'may not read p.jobs'));
+    const refused = { code: 'PH_KAFKA_ACL', reason: 'auth: PH_KAFKA_ACL: may not read p.jobs' };
+    assert.deepEqual(unit.status().state, { kind: 'paused', ...refused });
+    assert.deepEqual(unit.status().alerts, [refused]);
+    // It joins again and again; that says nothing of its rights.
+    await given.handlers.onAssigned(2, [PARTITION]);
+    assert.deepEqual(unit.status().state, { kind: 'paused', ...refused });
+    given.handlers.onAccess(null);
+    assert.equal(unit.status().state.kind, 'idle');
+    assert.deepEqual(unit.status().alerts, []);
+    await unit.stop();
+  });
+
+  it('is paused while Kafka refuses what it writes', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    given.refusal = new AuthError('PH_KAFKA_ACL', 'may not write p.results');
+    const refused = { code: 'PH_KAFKA_ACL', reason: 'auth: PH_KAFKA_ACL: may not write p.results' };
+    assert.deepEqual(unit.status().state, { kind: 'paused', ...refused });
+    assert.deepEqual(unit.status().alerts, [refused]);
+    await unit.stop();
+    assert.deepEqual(unit.status().alerts, []);
+  });
+
+  it('says why a handler pauses it', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    given.hooks.onPause(classifyFailure(new AuthError('API_TOKEN', 'the API answered 401', { dependency: 'api.example' })));
+    const refused = { code: 'API_TOKEN', reason: 'auth: API_TOKEN of api.example: the API answered 401' };
+    assert.deepEqual(unit.status().state, { kind: 'paused', ...refused });
+    assert.deepEqual(unit.status().alerts, [refused]);
+    given.hooks.onPause(null);
     assert.equal(unit.status().state.kind, 'idle');
     await unit.stop();
   });
