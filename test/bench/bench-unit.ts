@@ -109,6 +109,7 @@ export function benchUnit({ cluster, producer, topic, group, concurrency = 10, s
     log,
     releaseFile: async () => {},
     onCommit: () => {},
+    refusal: () => producer.refusal([]),
     createSink: ({ intake, onPause, onFatal }) =>
       new HandlerSink({
         intake,

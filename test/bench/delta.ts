@@ -4,38 +4,10 @@ import { join } from 'node:path';
 import { type DeltaColumn, DeltaTable, openDeltaEngine } from '../../host/src/delta/index.ts';
 import { openStore } from '../../host/src/storage/index.ts';
 import { type Bench, type Row, rateRow } from './bench.ts';
-import { eventJson } from './events.ts';
+import { eventJson, TEXTS } from './events.ts';
 import { figure, inTurns, timed } from './measure.ts';
 
 const ROWS_A_COMMIT = 10_000;
-
-/** Text columns and where they stand in the event; the other six are made of them. */
-const TEXTS = {
-  type: 'type',
-  version: 'version',
-  trace_id: 'traceId',
-  event_id: 'eventId',
-  description: 'data.description',
-  assignment_id: 'data.assignmentId',
-  original_assignment_id: 'data.originalAssignmentId',
-  xn_address: 'data.xnAddress',
-  carrier_id: 'data.carrierId',
-  estimate_version: 'data.estimateVersion',
-  note: 'data.note',
-  author: 'data.author',
-  sender_reviewer_name: 'data.senderReviewerName',
-  sender_reviewer_email: 'data.senderReviewerEmail',
-  carrier_reviewer_name: 'data.carrierReviewerName',
-  carrier_reviewer_email: 'data.carrierReviewerEmail',
-  event_datetime_mdt: 'data.dateTime',
-  claim_number: 'data.adm.coverageLoss.claimNumber',
-  contact_type: 'data.contact.type',
-  contact_name: 'data.contact.name',
-  contact_phone_type: 'data.contact.contactMethods.phone.type',
-  contact_phone_number: 'data.contact.contactMethods.phone.number',
-  contact_phone_extension: 'data.contact.contactMethods.phone.extension',
-  contact_email_address: 'data.contact.contactMethods.email.address',
-} as const;
 
 const columns: readonly DeltaColumn[] = [
   ...Object.keys(TEXTS).map((name): DeltaColumn => ({ name, type: 'string', nullable: true })),

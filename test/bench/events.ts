@@ -39,6 +39,34 @@ export function eventJson(n: number): string {
   });
 }
 
+/** The text columns of a table of events, and where in an event they come from; the other seven are made of them. */
+export const TEXTS = {
+  type: 'type',
+  version: 'version',
+  trace_id: 'traceId',
+  event_id: 'eventId',
+  description: 'data.description',
+  assignment_id: 'data.assignmentId',
+  original_assignment_id: 'data.originalAssignmentId',
+  xn_address: 'data.xnAddress',
+  carrier_id: 'data.carrierId',
+  estimate_version: 'data.estimateVersion',
+  note: 'data.note',
+  author: 'data.author',
+  sender_reviewer_name: 'data.senderReviewerName',
+  sender_reviewer_email: 'data.senderReviewerEmail',
+  carrier_reviewer_name: 'data.carrierReviewerName',
+  carrier_reviewer_email: 'data.carrierReviewerEmail',
+  event_datetime_mdt: 'data.dateTime',
+  claim_number: 'data.adm.coverageLoss.claimNumber',
+  contact_type: 'data.contact.type',
+  contact_name: 'data.contact.name',
+  contact_phone_type: 'data.contact.contactMethods.phone.type',
+  contact_phone_number: 'data.contact.contactMethods.phone.number',
+  contact_phone_extension: 'data.contact.contactMethods.phone.extension',
+  contact_email_address: 'data.contact.contactMethods.email.address',
+} as const;
+
 /** The schema that the engine checks each event against. */
 export const BenchEvent = Type.Object({
   type: Id(),

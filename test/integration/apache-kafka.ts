@@ -21,6 +21,8 @@ const JVM = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleL
 
 export interface ApacheKafka {
   readonly brokers: readonly string[];
+  /** Addresses of a further listener. */
+  listener(name: string): readonly string[];
   /** SIGKILL of one node, 1 being the first. */
   kill(node?: number): Promise<void>;
   /** Starts a killed node again on its data and port. */
@@ -92,22 +94,32 @@ interface Node {
   readonly id: number;
   readonly port: number;
   readonly controllerPort: number;
+  /** Ports of the further listeners, by their names. */
+  readonly listeners: ReadonlyMap<string, number>;
   readonly home: string;
   child: ChildProcess | undefined;
 }
 
-function serverProperties(node: Node, nodes: readonly Node[], extra: Readonly<Record<string, string>>): string {
+function serverProperties(
+  node: Node,
+  nodes: readonly Node[],
+  protocols: Readonly<Record<string, string>>,
+  extra: Readonly<Record<string, string>>,
+): string {
   const factor = Math.min(nodes.length, 3);
   const inSync = nodes.length > 2 ? 2 : 1;
+  const clientListeners = [['PLAINTEXT', node.port] as const, ...node.listeners].map(([name, port]) => `${name}://127.0.0.1:${port}`);
   const properties: Record<string, string | number> = {
     'process.roles': 'broker,controller',
     'node.id': node.id,
     'controller.quorum.voters': nodes.map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`).join(),
-    listeners: `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${node.port}`,
+    listeners: [...clientListeners, `CONTROLLER://127.0.0.1:${node.controllerPort}`].join(),
+    'advertised.listeners': clientListeners.join(),
     'inter.broker.listener.name': 'PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'listener.security.protocol.map': Object.entries({ CONTROLLER: 'PLAINTEXT', PLAINTEXT: 'PLAINTEXT', ...protocols })
+      .map(([name, protocol]) => `${name}:${protocol}`)
+      .join(),
     'log.dirs': path.join(node.home, 'data'),
     'default.replication.factor': factor,
     'min.insync.replicas': inSync,
@@ -159,11 +171,22 @@ async function kill(node: Node): Promise<void> {
   await gone;
 }
 
-function format(node: Node, clusterId: string): void {
+function format(node: Node, clusterId: string, scramUsers: readonly string[]): void {
   const properties = path.join(node.home, 'server.properties');
   const { status, stdout, stderr } = spawnSync(
     'java',
-    [...JVM, '-cp', `${LIBS}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties],
+    [
+      ...JVM,
+      '-cp',
+      `${LIBS}/*`,
+      'kafka.tools.StorageTool',
+      'format',
+      '-t',
+      clusterId,
+      '-c',
+      properties,
+      ...scramUsers.flatMap((user) => ['--add-scram', user]),
+    ],
     { encoding: 'utf8' },
   );
   if (status !== 0) throw new Error(`formatting Apache Kafka's data failed: ${stdout}${stderr}`);
@@ -173,22 +196,31 @@ function format(node: Node, clusterId: string): void {
 export async function startApacheKafka({
   nodes: count = 1,
   heap = '512m',
+  listeners = {},
+  scramUsers = [],
   properties = {},
 }: {
   nodes?: number;
   /** Of each node. */
   heap?: string;
+  /** Protocols of further listeners, by their names; how they are secured is said by `properties`. */
+  listeners?: Readonly<Record<string, 'SASL_SSL' | 'SSL'>>;
+  /** Users from the first start on, as `--add-scram` takes them. */
+  scramUsers?: readonly string[];
   properties?: Readonly<Record<string, string>>;
 } = {}): Promise<ApacheKafka> {
   fetchApacheKafka();
   const run = mkdtempSync(path.join(os.tmpdir(), 'apache-kafka-'));
-  const ports = await freePorts(2 * count);
+  const names = Object.keys(listeners);
+  const ports = await freePorts(count * (2 + names.length));
+  const nextPort = (): number => ports.pop() as number;
   const nodes = Array.from(
     { length: count },
     (_, i): Node => ({
       id: i + 1,
-      port: ports[2 * i] as number,
-      controllerPort: ports[2 * i + 1] as number,
+      port: nextPort(),
+      controllerPort: nextPort(),
+      listeners: new Map(names.map((name) => [name, nextPort()])),
       home: path.join(run, String(i + 1)),
       child: undefined,
     }),
@@ -196,8 +228,8 @@ export async function startApacheKafka({
   const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A');
   for (const node of nodes) {
     mkdirSync(node.home, { recursive: true });
-    writeFileSync(path.join(node.home, 'server.properties'), serverProperties(node, nodes, properties));
-    format(node, clusterId);
+    writeFileSync(path.join(node.home, 'server.properties'), serverProperties(node, nodes, listeners, properties));
+    format(node, clusterId, scramUsers);
   }
   const node = (id: number): Node => nodes[id - 1] as Node;
   const stop = async (): Promise<void> => {
@@ -218,6 +250,7 @@ export async function startApacheKafka({
   }
   return {
     brokers: nodes.map(({ port }) => `127.0.0.1:${port}`),
+    listener: (name) => nodes.map((each) => `127.0.0.1:${each.listeners.get(name)}`),
     kill: (id = 1) => kill(node(id)),
     up: async (id = 1) => {
       launch(node(id), heap);

@@ -10,6 +10,7 @@ import { ERROR_CODES } from '@pipeline-host/sdk';
 import { openEmbeddedBroker } from '../../host/src/embedded/index.ts';
 import { connectCluster } from '../../host/src/kafka/index.ts';
 import { makeWorkplace, type Outcome, runCommand, startCommand, type Workplace, weatherPlugin } from '../host/cli/command-line.ts';
+import { loopbackTls } from '../host/http/loopback-tls.ts';
 import { section, updatesReadme, writeSection } from '../repository/readme.ts';
 
 /** What the folder of a mistake is made with; `open` is closed after the mistake. */
@@ -387,6 +388,27 @@ const MISTAKES: readonly Mistake[] = [
           PIPELINE_HOST__KAFKA__SASL: '{"mechanism":"plain","username":"me","password":"wrong"}',
         },
       };
+    },
+  },
+  {
+    title: "the broker's certificate is of another authority",
+    code: 'PH_KAFKA_TLS',
+    exit: 3,
+    arrange: async (setting) => ({
+      ...run,
+      env: { PIPELINE_HOST__KAFKA__BROKERS: await openBroker(setting, { tls: loopbackTls }), PIPELINE_HOST__KAFKA__TLS: 'true' },
+    }),
+  },
+  {
+    title: 'no right on the consumer group',
+    code: 'PH_KAFKA_ACL',
+    exit: 3,
+    arrange: async (setting) => {
+      const GROUP_AUTHORIZATION_FAILED = 30;
+      const broker = await openEmbeddedBroker({ dataDir: join(setting.folder, 'other-broker') });
+      setting.open(() => broker.close());
+      broker.faults.push({ api: 'FindCoordinator', action: { error: GROUP_AUTHORIZATION_FAILED }, count: 1_000 });
+      return { ...run, env: { PIPELINE_HOST__KAFKA__BROKERS: broker.address } };
     },
   },
   {

@@ -28,6 +28,10 @@ export interface PipelineOptions {
    * test looks on by its port.
    */
   readonly brokers: readonly string[] | { readonly embedded: object };
+  /** Where the test looks on and sends, in plain, where the hosts come in by a secured listener; `brokers` by default. */
+  readonly onlooker?: readonly string[];
+  /** Environment of the hosts in this process. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Name of the plugin. */
   readonly plugin: string;
   /** Its folder. */
@@ -82,11 +86,11 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     ...config,
   };
   writeFileSync(file, JSON.stringify(whole, null, 2));
-  const { loaded, topology } = await load(folder, file, options.plugin);
-  const { kafka: configured } = loaded.config;
-  const onlooker = embedded
-    ? { ...loaded, config: { ...loaded.config, kafka: { ...configured, brokers: [`127.0.0.1:${embedded.port}`] } } }
-    : loaded;
+  const { loaded, topology } = await load(folder, file, options.plugin, options.env);
+  const lookedAt = embedded ? [`127.0.0.1:${embedded.port}`] : options.onlooker;
+  const { tls: _tls, sasl: _sasl, ...configured } = loaded.config.kafka;
+  const onlooker =
+    lookedAt === undefined ? loaded : { ...loaded, config: { ...loaded.config, kafka: { ...configured, brokers: [...lookedAt] } } };
   const clusters = connectClusters(onlooker, openEmbedded, createLogger({ level: 'silent' }));
   const producers = new Map<string, Promise<KafkaProducer>>();
   const hosts: RunningHost[] = [];
@@ -196,7 +200,12 @@ async function outlasting<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-async function load(cwd: string, file: string, plugin: string): Promise<{ readonly loaded: LoadedConfig; readonly topology: Topology }> {
-  const { config, plugins } = await loadPlugins([plugin], await loadConfig({ cwd, file, env: {} }), cwd);
+async function load(
+  cwd: string,
+  file: string,
+  plugin: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly loaded: LoadedConfig; readonly topology: Topology }> {
+  const { config, plugins } = await loadPlugins([plugin], await loadConfig({ cwd, file, env }), cwd);
   return { loaded: config, topology: resolveTopology(config.config, plugins) };
 }

@@ -13,6 +13,8 @@ const RELAY = fileURLToPath(new URL('./fixtures/relay', import.meta.url));
 export interface RelayWorldOptions {
   /** See {@link PipelineOptions}. */
   readonly brokers: PipelineOptions['brokers'];
+  readonly onlooker?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   /** Partitions of its topics. 4 by default. */
   readonly partitions?: number;
   /** `plugins.relay.workers`. */
@@ -46,7 +48,7 @@ export interface RelayWorld extends Pipeline {
 }
 
 export async function openRelayWorld(options: RelayWorldOptions): Promise<RelayWorld> {
-  const { brokers, partitions = 4, workers, settings, token, config } = options;
+  const { brokers, onlooker, env, partitions = 4, workers, settings, token, config } = options;
   const folder = mkdtempSync(join(tmpdir(), 'relay-'));
   const journal = join(folder, 'journal');
   const gates = join(folder, 'gates');
@@ -55,6 +57,8 @@ export async function openRelayWorld(options: RelayWorldOptions): Promise<RelayW
   if (token !== undefined) writeFileSync(join(folder, 'token'), token);
   const pipeline = await openPipeline({
     brokers,
+    ...(onlooker !== undefined && { onlooker }),
+    ...(env !== undefined && { env }),
     plugin: 'relay',
     root: RELAY,
     settings: {

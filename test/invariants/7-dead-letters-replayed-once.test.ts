@@ -126,9 +126,9 @@ describe('promise 7: a dead letter is replayed to the one worker that failed it,
     for (const letter of await world.deadLetters()) {
       const target = { topic: retryTopic, partition: letter.partition * 3, from: 0 };
       const id = `${letter.topic}:${letter.partition}:${letter.offset}`;
-      const { partition, offset } = letter;
+      const { partition, offset, timestamp } = letter;
       const claim = { v: 1, kind: 'claimed', token: id, at: new Date().toISOString(), actor: 'gone', reason: null, again: false, target };
-      await producer.send({ topic: dispositions, partition, key: id, value: JSON.stringify({ ...claim, partition, offset }) });
+      await producer.send({ topic: dispositions, partition, key: id, value: JSON.stringify({ ...claim, partition, offset, timestamp }) });
       if (id === sent) await producer.send({ ...letter, ...target, headers: replayHeaders(letter.headers, id, 0) });
     }
     await world.start({ workers: ['relay'] });

@@ -36,6 +36,24 @@ describe('README', () => {
     assert.equal(workers.find(({ name }) => name === 'downloader')?.settings.concurrency, 20);
   });
 
+  it('shows how a cluster with certificates is configured', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'readme-secured-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const text = filesOf(readReadme()).find(({ path }) => path === 'secured.config.yaml')?.text ?? '';
+    for (const [, name = ''] of text.matchAll(/\/run\/secrets\/([\w.-]+)/g)) writeFileSync(join(folder, name), `text of ${name}`);
+    writeFileSync(join(folder, 'secured.config.yaml'), text.replaceAll('/run/secrets', folder));
+    const { config } = await loadConfig({ cwd: folder, file: 'secured.config.yaml', env: { KAFKA_PASSWORD: 'x' } });
+    const { tls, sasl, clusters } = config.kafka;
+    assert.deepEqual(tls, { ca: 'text of kafka-ca.pem' });
+    assert.deepEqual(sasl, { mechanism: 'scram-sha-512', username: 'pipeline', password: 'x' });
+    assert.deepEqual(clusters['partner']?.tls, {
+      ca: 'text of partner-ca.pem',
+      cert: 'text of partner-client.pem',
+      key: 'text of partner-client.key',
+      servername: 'kafka.partner.example',
+    });
+  });
+
   it('names only npm scripts that exist', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
     for (const [, script = ''] of readReadme().matchAll(/npm run ([a-z:]+)/g)) assert.ok(script in scripts, `npm run ${script}`);

@@ -42,6 +42,7 @@ export class SimulatedCluster implements KafkaCluster {
         answer(
           () => new Map(names.map((name) => [name, { partitions: log.topics.get(name)?.length ?? 0, config: { 'retention.ms': '-1' } }])),
         ),
+      topicRights: () => answer(() => new Map()),
       offsets: (topic) => answer(() => ends(topic)),
       offsetsAt: (topic) => answer(() => ends(topic)),
       committed: (_group, topics) =>

@@ -153,6 +153,7 @@ export class SimulatedConsumer implements KafkaConsumer {
     }
     if (this.#assignment !== assignment || this.#isOver) return;
     assignment.open = true;
+    this.#handlers.onAccess(null);
     this.#fetchSoon();
   }
 

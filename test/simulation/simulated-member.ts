@@ -101,6 +101,7 @@ export class SimulatedMember {
       log: silent,
       onCommit: () => {},
       releaseFile: async () => {},
+      refusal: () => null,
       createSink: ({ intake, onPause, onFatal }) => {
         const settle = intake.settle.bind(intake);
         intake.settle = (state, record, as) => {

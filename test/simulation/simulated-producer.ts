@@ -28,6 +28,10 @@ export class SimulatedProducer implements KafkaProducer {
     this.#network = network;
   }
 
+  refusal(): null {
+    return null;
+  }
+
   get bufferedBytes(): number {
     return this.#waiting.reduce((sum, { record }) => sum + (record.value?.length ?? 0), 0);
   }

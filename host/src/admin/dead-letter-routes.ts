@@ -40,9 +40,9 @@ const ReplayBody = Type.Object(
 const DiscardBody = Type.Object({ reason: Reason }, closed);
 const Changed = Type.Object({ id: Type.String(), disposition: DispositionView });
 
-const problems = { 400: ProblemView, 401: ProblemView, 403: ProblemView, 503: ProblemView } as const;
-const ofOne = { ...problems, 404: ProblemView } as const;
-const ofChange = { ...ofOne, 409: ProblemView, 422: ProblemView } as const;
+const problems = { 400: ProblemView, 401: ProblemView, 403: ProblemView, 500: ProblemView, 503: ProblemView } as const;
+const ofOne = { ...problems, 404: ProblemView, 414: ProblemView } as const;
+const ofChange = { ...ofOne, 409: ProblemView, 413: ProblemView, 415: ProblemView, 422: ProblemView } as const;
 const about = { tags: ['dead letters'], security: [{ bearer: [] }] };
 
 export interface DeadLetterRoutesOptions {

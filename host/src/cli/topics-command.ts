@@ -69,7 +69,7 @@ async function create(session: Session, clusters: Clusters, json: boolean): Prom
   const workers = session.topology.workers.filter(
     ({ consumes }) => consumes === null || !consumes.definition.external || isThere.has(`${consumes.cluster}/${consumes.topic}`),
   );
-  await ensureTopics(workers, clusters, true);
+  await ensureTopics(workers, clusters, true, session.topology.workers);
   const after = await describe(session, clusters);
   const created = after.filter(({ cluster, topic, partitions }) => partitions !== null && !isThere.has(`${cluster}/${topic}`));
   const missing = after.filter(({ kind, partitions }) => kind === 'external' && partitions === null);

@@ -107,10 +107,10 @@ export class DeadLetters {
     );
   }
 
-  #dispositionOf({ queue, partition, offset }: DeadLetter): Disposition {
+  #dispositionOf({ queue, partition, offset, storedAt }: DeadLetter): Disposition {
     const open = this.#queues.get(queue);
     if (open === undefined) throw new TypeError(`no queue ${queue}`);
-    return open.journal.of(partition, offset);
+    return open.journal.of({ partition, offset, timestamp: storedAt });
   }
 
   /** One dead letter, whole. @throws PipelineError `PH_DLQ_NOT_FOUND`, `PH_DLQ_PAYLOAD_MISSING`, `PH_DLQ_PAYLOAD_DAMAGED` */
@@ -118,7 +118,7 @@ export class DeadLetters {
     const { queue, journal, replays, record } = await this.#find(id);
     await replays.follow();
     const letter = describeDeadLetter(queue.name, record);
-    return { record: await this.#whole(queue, record), letter, disposition: journal.of(record.partition, record.offset) };
+    return { record: await this.#whole(queue, record), letter, disposition: journal.of(record) };
   }
 
   /**
@@ -141,7 +141,7 @@ export class DeadLetters {
   async discard(id: string, { actor, reason }: { readonly actor: string; readonly reason: string }): Promise<Disposition> {
     const { journal, replays, record } = await this.#find(id);
     await replays.follow();
-    const before = journal.of(record.partition, record.offset);
+    const before = journal.of(record);
     if (before.state !== 'open') throw replays.refusal(before, record);
     const token = randomUUID();
     const after = await journal.append(record, { kind: 'discarded', token, actor, reason });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Log, PipelineError, UnavailableError } from '@pipeline-host/sdk';
 import { TypeCompiler } from '@sinclair/typebox/compiler';
 import type { KafkaProducer, LocatedRecord } from '../kafka/driver.ts';
-import { applyEntry, type Disposition, Entry, UNTOUCHED } from './disposition.ts';
+import { applyEntry, type Disposition, Entry, type LetterPlace, UNTOUCHED } from './disposition.ts';
 import type { ClusterAccess, DeadLetterQueue } from './queues.ts';
 
 /** What was written is read back within this. */
@@ -20,7 +20,7 @@ export interface JournalOptions {
 }
 
 /** An entry without what the journal adds. */
-export type NewEntry = Entry extends infer Each ? (Each extends Entry ? Omit<Each, 'v' | 'at' | 'partition' | 'offset'> : never) : never;
+export type NewEntry = Entry extends infer Each ? (Each extends Entry ? Omit<Each, 'v' | 'at' | keyof LetterPlace> : never) : never;
 
 /**
  * The dispositions of one queue in a topic beside it, which is read from its start once and then followed. Every entry
@@ -30,7 +30,7 @@ export type NewEntry = Entry extends infer Each ? (Each extends Entry ? Omit<Eac
 export class DispositionJournal {
   readonly #options: JournalOptions;
   readonly #dispositions = new Map<string, Disposition>();
-  readonly #pending = new Map<string, { readonly partition: number; readonly offset: number }>();
+  readonly #pending = new Map<string, LetterPlace>();
   /** Next offset to read, by partition. */
   readonly #next = new Map<number, number>();
   /** Entries of this process that are not read back yet, with the disposition after each. */
@@ -43,12 +43,12 @@ export class DispositionJournal {
   }
 
   /** The disposition of a dead letter as of the last {@link follow}. */
-  of(partition: number, offset: number): Disposition {
-    return this.#dispositions.get(`${partition}:${offset}`) ?? UNTOUCHED;
+  of(letter: LetterPlace): Disposition {
+    return this.#dispositions.get(placeOf(letter)) ?? UNTOUCHED;
   }
 
   /** Dead letters whose replay was claimed and is not known to have been sent. */
-  get pending(): readonly { readonly partition: number; readonly offset: number }[] {
+  get pending(): readonly LetterPlace[] {
     return [...this.#pending.values()];
   }
 
@@ -82,11 +82,11 @@ export class DispositionJournal {
       this.#options.log.warn({ topic, partition, offset }, 'an entry that this version does not know is left out of the dispositions');
       return;
     }
-    const { partition, offset } = entry;
-    const place = `${partition}:${offset}`;
+    const { partition, offset, timestamp } = entry;
+    const place = placeOf(entry);
     const after = applyEntry(this.#dispositions.get(place) ?? UNTOUCHED, entry);
     this.#dispositions.set(place, after);
-    if (after.state === 'replaying') this.#pending.set(place, { partition, offset });
+    if (after.state === 'replaying') this.#pending.set(place, { partition, offset, timestamp });
     else this.#pending.delete(place);
     if (this.#awaited.has(keyOf(entry))) this.#awaited.set(keyOf(entry), after);
   }
@@ -95,10 +95,9 @@ export class DispositionJournal {
    * Writes an entry and reads back until it is seen. The disposition that is returned is the one right after it, and tells
    * by its token whether the entry took effect.
    */
-  async append(place: { readonly partition: number; readonly offset: number }, entry: NewEntry): Promise<Disposition> {
+  async append({ partition, offset, timestamp }: LetterPlace, entry: NewEntry): Promise<Disposition> {
     const { queue, producer } = this.#options;
-    const { partition, offset } = place;
-    const whole: Entry = { v: 1, at: new Date().toISOString(), partition, offset, ...entry };
+    const whole: Entry = { v: 1, at: new Date().toISOString(), partition, offset, timestamp, ...entry };
     const key = keyOf(whole);
     const record = { topic: queue.dispositionTopic, key, value: JSON.stringify(whole) };
     const partitions = await this.#ensureTopic();
@@ -140,6 +139,8 @@ export class DispositionJournal {
     return this.#partitions;
   }
 }
+
+const placeOf = ({ partition, offset, timestamp }: LetterPlace): string => `${partition}:${offset}:${timestamp}`;
 
 function keyOf({ partition, offset, token, kind }: Entry): string {
   return `${partition}:${offset}:${token}:${kind}`;

@@ -6,7 +6,15 @@ import { type Static, Type } from '@sinclair/typebox';
  * at once the first in the journal wins and the other one learns that it lost. Entries are never taken back.
  */
 
-const Common = { v: Type.Literal(1), partition: Type.Integer(), offset: Type.Integer(), token: Type.String(), at: Type.String() };
+const Common = {
+  v: Type.Literal(1),
+  partition: Type.Integer(),
+  offset: Type.Integer(),
+  /** Of the dead letter: a topic that was made anew has another one at the same offset. */
+  timestamp: Type.Integer(),
+  token: Type.String(),
+  at: Type.String(),
+};
 const Lane = Type.Object({
   topic: Type.String(),
   partition: Type.Integer(),
@@ -32,6 +40,9 @@ export const Entry = Type.Union([
 ]);
 export type Entry = Static<typeof Entry>;
 type ClaimedEntry = Extract<Entry, { kind: 'claimed' }>;
+
+/** Which dead letter of its queue it is. */
+export type LetterPlace = Pick<Entry, 'partition' | 'offset' | 'timestamp'>;
 
 export interface Claim {
   readonly token: string;

@@ -5,7 +5,7 @@ import type { KafkaProducer, LocatedRecord, OutgoingRecord } from '../kafka/driv
 import { HEADER, headerNumber, headerText } from '../retry/headers.ts';
 import { layoutFor, retryPartition } from '../retry/layout.ts';
 import { describeDeadLetter, formatId } from './dead-letter.ts';
-import { type Claim, type Disposition, isFree } from './disposition.ts';
+import { type Claim, type Disposition, isFree, type LetterPlace } from './disposition.ts';
 import type { DispositionJournal } from './disposition-journal.ts';
 import type { ClusterAccess, DeadLetterQueue } from './queues.ts';
 
@@ -70,9 +70,8 @@ export class Replays {
    */
   async replay(record: LocatedRecord, { actor, reason, again }: ChangeRequest & { readonly again: boolean }): Promise<Disposition> {
     const { journal } = this.#options;
-    const { partition, offset } = record;
     await this.follow();
-    const before = journal.of(partition, offset);
+    const before = journal.of(record);
     if (!isFree(before, again)) throw this.refusal(before, record);
     const lane = await this.#laneOf(record);
     const token = randomUUID();
@@ -111,15 +110,15 @@ export class Replays {
   }
 
   /** Notes what became of a claim that nobody works on any more. */
-  async #settle({ partition, offset }: { readonly partition: number; readonly offset: number }, token: string): Promise<void> {
+  async #settle({ partition, offset, timestamp }: LetterPlace, token: string): Promise<void> {
     const { journal, queue, log } = this.#options;
     await journal.follow();
-    const { state, claim } = journal.of(partition, offset);
+    const { state, claim } = journal.of({ partition, offset, timestamp });
     if (state !== 'replaying' || claim?.token !== token) return;
     const sentTo = await this.#find({ partition, offset }, claim);
     log.info({ queue: queue.name, partition, offset, sentTo }, 'a replay that was left unfinished is settled');
     await journal.append(
-      { partition, offset },
+      { partition, offset, timestamp },
       sentTo === null
         ? { kind: 'abandoned', token: claim.token, reason: 'it was not sent: the process that claimed it ended or gave up' }
         : { kind: 'sent', token: claim.token, sentTo },
@@ -135,7 +134,7 @@ export class Replays {
   #watch(): void {
     const { journal, patience = PATIENCE, log } = this.#options;
     for (const place of journal.pending) {
-      const token = journal.of(place.partition, place.offset).claim?.token ?? '';
+      const token = journal.of(place).claim?.token ?? '';
       if (this.#closed || this.#own.has(token) || this.#watched.has(token)) continue;
       const timer = setTimeout(() => {
         this.#watched.delete(token);

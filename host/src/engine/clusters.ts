@@ -110,7 +110,7 @@ export function connectClusters(loaded: LoadedConfig, openEmbedded: OpenEmbedded
       const connection = cluster;
       return {
         cluster: connection,
-        producer: once(() => connection.producer()),
+        producer: once(() => connection.producer({ whenRefused: 'wait' })),
         info: {
           ...{ name, id, embedded },
           get brokers() {

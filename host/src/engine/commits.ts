@@ -45,6 +45,8 @@ export class Commits {
   #ahead: 'kept' | 'tried' | 'dropped' = 'tried';
   #proving = false;
   #proveAfter = 0;
+  /** Code of the failure that was told of last; null where commits succeed. */
+  #failing: string | null = null;
 
   constructor(options: CommitsOptions) {
     this.#options = options;
@@ -107,10 +109,11 @@ export class Commits {
         this.#drop('refuses');
         return this.#commitNews();
       }
-      this.#options.log.warn({ error }, `commit failed, it is tried again: ${errorMessage(error)}`);
+      this.#tellFailure(error);
       return;
     }
     if (stored === 'stale') return;
+    this.#failing = null;
     this.#options.onCommit((performance.now() - began) / 1000);
     this.#pace(stored === 'throttled');
     for (const plan of planned) {
@@ -118,6 +121,13 @@ export class Commits {
       for (const uri of plan.released) await this.#release(uri);
     }
     if (this.#ahead === 'tried') void this.#prove(planned);
+  }
+
+  /** Once for each cause: the timer tries ten times a second. */
+  #tellFailure(error: unknown): void {
+    const code = isPipelineError(error) ? error.code : '';
+    if (code !== this.#failing) this.#options.log.warn({ error }, `commit failed, it is tried again: ${errorMessage(error)}`);
+    this.#failing = code;
   }
 
   #pace(throttled: boolean): void {

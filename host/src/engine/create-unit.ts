@@ -72,6 +72,7 @@ export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): 
     log,
     onCommit: metrics.forWorker(worker.plugin.name, worker.name).committed,
     releaseFile: (uri) => services.staging.delete(uri),
+    refusal: () => writer.refusal,
     createSink: sink,
   });
 }

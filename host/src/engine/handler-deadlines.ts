@@ -13,11 +13,13 @@ export interface HandlerDeadlinesOptions {
 
 /**
  * The handlers in work and their deadlines. One that is over its time is told to stop and its record is retried; whatever
- * it does later changes nothing, and it is named until it returns.
+ * it does later changes nothing, and it is named until it returns. Time is that of the monotonic clock: a correction of the
+ * wall clock ends no handler.
  */
 export class HandlerDeadlines {
   readonly #options: HandlerDeadlinesOptions;
-  readonly #inWork = new Set<WorkItem>();
+  /** Since when. */
+  readonly #inWork = new Map<WorkItem, number>();
   readonly #overdue = new Map<RecordContext, number>();
   /** Runs while a handler does. */
   #timer: NodeJS.Timeout | null = null;
@@ -27,7 +29,7 @@ export class HandlerDeadlines {
   }
 
   watch(item: WorkItem): void {
-    this.#inWork.add(item);
+    this.#inWork.set(item, performance.now());
     if (this.#timer !== null) return;
     this.#timer = setInterval(() => this.#enforce(), Math.min(250, Math.max(10, this.#options.timeout / 4)));
     this.#timer.unref();
@@ -42,11 +44,11 @@ export class HandlerDeadlines {
       this.close();
       return;
     }
-    const now = Date.now();
+    const now = performance.now();
     const { timeout } = this.#options;
-    for (const item of this.#inWork) {
+    for (const [item, since] of this.#inWork) {
       // A concluded one has said what it has to say: its outputs or `onDead` are under way, with deadlines of their own.
-      if (now - item.startedAt < timeout || item.concluded) continue;
+      if (now - since < timeout || item.concluded) continue;
       const error = new TransientError('PH_HANDLER_TIMEOUT', `the handler did not end within ${timeout} ms`);
       const { context } = item;
       if (context !== null) {
@@ -65,12 +67,12 @@ export class HandlerDeadlines {
     if (since === undefined) return;
     this.#overdue.delete(context);
     this.#options.onOverdue(-1);
-    context.log.warn({ late: Date.now() - since }, 'the handler has ended after its deadline: what it says is dropped');
+    context.log.warn({ late: Math.round(performance.now() - since) }, 'the handler has ended after its deadline: what it says is dropped');
   }
 
   /** Its assignment is over: whoever still works is told to stop, and is repeated elsewhere. */
   handOver(): void {
-    for (const item of this.#inWork) {
+    for (const item of this.#inWork.keys()) {
       item.abandoned = true;
       item.context?.abort(new TransientError('PH_HANDLER_TIMEOUT', 'the partition is handed over'));
     }

@@ -27,6 +27,8 @@ import { type BatchMark, WorkItem } from './work-item.ts';
 const TURN_MILLISECONDS = 8;
 /** Records whose outputs are on their way to the broker; above it nothing new is started. */
 const MAX_UNACKNOWLEDGED = 5_000;
+/** While Kafka refuses what the worker writes, it is asked so often whether it still does: another worker's record may be the one that gets through. */
+const REFUSAL_MILLISECONDS = 250;
 
 export interface HandlerSinkOptions {
   readonly intake: Intake;
@@ -63,6 +65,7 @@ export class HandlerSink implements Sink {
   readonly #batches: BatchCalls | null;
   #running = 0;
   #scheduled = false;
+  #refusalTimer: NodeJS.Timeout | null = null;
   #draining = false;
   #drained: (() => void) | null = null;
 
@@ -114,7 +117,8 @@ export class HandlerSink implements Sink {
     if (this.#scheduled) return;
     const until = performance.now() + TURN_MILLISECONDS;
     let started = 0;
-    while (this.#mayStart()) {
+    const refused = this.#isRefused();
+    while (!refused && this.#mayStart()) {
       if (!this.#startNext()) break;
       if ((++started & 31) === 0 && performance.now() > until) {
         this.#scheduled = true;
@@ -134,6 +138,16 @@ export class HandlerSink implements Sink {
       (this.#batches === null ? this.#running : this.#batches.count) < this.#options.concurrency &&
       this.#conclusion.unacknowledged < MAX_UNACKNOWLEDGED
     );
+  }
+
+  /** What is handled now could only wait for its outputs. */
+  #isRefused(): boolean {
+    if (this.#options.writer.refusal === null) return false;
+    this.#refusalTimer ??= setTimeout(() => {
+      this.#refusalTimer = null;
+      this.wake();
+    }, REFUSAL_MILLISECONDS);
+    return true;
   }
 
   #startNext(): boolean {
@@ -348,6 +362,7 @@ export class HandlerSink implements Sink {
     this.#deadlines.close();
     this.#inPlace.abandon();
     this.#holding.close();
+    if (this.#refusalTimer !== null) clearTimeout(this.#refusalTimer);
   }
 }
 

@@ -70,7 +70,7 @@ export class Holding {
 
   /** Milliseconds that the worker was paused, all in all. */
   get pausedFor(): number {
-    return this.#pausedBefore + (this.#failure === null ? 0 : Date.now() - this.#pausedAt);
+    return this.#pausedBefore + (this.#failure === null ? 0 : performance.now() - this.#pausedAt);
   }
 
   /**
@@ -109,7 +109,7 @@ export class Holding {
     if (this.#probing === item) this.#probing = null;
     item.held = true;
     if (this.#options.lanes.hold(item)) this.#held.push(item);
-    if (this.#failure === null) this.#pausedAt = Date.now();
+    if (this.#failure === null) this.#pausedAt = performance.now();
     this.#failure = failure;
     this.#options.onPause(failure);
     if (this.#timer === null && this.#probing === null) this.#probeLater(failure.retryAfter ?? 0);

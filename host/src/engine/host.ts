@@ -7,6 +7,7 @@ import { registerSecret } from '../observability/redact.ts';
 import type { ResolvedMaintenance } from '../plugins/resolve-maintenance.ts';
 import type { ResolvedWorker, Topology } from '../plugins/topology.ts';
 import { HOST_VERSION } from '../version.ts';
+import { checkAccess } from './access.ts';
 import { type ClusterInfo, type Clusters, connectClusters, type OpenEmbedded } from './clusters.ts';
 import { createUnit, type UnitPlan } from './create-unit.ts';
 import { type HostServices, openHostServices } from './host-services.ts';
@@ -89,7 +90,8 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
     try {
       for (const worker of workers) checkCount(worker, options.count);
       const withTopics = new Set([...workers, ...maintenance.flatMap(({ writers }) => writers)]);
-      const topics = await ensureTopics([...withTopics], clusters, config.kafka.createTopics);
+      const topics = await ensureTopics([...withTopics], clusters, config.kafka.createTopics, options.topology.workers);
+      await checkAccess(workers, clusters);
       await Promise.all(
         workers.map(async (worker) => {
           const layout = topics.get(worker.id)?.retry;

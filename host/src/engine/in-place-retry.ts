@@ -48,9 +48,9 @@ export class InPlaceRetry {
     return true;
   }
 
-  /** Time in which the worker was not paused. */
+  /** Time in which the worker was not paused, by the monotonic clock. */
   #clock(): number {
-    return Date.now() - this.#options.pausedFor();
+    return performance.now() - this.#options.pausedFor();
   }
 
   #again(item: WorkItem): void {

@@ -78,8 +78,9 @@ export class Intake {
   #closed = false;
   #accepting = false;
   #revoking: Promise<void> = Promise.resolve();
-  /** Epoch milliseconds of the last settlement. */
-  lastSettled = Date.now();
+  /** When a record was settled last, and when a batch came last, on the monotonic clock. */
+  lastSettled = performance.now();
+  lastReceived = performance.now();
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -131,7 +132,7 @@ export class Intake {
     if (partition.closed) return;
     partition.ledger.settle(record.offset);
     this.tally[as]++;
-    this.lastSettled = Date.now();
+    this.lastSettled = performance.now();
     this.#bytes -= recordBytes(record);
     if (this.#budgetPaused && this.#bytes * 2 < this.#options.byteBudget) this.#resumeAll();
   }
@@ -194,6 +195,7 @@ export class Intake {
     const state = this.#byPlace.get(place(batch.topic, batch.partition));
     if (state === undefined || batch.epoch !== this.#epoch || !this.#accepting || state.delayed !== null) return;
     const now = Date.now();
+    this.lastReceived = performance.now();
     if (batch.lastOffset < state.committed && state.ledger.end === state.committed) this.#startBelow(state, batch);
     const { ledger } = state;
     if (batch.highWatermark < ledger.resumedEnd) ledger.forgetResumed();
@@ -211,7 +213,7 @@ export class Intake {
         this.#lookAgain(state, record.offset, LOOK_WAIT);
         break;
       }
-      if (received === 0) state.arrived(record.offset, now);
+      if (received === 0) state.arrived(record.offset, this.lastReceived);
       ledger.deliver(record.offset);
       this.#bytes += recordBytes(record);
       received++;

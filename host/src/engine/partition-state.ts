@@ -51,6 +51,8 @@ export class PartitionState {
   #committedSettled = 0;
   /** Offset after the last record of the partition, as last asked for; null until then. */
   head: number | null = null;
+  /** Since when it was seen to have records that nobody fetched, though it is not paused; on the monotonic clock, null where it has none. */
+  unreadSince: number | null = null;
   /** The record at which it waits for a newer version of the plugin. */
   newer: NewerRecord | null = null;
   /** The head that waits for its due time, and since when. */
@@ -61,7 +63,7 @@ export class PartitionState {
   closed = false;
   /** Paused until its head is looked at again: when it is due, or once more for its version. */
   delayed: NodeJS.Timeout | null = null;
-  /** Epoch milliseconds when the oldest pending or open record came, by batch. */
+  /** When the oldest pending or open record came, by batch, on the monotonic clock. */
   readonly #arrivals: { readonly offset: number; readonly at: number }[] = [];
   #releases: { readonly offset: number; readonly uri: string }[] = [];
   #pending: KafkaRecord[] = [];
@@ -86,6 +88,14 @@ export class PartitionState {
   waitedFor(offset: number, now: number): number {
     if (this.#waiting.offset !== offset) this.#waiting = { offset, since: now };
     return this.#waiting.since;
+  }
+
+  /** Notes from where up to where the partition has records; null where that is not known. */
+  spans(offsets: { readonly low: number; readonly high: number } | null): void {
+    this.head = offsets?.high ?? null;
+    // What retention has deleted unread, nobody can fetch.
+    const isUnread = offsets !== null && offsets.high > Math.max(offsets.low, this.ledger.end) && this.delayed === null;
+    this.unreadSince = isUnread ? (this.unreadSince ?? performance.now()) : null;
   }
 
   /** Notes when a batch came, for the age of the oldest open record. */
@@ -147,7 +157,7 @@ export class PartitionState {
     if (released.size > 0) this.#releases = this.#releases.filter(({ uri }) => !released.has(uri));
   }
 
-  /** Epoch milliseconds when the oldest open record came, or null. */
+  /** When the oldest open record came, on the monotonic clock, or null. */
   oldestOpenSince(): number | null {
     if (this.ledger.open === 0) {
       this.#arrivals.length = 0;

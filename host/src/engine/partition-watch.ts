@@ -58,14 +58,14 @@ export class PartitionWatch {
     try {
       const byTopic = Map.groupBy(partitions, ({ topic }) => topic);
       for (const [topic, states] of byTopic) {
-        const ends = new Map((await this.#options.admin.offsets(topic)).map(({ partition, high }) => [partition, high]));
-        for (const state of states) state.head = ends.get(state.partition) ?? null;
+        const offsets = new Map((await this.#options.admin.offsets(topic)).map((one) => [one.partition, one]));
+        for (const state of states) state.spans(offsets.get(state.partition) ?? null);
         await this.#lookAtAge(topic, states);
       }
       for (const topic of this.#expiring.keys()) if (!byTopic.has(topic)) this.#setExpiring(topic, []);
     } catch (error) {
       // What is not known is not shown; the consumer says loudly that its cluster is away.
-      for (const state of partitions) state.head = null;
+      for (const state of partitions) state.spans(null);
       this.#options.log.debug({ error }, 'the ends of the partitions could not be asked for');
     } finally {
       this.#looking = false;

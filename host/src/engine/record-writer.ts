@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { isPipelineError, type Output, PermanentError } from '@pipeline-host/sdk';
+import { isPipelineError, type Output, PermanentError, type PipelineError } from '@pipeline-host/sdk';
 import type { Payload } from '../dlq/payloads.ts';
 import type { KafkaProducer, KafkaRecord, OutgoingRecord } from '../kafka/driver.ts';
 import { fitsCompressed } from '../kafka/stored-record.ts';
@@ -100,6 +100,8 @@ export interface EncodedOutput {
 export class RecordWriter {
   readonly #options: RecordWriterOptions;
   readonly #codecs = new Map<string, ProducedTopic>();
+  /** The topics that the worker writes to, by cluster. */
+  readonly #written = new Map<string, Set<string>>();
 
   constructor(options: RecordWriterOptions) {
     this.#options = options;
@@ -112,6 +114,20 @@ export class RecordWriter {
         mostBytes: options.largest.get(name) ?? Number.POSITIVE_INFINITY,
       });
     }
+    const { cluster, retryTopic, deadLetterTopic, produces } = options.worker;
+    for (const written of [...produces.values(), { cluster, topic: retryTopic }, { cluster, topic: deadLetterTopic }]) {
+      const topics = this.#written.get(written.cluster) ?? new Set();
+      this.#written.set(written.cluster, topics.add(written.topic));
+    }
+  }
+
+  /** Why Kafka takes nothing from the worker now, or null: what it has sent waits, and it goes on by itself once it has access again. */
+  get refusal(): PipelineError | null {
+    for (const [cluster, topics] of this.#written) {
+      const refusal = this.#options.producerOf(cluster).refusal(topics);
+      if (refusal !== null) return refusal;
+    }
+    return null;
   }
 
   /**

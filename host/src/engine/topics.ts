@@ -2,6 +2,7 @@ import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
 import type { KafkaAdmin, TopicSpec } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import { layoutFor, newLayout, type RetryLayout, type RetryShape } from '../retry/layout.ts';
+import { checkVisible } from './access.ts';
 import type { Clusters } from './clusters.ts';
 
 /** Topics that the host makes keep their records for 7 days, retry topics and dead letters without limit. */
@@ -24,25 +25,31 @@ export function retryShape({ definition, retryShared, settings }: ResolvedWorker
 
 /**
  * Creates what is missing of the workers' topics and checks what is there. Sources and outputs first: the shape of retry
- * topics follows from them.
+ * topics follows from them. A topic that workers share is made for all of them, whichever of them is started first.
  *
- * @throws PipelineError `PH_TOPIC_MISSING` (external, or `kafka.createTopics` is off), `PH_RETRY_TOPIC_SHAPE`
+ * @param everyone the workers of the topology, those included that are not run here
+ * @throws PipelineError `PH_TOPIC_MISSING` (external, or `kafka.createTopics` is off), `PH_RETRY_TOPIC_SHAPE`, `PH_KAFKA_ACL`
  */
 export async function ensureTopics(
   workers: readonly ResolvedWorker[],
   clusters: Clusters,
   create: boolean,
+  everyone: readonly ResolvedWorker[] = workers,
 ): Promise<ReadonlyMap<string, WorkerTopics>> {
   const known = new Map<string, number>();
   const streams = new Map<string, ResolvedTopic>();
   for (const worker of workers)
-    for (const topic of [worker.consumes, ...worker.produces.values()])
-      if (topic !== null) streams.set(`${topic.cluster}/${topic.topic}`, topic);
+    for (const topic of [worker.consumes, ...worker.produces.values()]) if (topic !== null) streams.set(keyOf(topic), topic);
   await Promise.all(
     [...Map.groupBy(streams.values(), (topic) => topic.cluster)].map(async ([cluster, topics]) => {
       const admin = await (await clusters.get(cluster)).admin();
       const found = await admin.describeTopics(topics.map(({ topic }) => topic));
       const missing = topics.filter(({ topic }) => (found.get(topic) ?? null) === null);
+      await checkVisible(
+        admin,
+        cluster,
+        missing.map(({ topic }) => topic),
+      );
       for (const { topic, definition } of missing) {
         if (definition.external || !create) throw missingTopic(topic, cluster, definition.external);
       }
@@ -50,13 +57,24 @@ export async function ensureTopics(
         admin,
         missing.map(({ topic, partitions }) => ({ name: topic, partitions, config: { 'retention.ms': RETENTION.topic } })),
       );
-      for (const { topic, partitions } of topics) known.set(`${cluster}/${topic}`, found.get(topic)?.partitions ?? partitions);
+      for (const topic of topics) known.set(keyOf(topic), found.get(topic.topic)?.partitions ?? topic.partitions);
     }),
   );
 
+  /** Partitions of a worker's source, as it is or, where it is not there yet, as it is to be. */
+  const sourcePartitions = async (of: ResolvedWorker): Promise<number> => {
+    const { consumes } = of;
+    if (consumes !== null && !known.has(keyOf(consumes))) {
+      const admin = await (await clusters.get(consumes.cluster)).admin();
+      const found = (await admin.describeTopics([consumes.topic])).get(consumes.topic) ?? null;
+      if (found !== null) known.set(keyOf(consumes), found.partitions);
+    }
+    return sourcePartitionsOf(of, known);
+  };
   /** Bytes of the largest record of a worker's source. */
   const largest = async ({ consumes }: ResolvedWorker): Promise<number> => {
     if (consumes === null) return 0;
+    if (!known.has(keyOf(consumes))) return DEFAULT_MAX_MESSAGE;
     return (await (await (await clusters.get(consumes.cluster)).admin()).maxMessageBytes(consumes.topic)) ?? DEFAULT_MAX_MESSAGE;
   };
 
@@ -64,17 +82,21 @@ export async function ensureTopics(
   for (const worker of workers) {
     if (worker.consumes === null) continue;
     const admin = await (await clusters.get(worker.cluster)).admin();
-    const sourcePartitions = (of: ResolvedWorker): number => sourcePartitionsOf(of, known);
     const names = [worker.deadLetterTopic, worker.retryTopic];
     let found = await admin.describeTopics(names);
     const missing: TopicSpec[] = [];
+    await checkVisible(
+      admin,
+      worker.cluster,
+      names.filter((name) => (found.get(name) ?? null) === null),
+    );
     for (const name of names) {
       if ((found.get(name) ?? null) !== null) continue;
       if (!create) throw missingTopic(name, worker.cluster, false);
       const isDeadLetters = name === worker.deadLetterTopic;
-      const sharing = isDeadLetters ? sharingDeadLetters(worker, workers) : sharingRetryTopic(worker, workers);
+      const sharing = isDeadLetters ? sharingDeadLetters(worker, everyone) : sharingRetryTopic(worker, everyone);
+      const widest = Math.max(...(await Promise.all(sharing.map(sourcePartitions))));
       const limits = await Promise.all(sharing.map(largest));
-      const widest = Math.max(...sharing.map(sourcePartitions));
       const most = clusters.mostPartitions(worker.cluster);
       missing.push({
         name,
@@ -89,16 +111,18 @@ export async function ensureTopics(
     }
     const deadLetters = found.get(worker.deadLetterTopic)?.partitions;
     shapes.set(worker.id, {
-      retry: retryLayout(worker, found.get(worker.retryTopic)?.partitions ?? 0, sourcePartitions(worker)),
-      deadLetterPartitions: deadLetters ?? Math.max(...sharingDeadLetters(worker, workers).map(sourcePartitions)),
+      retry: retryLayout(worker, found.get(worker.retryTopic)?.partitions ?? 0, sourcePartitionsOf(worker, known)),
+      deadLetterPartitions: deadLetters ?? sourcePartitionsOf(worker, known),
     });
   }
   return shapes;
 }
 
 function sourcePartitionsOf({ consumes }: ResolvedWorker, known: ReadonlyMap<string, number>): number {
-  return known.get(`${consumes?.cluster}/${consumes?.topic}`) ?? consumes?.partitions ?? 1;
+  return (consumes === null ? undefined : known.get(keyOf(consumes))) ?? consumes?.partitions ?? 1;
 }
+
+const keyOf = ({ cluster, topic }: ResolvedTopic): string => `${cluster}/${topic}`;
 
 function retryPartitions(worker: ResolvedWorker, sourcePartitions: number, most: number): number {
   const { lanes } = retryShape(worker);

@@ -3,7 +3,7 @@ import type { KafkaCluster, KafkaConsumer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import { balanceOf } from './balance.ts';
-import { type ClassifiedFailure, causeOf, classifyFailure } from './failure-class.ts';
+import { type ClassifiedFailure, causeOf, classifyFailure, type FailureClass } from './failure-class.ts';
 import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { NewerRecord, PartitionState } from './partition-state.ts';
 import { PartitionWatch } from './partition-watch.ts';
@@ -35,6 +35,8 @@ export interface UnitOptions {
   readonly releaseFile: (uri: string) => Promise<void>;
   /** Told the seconds of each offset commit. */
   readonly onCommit: (seconds: number) => void;
+  /** Why Kafka takes nothing from the worker now, or null. */
+  readonly refusal: () => PipelineError | null;
   readonly createSink: (unit: UnitHooks) => OwnedSink;
 }
 
@@ -59,7 +61,10 @@ export class Unit implements HostUnit {
   #consumer: KafkaConsumer | null = null;
   #life: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
   #failure: { readonly code: string; readonly reason: string } | null = null;
-  #pause: { readonly code: string; readonly reason: string } | null = null;
+  /** Why its handlers wait. */
+  #pause: Pause | null = null;
+  /** Why nothing can be read. */
+  #unreadable: Pause | null = null;
   #watch: PartitionWatch | null = null;
 
   constructor(options: UnitOptions) {
@@ -129,6 +134,7 @@ export class Unit implements HostUnit {
             throw error;
           }
         },
+        onAccess: (refused) => this.#setUnreadable(refused === null ? null : classifyFailure(refused)),
         onRevoking: async (epoch) => {
           await this.#intake.revoke();
           log.info({ epoch }, 'partitions handed over, everything settled is committed');
@@ -156,7 +162,7 @@ export class Unit implements HostUnit {
       void this.#intake.commit();
     }
     if (failure === null && this.#pause !== null) log.info({ code: this.#pause.code }, 'goes on');
-    this.#pause = failure === null ? null : { code: failure.code, reason: `${pauseOf(failure)}: ${failure.reason}` };
+    this.#pause = failure === null ? null : pauseOf(failure);
   }
 
   #onConsumerError(error: Error): void {
@@ -164,26 +170,63 @@ export class Unit implements HostUnit {
     const cause = isPipelineError(error) ? error : new UnavailableError('PH_KAFKA_UNREACHABLE', error.message, { cause: error });
     this.#options.log.warn({ error: cause }, 'consumer lost its cluster and is rebuilt');
     if (this.#life === 'running') this.#life = 'starting';
-    if (cause.kind === 'auth') this.#pause = { code: cause.code, reason: `auth: ${cause.message}` };
+    if (cause.kind === 'auth') this.#setUnreadable(classifyFailure(cause));
+    if (cause.kind === 'fatal') this.#pause = { class: classifyFailure(cause).class, code: cause.code, reason: cause.message };
+  }
+
+  /** Says once when it begins and once when it ends. */
+  #setUnreadable(failure: ClassifiedFailure | null): void {
+    const { log } = this.#options;
+    if (failure !== null && this.#unreadable === null)
+      log.error({ code: failure.code, reason: failure.reason }, 'paused: nothing can be read, it is tried again until access is given');
+    if (failure === null && this.#unreadable !== null) log.info({ code: this.#unreadable.code }, 'reads again');
+    this.#unreadable = failure === null ? null : pauseOf(failure);
+  }
+
+  /** What keeps it from working, where it would go on by itself once that has passed. */
+  get #paused(): Pause | null {
+    const paused = this.#unreadable ?? this.#pause;
+    if (paused !== null) return paused;
+    const refusal = this.#options.refusal();
+    return refusal === null ? null : pauseOf(classifyFailure(refusal));
   }
 
   get #state(): UnitState {
     if (this.#failure !== null) return { kind: 'failed', ...this.#failure };
     if (this.#life === 'draining' || this.#life === 'stopped') return { kind: this.#life };
-    if (this.#pause !== null) return { kind: 'paused', code: this.#pause.code, reason: this.#pause.reason };
+    const paused = this.#paused;
+    if (paused !== null) return { kind: 'paused', code: paused.code, reason: paused.reason };
     if (this.#life === 'starting') return { kind: 'starting' };
     const waiting = this.#intake.partitions.find(({ newer }) => newer !== null);
     if (waiting?.newer) return { kind: 'paused', code: 'PH_SCHEMA_NEWER', reason: newerSchema(waiting, waiting.newer) };
-    const open = this.#intake.open;
-    const { timeout, flush } = this.worker.settings;
-    const limit = ('rows' in this.worker.definition ? flush.age : timeout) + STALL_MARGIN;
-    const still = Date.now() - Math.max(this.#intake.lastSettled, this.#oldestOpenSince() ?? Number.POSITIVE_INFINITY);
-    if (open > 0 && still > limit)
-      return { kind: 'stalled', reason: `${open} records are open and none was settled for ${Math.round(still / 1000)} s` };
-    return { kind: open > 0 ? 'working' : 'idle' };
+    return this.#stall ?? { kind: this.#intake.open > 0 ? 'working' : 'idle' };
   }
 
-  /** Epoch milliseconds when the oldest open record came. */
+  /**
+   * No progress for longer than a record may take: open records of which none is settled, or records that nobody fetches.
+   * What is fetched counts for all partitions together, since while some have much to read the others may have to wait.
+   */
+  get #stall(): UnitState | null {
+    const { open, lastSettled, lastReceived, partitions } = this.#intake;
+    const { timeout, flush } = this.worker.settings;
+    const limit = ('rows' in this.worker.definition ? flush.age : timeout) + STALL_MARGIN;
+    const stillFor = (...since: (number | null)[]): number =>
+      performance.now() - Math.max(...since.map((at) => at ?? Number.POSITIVE_INFINITY));
+    if (open > 0) {
+      const still = stillFor(lastSettled, this.#oldestOpenSince());
+      if (still <= limit) return null;
+      return { kind: 'stalled', reason: `${open} records are open and none was settled for ${Math.round(still / 1000)} s` };
+    }
+    for (const { topic, partition, ledger, head, unreadSince } of partitions) {
+      const still = stillFor(lastSettled, lastReceived, unreadSince);
+      if (still <= limit) continue;
+      const reason = `${topic}/${partition} ends at offset ${head} and nothing was fetched from ${ledger.end} on for ${Math.round(still / 1000)} s`;
+      return { kind: 'stalled', reason };
+    }
+    return null;
+  }
+
+  /** When the oldest open record came, on the monotonic clock. */
   #oldestOpenSince(): number | null {
     let oldest: number | null = null;
     for (const state of this.#intake.partitions) {
@@ -207,12 +250,19 @@ export class Unit implements HostUnit {
       open: this.#intake.open,
       delayed: isHolding ? behind(partitions.filter(({ lane }) => lane !== null)) : null,
       lag: isHolding ? behind(partitions.filter(({ lane }) => lane === null)) : null,
-      oldestOpen: oldest === null ? null : Date.now() - oldest,
+      oldestOpen: oldest === null ? null : Math.round(performance.now() - oldest),
       partitions: partitions.length,
       balance: isHolding ? balanceOf(partitions) : null,
       exactResume: this.#intake.exactResume,
-      alerts: [...(this.#watch?.alerts ?? []), ...(this.#sink.alerts ?? [])],
+      alerts: [...this.#accessAlerts(), ...(this.#watch?.alerts ?? []), ...(this.#sink.alerts ?? [])],
     };
+  }
+
+  /** Refused credentials and rights are mended by people alone. */
+  #accessAlerts(): readonly UnitAlert[] {
+    const isOver = this.#failure !== null || this.#life === 'draining' || this.#life === 'stopped';
+    const paused = isOver ? null : this.#paused;
+    return paused?.class === 'auth' ? [{ code: paused.code, reason: paused.reason }] : [];
   }
 
   /** Pause, drain, commit, leave. */
@@ -228,9 +278,16 @@ export class Unit implements HostUnit {
   }
 }
 
-/** What people call it: refused credentials, or an outage of something. */
-function pauseOf(failure: ClassifiedFailure): string {
-  return failure.class === 'auth' ? 'auth' : `outage: ${causeOf(failure)}`;
+interface Pause {
+  readonly class: FailureClass;
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** What people call it: refused credentials or rights, or an outage of something; then which, and what was said. */
+function pauseOf(failure: ClassifiedFailure): Pause {
+  const kind = failure.class === 'auth' ? 'auth' : 'outage';
+  return { class: failure.class, code: failure.code, reason: `${kind}: ${causeOf(failure)}: ${failure.reason}` };
 }
 
 /** Records ahead of the committed offsets; null until it is known of each partition. */

@@ -55,7 +55,7 @@ export class WorkItem implements SourceRecord {
   strikes: Strikes | null = null;
   /** Failed attempts that were made in place, one after the other. */
   tries = 0;
-  /** When it failed first and kept its key. */
+  /** When it failed first and kept its key, on the clock of whoever holds it. */
   heldSince: number | null = null;
   /** Its assignment ended while it was handled: it is repeated elsewhere. */
   abandoned = false;

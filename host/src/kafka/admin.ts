@@ -8,6 +8,7 @@ import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { CommittedOffset, KafkaAdmin, KafkaLog, PartitionOffsets, TopicDescription, TopicSpec } from './driver.ts';
 import { brokerError } from './repairs.ts';
+import { topicRights } from './topic-rights.ts';
 
 /** Calls that run when the client is closed get this long to end. */
 const CLOSE_MILLISECONDS = 5_000;
@@ -47,6 +48,7 @@ export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<K
           (error) => NOT_LED.has(brokerErrorType(error) ?? ''),
         ),
       ),
+    topicRights: (names) => attempt(undefined, () => topicRights(config, names, log)),
     createTopics: (specs) =>
       attempt(`topics ${specs.map(({ name }) => name).join(', ')}`, () => createTopics(admin, specs, config.replicationFactor ?? -1)),
     deleteTopics: (names) => attempt(`topics ${names.join(', ')}`, () => admin.deleteTopics({ topics: [...names] })),

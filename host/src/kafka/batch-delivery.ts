@@ -1,5 +1,5 @@
 import { PermanentError, type PipelineError } from '@pipeline-host/sdk';
-import { classify, isConnectionClosed, isProducerRefused, isTooLarge, type Where } from './classify.ts';
+import { classify, isConnectionClosed, isProducerRefused, isTooLarge, isTopicRefused, type Where } from './classify.ts';
 import { COMPRESSION } from './codecs.ts';
 import type { KafkaLog } from './driver.ts';
 import { sendToLeaders } from './leader-requests.ts';
@@ -25,6 +25,14 @@ const SMALLER: ReadonlyMap<number, number> = new Map([
   [COMPRESSION.zstd, COMPRESSION.gzip],
 ]);
 
+/** How a producer waits for access that is refused. */
+export interface AccessWait {
+  /** Nothing can be written, or something could be after all. */
+  readonly setLockedOut: (fault: PipelineError | null) => void;
+  /** Takes over all open records of a topic, in the order of each partition. */
+  readonly hold: (topic: string, records: readonly Waiting[], fault: PipelineError) => void;
+}
+
 /** What the deliveries of a producer share. */
 export interface DeliveryParts {
   readonly link: Pick<ProduceLink, 'lookUp' | 'distrust' | 'partitionsOf' | 'leaderOf' | 'reach'>;
@@ -40,6 +48,8 @@ export interface DeliveryParts {
   readonly rejected: (records: readonly Waiting[], fault: PipelineError) => void;
   /** The records may stand twice from now on. */
   readonly doubtful: (records: readonly Waiting[]) => void;
+  /** Null where records are rejected that access is refused for. */
+  readonly access: AccessWait | null;
 }
 
 /**
@@ -58,6 +68,8 @@ export class BatchDelivery {
   #rounds = 0;
   /** What the round failed with that is worth another one. */
   #failure: PipelineError | undefined;
+  /** Topics that the round was refused, and with what. */
+  readonly #refused = new Map<string, unknown>();
 
   constructor(records: readonly Waiting[], turn: number, parts: DeliveryParts) {
     this.#parts = parts;
@@ -87,6 +99,8 @@ export class BatchDelivery {
       if (error === undefined) this.#acknowledge(batch);
       else this.#failed(batch, error);
     }
+    for (const [topic, error] of this.#refused) this.#holdTopic(topic, error);
+    this.#refused.clear();
     if (this.#failure !== undefined) link.distrust();
     return this.#failure;
   }
@@ -112,7 +126,8 @@ export class BatchDelivery {
   #place(topic: string, records: readonly Waiting[], refusal: unknown): void {
     this.#unplaced.delete(topic);
     if (refusal !== undefined) {
-      this.#unplace(topic, records, classify(refusal, this.#placeOf(topic)));
+      if (this.#isHeld(topic, refusal)) this.#unplaced.set(topic, [...records]);
+      else this.#unplace(topic, records, classify(refusal, this.#placeOf(topic)));
       return;
     }
     const partitions = this.#parts.link.partitionsOf(topic);
@@ -131,7 +146,8 @@ export class BatchDelivery {
 
   /** The records have no place yet, or never will. */
   #unplace(topic: string, records: readonly Waiting[], fault: PipelineError): void {
-    if (this.#isLasting(fault, topic) || isLate(records)) {
+    const waits = this.#waitsForAccess(fault);
+    if ((!waits && this.#isLasting(fault, topic)) || isLate(records)) {
       this.#parts.rejected(records, fault);
       return;
     }
@@ -142,6 +158,7 @@ export class BatchDelivery {
   /** Decides what becomes of a batch that is not acknowledged: it comes again as it was, unless that is of no use. */
   #failed(batch: PartitionBatch, error: unknown): void {
     const { topic, records } = batch;
+    if (this.#isHeld(topic, error)) return;
     const [only] = records;
     const fault = classify(error, this.#placeOf(topic));
     const isAlone = records.length === 1 && only !== undefined;
@@ -152,8 +169,44 @@ export class BatchDelivery {
     if (isProducerRefused(error)) this.#startAnew(batch, fault);
     else if (isAlone && isTooMuch) this.#shrink(batch, only, error);
     else if (!isAlone && (isTooMuch || byContent)) this.#halve(batch, fault);
-    else if (this.#isLasting(fault, topic) || isLate(records)) this.#reject(batch, fault);
+    else if ((!this.#waitsForAccess(fault) && this.#isLasting(fault, topic)) || isLate(records)) this.#reject(batch, fault);
     else this.#failure = fault;
+  }
+
+  /** Whether credentials are refused, or a right that is no topic's, and that is to be waited out. */
+  #waitsForAccess(fault: PipelineError): boolean {
+    const { access } = this.#parts;
+    if (fault.kind !== 'auth' || access === null) return false;
+    access.setLockedOut(fault);
+    return true;
+  }
+
+  /** Whether the topic is refused to us and its records are to wait: the end of the round sees to that. */
+  #isHeld(topic: string, error: unknown): boolean {
+    if (this.#parts.access === null || !isTopicRefused(error)) return false;
+    this.#refused.set(topic, error);
+    return true;
+  }
+
+  /** Takes everything of the topic out of the delivery. */
+  #holdTopic(topic: string, error: unknown): void {
+    const { access, sequences } = this.#parts;
+    if (access === null) return;
+    const fault = classify(error, this.#placeOf(topic));
+    const records: Waiting[] = [];
+    for (const [name, batches] of [...this.#placed]) {
+      if (batches[0]?.topic !== topic) continue;
+      for (const batch of batches) {
+        if (batch.isUncertain) this.#doubt(batch, fault);
+        release(batch, sequences);
+        records.push(...batch.records);
+      }
+      this.#placed.delete(name);
+    }
+    records.push(...(this.#unplaced.get(topic) ?? []));
+    this.#unplaced.delete(topic);
+    access.setLockedOut(null);
+    access.hold(topic, records, fault);
   }
 
   /** The same request would fail the same way for as long as anyone waits. */
@@ -209,6 +262,7 @@ export class BatchDelivery {
 
   #acknowledge(batch: PartitionBatch): void {
     this.#parts.known.add(batch.topic);
+    this.#parts.access?.setLockedOut(null);
     this.#parts.acknowledged(batch.records);
     this.#replace(batch, []);
   }

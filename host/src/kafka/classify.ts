@@ -1,4 +1,4 @@
-import { AuthError, errorMessage, isPipelineError, PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { AuthError, errorMessage, isPipelineError, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
 
 /** The fields by which kafkajs's errors tell what happened; every one may be missing. */
 interface ClientError {
@@ -34,6 +34,13 @@ const PRODUCER_TYPES = new Set([
   'INVALID_PRODUCER_ID_MAPPING',
   'DUPLICATE_SEQUENCE_NUMBER',
 ]);
+/** How OpenSSL names what the other side refused: `…:ssl/tls alert bad certificate:…`. */
+const TLS_ALERT = /(?:ssl\/tls|tlsv[\d.]+|sslv3) alert ([a-z ]+)/i;
+/** What OpenSSL and Node say of an answer that is no TLS. */
+const NO_TLS = /before secure TLS connection|wrong version number|packet length too long/;
+const NO_TLS_HINT = 'check kafka.tls: the broker seems not to speak TLS on this port';
+const CLOSED_HINT =
+  'check kafka.brokers, kafka.tls and kafka.sasl: a port that wants TLS or SASL closes the connection of who comes without';
 /** What the language throws: never a matter of the broker, so trying again is of no use. */
 const DEFECTS = new Set(['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError']);
 const TOO_LARGE_TYPES = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_FETCH_SIZE']);
@@ -64,6 +71,12 @@ export const isProducerRefused = (error: unknown): boolean => PRODUCER_TYPES.has
 
 /** One or more records of the batch exceed a limit. */
 export const isTooLarge = (error: unknown): boolean => TOO_LARGE_TYPES.has(brokerErrorType(error) ?? '');
+
+/** We have no right on the topic; on others we may have. */
+export const isTopicRefused = (error: unknown): boolean => brokerErrorType(error) === 'TOPIC_AUTHORIZATION_FAILED';
+
+/** We have no right on the group. */
+export const isGroupRefused = (error: unknown): boolean => brokerErrorType(error) === 'GROUP_AUTHORIZATION_FAILED';
 
 /** What a connection ends with that the broker closes while bytes are still on their way to it. */
 const RESET_CODES: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE']);
@@ -112,12 +125,28 @@ export function classify(error: unknown, where: Where): PipelineError {
       details,
     );
   }
-  const tls = errors.find(({ code, message }) => TLS_CODES.has(String(code)) || /\bcertificate\b/i.test(message ?? ''));
+  const alert = errors.map(({ message }) => TLS_ALERT.exec(message ?? '')?.[1]).find((found) => found !== undefined);
+  if (alert !== undefined) {
+    return new AuthError('PH_KAFKA_TLS', `${at} refused our side of TLS: ${alert}`, {
+      ...details,
+      ...(/certificate|access denied/.test(alert) && {
+        hint: 'the broker asks for a client certificate that it trusts: kafka.tls.cert and kafka.tls.key, which belong together',
+      }),
+    });
+  }
+  const speaksNoTls = errors.some(({ message }) => NO_TLS.test(message ?? ''));
+  const tls = speaksNoTls
+    ? undefined
+    : errors.find(({ code, message }) => TLS_CODES.has(String(code)) || /\bcertificate\b/i.test(message ?? ''));
   if (tls !== undefined) {
     return new AuthError('PH_KAFKA_TLS', `no trusted connection to ${tls.broker ?? at}: ${tls.message ?? text}`, details);
   }
   const bug = errors.find(({ name }) => DEFECTS.has(name ?? ''));
   if (bug !== undefined) return new PermanentError('PH_KAFKA_REQUEST', `the request for ${at} cannot be made: ${bug.message}`, details);
+  if (type === 'INCONSISTENT_GROUP_PROTOCOL') {
+    const text = `${details.place} has members that divide their retry topic into other lanes, or that are none of ours: this one is let in when they have left`;
+    return new PipelineError('PH_RETRY_TOPIC_SHAPE', text, details);
+  }
   if (type === 'OFFSET_METADATA_TOO_LARGE')
     return new PermanentError('PH_KAFKA_METADATA', `${at} refused the metadata of a commit: ${text}`, details);
   if (isTooLarge(error)) return new PermanentError('PH_MESSAGE_TOO_LARGE', `${at} refused a record as too large: ${text}`, details);
@@ -134,9 +163,7 @@ export function classify(error: unknown, where: Where): PipelineError {
     return new UnavailableError(
       'PH_KAFKA_UNREACHABLE',
       `${at} cannot be reached${connection === undefined ? '' : ` at ${connection.broker}`}: ${connection?.message ?? text}`,
-      /before secure TLS connection|wrong version number|EPROTO/.test(connection?.message ?? text)
-        ? { ...details, hint: 'check kafka.tls: the broker seems not to speak TLS on this port' }
-        : details,
+      { ...details, ...(speaksNoTls ? { hint: NO_TLS_HINT } : isConnectionClosed(error) ? { hint: CLOSED_HINT } : {}) },
     );
   }
   if (errors.some(({ retriable }) => retriable === true))

@@ -42,7 +42,7 @@ export class GroupConsumer implements KafkaConsumer {
       get brokers() {
         return config.brokers;
       },
-      place: `group '${options.group}' on ${options.topics.join(', ')}`,
+      place: `group '${options.group}' on ${[...options.topics, ...(options.laneTopic === undefined ? [] : [options.laneTopic.topic])].join(', ')}`,
     };
   }
 
@@ -125,8 +125,10 @@ export class GroupConsumer implements KafkaConsumer {
       heartbeatInterval,
       drainDeadline,
       nextEpoch: () => ++this.#epoch,
-      joined: () => {
-        this.#failures = 0;
+      access: (refused) => {
+        // Not when it has joined: a member whose heartbeats are refused would leave and join without pause.
+        if (refused === null) this.#failures = 0;
+        this.#handlers.onAccess(refused === null ? null : classify(refused, this.#where));
       },
       leave: (memberId) => leaveGroup(this.#config, group, memberId, this.#log),
     });

@@ -1,3 +1,4 @@
+import type { PipelineError } from '@pipeline-host/sdk';
 import type { Compression } from './codecs.ts';
 
 /**
@@ -68,6 +69,11 @@ export interface ConsumerHandlers {
   onBatch(batch: RecordBatch): void;
   /** Awaited before the first fetch of the new assignment; `seek` and `pause` work inside. An empty list is an assignment too. */
   onAssigned(epoch: number, partitions: readonly AssignedPartition[]): void | Promise<void>;
+  /**
+   * Null when the first fetch of an assignment was answered (at once where no partition is assigned); an error of kind `auth`
+   * when the broker does not let us read, null again when it does. Membership and assignment last meanwhile.
+   */
+  onAccess(refused: PipelineError | null): void;
   /** Awaited (up to the drain deadline) before the member rejoins or leaves: drain, then `commit`, which works inside. */
   onRevoking(epoch: number): Promise<void>;
   /** The partitions are gone without a chance to drain: session lost, broker gone, crash. Commits of this epoch answer `stale`. */
@@ -138,6 +144,11 @@ export interface ProducerOptions {
   readonly compression?: Compression;
   /** Bytes of one request. 900,000 by default (Event Hubs refuses 1,046,528). */
   readonly maxRequestBytes?: number;
+  /**
+   * What becomes of records whose topic, or whose credentials, the broker refuses: they are rejected (the default), or they
+   * wait in order, whatever their delivery time-out, and are tried again until access is given; other topics go on meanwhile.
+   */
+  readonly whenRefused?: 'reject' | 'wait';
 }
 
 /** Keeps the order of `send` calls in each partition. Idempotent: a retry stores nothing twice. */
@@ -153,6 +164,8 @@ export interface KafkaProducer {
   flush(): Promise<void>;
   /** Flushes up to a deadline, then rejects what is left. */
   close(): Promise<void>;
+  /** Why records for these topics wait (see {@link ProducerOptions.whenRefused}), or null. */
+  refusal(topics: Iterable<string>): PipelineError | null;
   /** Keys, values and headers that are not yet acknowledged: the measure for back-pressure. */
   readonly bufferedBytes: number;
   /**
@@ -185,11 +198,19 @@ export interface CommittedOffset extends TopicPartition {
   readonly metadata: string | null;
 }
 
+/** What a client may be allowed to do with a topic that it can see. */
+export type TopicRight = 'read' | 'write';
+
 export interface KafkaAdmin {
   clusterId(): Promise<string>;
   listTopics(): Promise<string[]>;
   /** Null for a topic that does not exist. */
   describeTopics(names: readonly string[]): Promise<Map<string, TopicDescription | null>>;
+  /**
+   * What this client may do with the topics. Empty where it may not even see whether there is such a topic; null, or absent,
+   * where there is none or the broker does not tell.
+   */
+  topicRights(names: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<TopicRight> | null>>;
   /** Leaves existing topics as they are; resolves when the new ones have leaders. */
   createTopics(specs: readonly TopicSpec[]): Promise<{ readonly created: string[]; readonly existing: string[] }>;
   deleteTopics(names: readonly string[]): Promise<void>;

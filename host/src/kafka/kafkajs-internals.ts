@@ -12,6 +12,7 @@ export interface ClusterInternals {
   refreshMetadataIfNecessary(): Promise<void>;
   findTopicPartitionMetadata(topic: string): { readonly partitionId: number; readonly leader: number }[];
   findGroupCoordinator(options: { readonly groupId: string }): Promise<BrokerInternals>;
+  getNodeIds(): number[];
   findBroker(options: { readonly nodeId: number | string }): Promise<BrokerInternals>;
   findControllerBroker(): Promise<BrokerInternals>;
 }
@@ -41,6 +42,8 @@ export type Lookup = (apiKey: number, definition: unknown) => (parameters: unkno
 
 export interface ProtocolRequest {
   readonly request: {
+    readonly apiKey: number;
+    readonly apiName: string;
     readonly apiVersion: number;
     readonly encode: () => Promise<unknown>;
   };
@@ -53,6 +56,8 @@ export interface ProtocolRequest {
 /** The part of kafkajs's `Broker` that we use. */
 export interface BrokerInternals {
   lookupRequest: Lookup;
+  metadata(topics: readonly string[]): Promise<unknown>;
+  findGroupCoordinator(request: { readonly groupId: string }): Promise<unknown>;
   fetch(request: FetchRequest): Promise<{
     readonly responses: readonly {
       readonly topicName: string;

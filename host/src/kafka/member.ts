@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PipelineError } from '@pipeline-host/sdk';
-import { brokerErrorType, isGone } from './classify.ts';
+import { brokerErrorType, isGone, isTopicRefused } from './classify.ts';
 import type { AssignedPartition, CommitAnswer, CommitOffset, ConsumerHandlers, KafkaLog, RecordBatch, TopicPartition } from './driver.ts';
 import type { BatchInternals, BrokerInternals, GroupInternals } from './kafkajs-internals.ts';
 import { recordBatch } from './record-batch.ts';
@@ -17,6 +17,10 @@ interface Assignment {
   readonly partitions: ReadonlyMap<string, ReadonlySet<number>>;
   /** Batches are handed on. */
   open: boolean;
+  /** Whether fetches are answered; null until the first one was. */
+  reading: boolean | null;
+  /** Nodes that refuse them. */
+  readonly refusing: Set<string>;
   /** Commits are possible. */
   live: boolean;
   /** Settles with `onAssigned`; what ends the assignment waits for it. */
@@ -31,13 +35,16 @@ export interface MemberOptions {
   readonly heartbeatInterval: number;
   readonly drainDeadline: number;
   readonly nextEpoch: () => number;
-  readonly joined: () => void;
+  /** Null: fetches are answered, or there is nothing to fetch. An error: they are refused for want of a right, and repeated. */
+  readonly access: (refused: unknown) => void;
   /** Takes a member out of the group by another connection: its own is taken while it joins. Never rejects. */
   readonly leave: (memberId: string) => Promise<void>;
 }
 
 /** The broker gives a member its id at once; without one it cannot leave. */
 const ID_MILLISECONDS = 2_000;
+/** A read that is refused is tried again after so long: well within the time in which a heartbeat is due. */
+const REFUSED_MILLISECONDS = 500;
 /** A member that has left is answered at once, where the broker is there at all. */
 const ANSWER_MILLISECONDS = 1_000;
 
@@ -81,13 +88,13 @@ export class Member implements MembershipHooks {
   }
 
   /** Hands each batch on as soon as it is decoded, past kafkajs's queue, which would hold all partitions for the slowest. */
-  async fetching(group: GroupInternals, _nodeId: string, fetch: () => Promise<BatchInternals[]>): Promise<BatchInternals[]> {
+  async fetching(group: GroupInternals, nodeId: string, fetch: () => Promise<BatchInternals[]>): Promise<BatchInternals[]> {
     const assignment = this.#assignment;
     if (assignment === undefined || !assignment.open) {
       await sleep(50);
       return [];
     }
-    for (const batch of await fetch()) {
+    for (const batch of await this.#fetch(assignment, nodeId, fetch)) {
       // Another fetcher may have rejoined meanwhile; what was fetched before belongs to nobody now.
       if (this.#assignment !== assignment || !assignment.open) return [];
       const { topic, partition } = batch;
@@ -98,6 +105,33 @@ export class Member implements MembershipHooks {
       this.#hand(recordBatch(batch, assignment.epoch, Number(lastOffset)));
     }
     return [];
+  }
+
+  /**
+   * Whoever may not read (any more) is a member still. Its end and a rebuild would repeat what is settled, since the broker
+   * takes no offsets of a topic that may not be read; so it stays, and asks again.
+   */
+  async #fetch(assignment: Assignment, nodeId: string, fetch: () => Promise<BatchInternals[]>): Promise<BatchInternals[]> {
+    let batches: BatchInternals[];
+    try {
+      batches = await fetch();
+    } catch (error) {
+      if (!isTopicRefused(error)) throw error;
+      assignment.refusing.add(nodeId);
+      this.#setReading(assignment, error);
+      await sleep(REFUSED_MILLISECONDS);
+      return [];
+    }
+    assignment.refusing.delete(nodeId);
+    if (assignment.refusing.size === 0) this.#setReading(assignment, null);
+    return batches;
+  }
+
+  #setReading(assignment: Assignment, refused: unknown): void {
+    const reading = refused === null;
+    if (assignment.reading === reading || this.#assignment !== assignment) return;
+    assignment.reading = reading;
+    this.#options.access(refused);
   }
 
   /** A batch that was refused must not be read past: no retry of kafkajs, but the end of this life. */
@@ -218,6 +252,8 @@ export class Member implements MembershipHooks {
       coordinator,
       partitions: new Map(assigned.map(({ topic, partitions }) => [topic, new Set(partitions)])),
       open: false,
+      reading: null,
+      refusing: new Set(),
       live: true,
       ready: Promise.resolve(),
       revoking: undefined,
@@ -232,7 +268,8 @@ export class Member implements MembershipHooks {
     }
     if (this.#assignment !== assignment || assignment.revoking !== undefined) return;
     assignment.open = true;
-    this.#options.joined();
+    // Nothing will be fetched.
+    if (assigned.length === 0) this.#setReading(assignment, null);
   }
 
   async #committed(

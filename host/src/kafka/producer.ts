@@ -6,6 +6,7 @@ import type { ClusterConfig } from './cluster-config.ts';
 import { COMPRESSION } from './codecs.ts';
 import type { KafkaLog, KafkaProducer, OutgoingRecord, ProducerOptions } from './driver.ts';
 import { ProduceLink } from './produce-link.ts';
+import { RefusedTopics } from './refused-topics.ts';
 import { SendQueue, type Waiting, waitingRecord } from './send-queue.ts';
 import { Sequences } from './sequences.ts';
 
@@ -32,6 +33,11 @@ export class BatchingProducer implements KafkaProducer {
   readonly #parts: DeliveryParts;
   readonly #link: ProduceLink;
   readonly #stopped = new AbortController();
+  readonly #maxBytes: number;
+  readonly #refused = new RefusedTopics();
+  /** Our credentials are refused, or our right to write at all. */
+  #lockedOut: PipelineError | null = null;
+  #probing: NodeJS.Timeout | undefined;
   #bufferedBytes = 0;
   #doubtfulRecords = 0;
   #pumping: Promise<void> | undefined;
@@ -47,6 +53,7 @@ export class BatchingProducer implements KafkaProducer {
     this.#link = link;
     this.#linger = options.linger ?? 5;
     this.#deliveryTimeout = options.deliveryTimeout ?? Number.POSITIVE_INFINITY;
+    this.#maxBytes = maxBytes;
     this.#queue = new SendQueue(maxBytes);
     this.#parts = {
       link,
@@ -61,6 +68,10 @@ export class BatchingProducer implements KafkaProducer {
       doubtful: ({ length }) => {
         this.#doubtfulRecords += length;
       },
+      access:
+        options.whenRefused === 'wait'
+          ? { setLockedOut: (fault) => this.#setLockedOut(fault), hold: (topic, records, fault) => this.#refuse(topic, records, fault) }
+          : null,
     };
   }
 
@@ -94,7 +105,7 @@ export class BatchingProducer implements KafkaProducer {
       const waiting = waitingRecord(record, this.#deliveryTimeout, resolve, reject);
       this.#queue.push(waiting);
       this.#bufferedBytes += waiting.bytes;
-      if (this.#pumping === undefined) this.#pumping = this.#pump();
+      if (this.#pumping === undefined) this.#startPump();
       else if (this.#enough !== undefined && this.#queue.full) this.#enough();
     });
   }
@@ -105,8 +116,18 @@ export class BatchingProducer implements KafkaProducer {
     if (failed !== undefined) throw failed.reason;
   }
 
+  refusal(topics: Iterable<string>): PipelineError | null {
+    if (this.#lockedOut !== null) return this.#lockedOut;
+    if (!this.#refused.any) return null;
+    for (const topic of topics) {
+      const fault = this.#refused.fault(topic);
+      if (fault !== null) return fault;
+    }
+    return null;
+  }
+
   flush(): Promise<void> {
-    if (this.#pumping === undefined) return Promise.resolve();
+    if (this.#pumping === undefined && !this.#refused.any) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -121,6 +142,10 @@ export class BatchingProducer implements KafkaProducer {
     await this.#pumping;
     clearTimeout(late);
     this.#stopped.abort();
+    clearTimeout(this.#probing);
+    const fault = this.#closedError();
+    this.#settled(this.#refused.clear(), ({ reject }) => reject(fault));
+    this.#settleIdle();
     await this.#link.close();
   }
 
@@ -128,18 +153,67 @@ export class BatchingProducer implements KafkaProducer {
     return new UnavailableError('PH_KAFKA_CLOSED', `the producer of cluster '${this.#cluster}' is closed`);
   }
 
+  #startPump(): void {
+    clearTimeout(this.#probing);
+    this.#pumping = this.#pump();
+  }
+
   async #pump(): Promise<void> {
     // One turn of the event loop gathers what the current one still sends.
     await new Promise(setImmediate);
     let last = 0;
-    while (!this.#queue.empty) {
+    while (!this.#queue.empty || (this.#refused.due().length > 0 && this.#closing === undefined)) {
+      if (this.#refused.any) for (const topic of this.#refused.due()) await this.#tryRefused(topic);
+      if (this.#queue.empty) continue;
       if (last >= LOADED_RECORDS && !this.#queue.full && this.#closing === undefined) await this.#company();
       const chunk = this.#queue.take();
       last = chunk.length;
-      await this.#deliver(chunk);
+      const allowed = this.#refused.any ? this.#holdRefused(chunk) : chunk;
+      if (allowed.length > 0) await this.#deliver(allowed);
     }
     this.#pumping = undefined;
+    if (!this.#refused.any) this.#settleIdle();
+    else if (this.#closing === undefined) this.#probing = setTimeout(() => this.#startPump(), this.#refused.nextProbe);
+  }
+
+  #settleIdle(): void {
     for (const idle of this.#idle.splice(0)) idle();
+  }
+
+  /** Those that may be sent; the others wait behind the earlier ones of their topic. */
+  #holdRefused(chunk: readonly Waiting[]): readonly Waiting[] {
+    return chunk.filter((record) => {
+      if (!this.#refused.has(record.topic)) return true;
+      this.#refused.hold(record);
+      return false;
+    });
+  }
+
+  /** Sends what waits for the topic, in order, as long as the broker takes it. */
+  async #tryRefused(topic: string): Promise<void> {
+    const queue = new SendQueue(this.#maxBytes);
+    for (const record of this.#refused.take(topic)) queue.push(record);
+    while (!queue.empty) {
+      await this.#deliver(queue.take());
+      if (!this.#refused.isWaiting(topic)) continue;
+      while (!queue.empty) for (const record of queue.take()) this.#refused.hold(record);
+      return;
+    }
+    this.#refused.allow(topic);
+    this.#log.info(`topic '${topic}' can be written again`, { cluster: this.#cluster, topic });
+  }
+
+  #refuse(topic: string, records: readonly Waiting[], fault: PipelineError): void {
+    if (this.#refused.refuse(topic, records, fault))
+      this.#log.error(`what is for topic '${topic}' waits: ${fault.message}`, { code: fault.code, topic });
+  }
+
+  /** Says once when it begins and once when it ends. */
+  #setLockedOut(fault: PipelineError | null): void {
+    const before = this.#lockedOut;
+    this.#lockedOut = fault;
+    if (fault !== null && before === null) this.#log.error(`nothing can be written: ${fault.message}`, { code: fault.code });
+    if (fault === null && before !== null) this.#log.info('records can be written again', { cluster: this.#cluster });
   }
 
   /** Under load a fuller request is worth the linger; a lone record never waits. */

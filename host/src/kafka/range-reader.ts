@@ -1,3 +1,4 @@
+import { UnavailableError } from '@pipeline-host/sdk';
 import { openBareCluster } from './bare-cluster.ts';
 import { classify, type Where } from './classify.ts';
 import type { ClusterConfig } from './cluster-config.ts';
@@ -11,9 +12,13 @@ interface FetchedPartition {
   readonly messages: readonly FetchedBatch[];
 }
 
+/** A new leader may need a moment until it gives what its end promises. */
+const MOST_EMPTY = 3;
+
 /**
- * Shows every visible record of a range of offsets, without a group. A partition ends where `to` is reached, or where the
- * broker has nothing more to give before it.
+ * Shows every visible record of a range of offsets, without a group. A partition ends where `to` is reached, or at the last
+ * stable offset of the time of the call where that is lower. Rejects where the broker does not give all records up to
+ * there: whoever looks for a record must not take a part for the whole.
  */
 export async function scanRange(
   config: ClusterConfig,
@@ -41,7 +46,7 @@ export async function scanRange(
   try {
     ownConnections(cluster);
     await cluster.addMultipleTargetTopics([topic]);
-    for (const range of ranges) await scanPartition(cluster, topic, range, visit);
+    for (const range of ranges) await scanPartition(cluster, { topic, ...range }, visit);
   } catch (error) {
     throw classify(error, where);
   } finally {
@@ -49,21 +54,26 @@ export async function scanRange(
   }
 }
 
-async function scanPartition(
-  cluster: ClusterInternals,
-  topic: string,
-  range: {
-    readonly partition: number;
-    readonly next: number;
-    readonly end: number;
-  },
+/**
+ * Shows the visible records of one partition from `next` up to `end`, which the broker has said to have.
+ *
+ * @throws PipelineError `PH_KAFKA_UNAVAILABLE` where it has no leader, or does not give them now
+ */
+export async function scanPartition(
+  cluster: Pick<ClusterInternals, 'findTopicPartitionMetadata' | 'findBroker'>,
+  range: { readonly topic: string; readonly partition: number; readonly next: number; readonly end: number },
   visit: (record: LocatedRecord) => void,
 ): Promise<void> {
-  const { partition, end } = range;
+  const { topic, partition, end } = range;
   let { next } = range;
-  for (let empty = 0; next < end && empty < 3; ) {
+  for (let empty = 0; next < end; ) {
+    if (empty === MOST_EMPTY)
+      throw new UnavailableError(
+        'PH_KAFKA_UNAVAILABLE',
+        `${topic}/${partition} gives no record from offset ${next} on, though it ends at ${end}`,
+      );
     const leader = cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition)?.leader;
-    if (leader === undefined) break;
+    if (leader === undefined || leader < 0) throw new UnavailableError('PH_KAFKA_UNAVAILABLE', `${topic}/${partition} has no leader`);
     const broker = await cluster.findBroker({ nodeId: leader });
     const { responses } = await broker.fetch({
       maxWaitTime: 500,

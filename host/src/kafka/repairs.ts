@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { PipelineError } from '@pipeline-host/sdk';
+import { isGroupRefused } from './classify.ts';
 import { decodeFetchResponse, FETCH_VERSIONS } from './fetch-decoder.ts';
 import type {
   BatchInternals,
@@ -26,6 +27,8 @@ import { type EncodedBatch, encodeProduceRequest, PRODUCE_VERSIONS } from './pro
  * 4. `Broker.joinGroup` tells the member id as soon as the broker gives it, and asks before each request whether to join
  *    still: kafkajs knows the id only when the join is answered, so a member that stops before that cannot leave, and its
  *    group waits for it until its session ends.
+ * 5. `Cluster.findGroupCoordinatorMetadata` says why a broker refuses it where that is for lack of rights: kafkajs drops
+ *    every error there, and a missing right on a group looks like a cluster without coordinator.
  *
  * A plain kafkajs client in the same process is not touched by 2 to 4.
  */
@@ -98,6 +101,10 @@ function refuse(found: string): never {
   });
 }
 
+interface ClusterPrototype {
+  findGroupCoordinatorMetadata(this: ClusterInternals, request: { readonly groupId: string }): Promise<unknown>;
+}
+
 interface BrokerPrototype {
   joinGroup(this: BrokerInternals, request: unknown): Promise<unknown>;
   fetch(this: BrokerInternals, request: FetchRequest): ReturnType<BrokerInternals['fetch']>;
@@ -125,6 +132,18 @@ function withProtocol(broker: BrokerInternals, change: (protocol: ProtocolReques
     return (parameters) => change(make(parameters));
   };
   return Object.create(broker, { lookupRequest: { value: lookupRequest } }) as BrokerInternals;
+}
+
+/** The broker's own answer where it does not let us see the group. */
+async function groupRefusal(cluster: ClusterInternals, request: { readonly groupId: string }): Promise<unknown> {
+  const [nodeId] = cluster.getNodeIds();
+  if (nodeId === undefined) return undefined;
+  try {
+    await (await cluster.findBroker({ nodeId })).findGroupCoordinator(request);
+    return undefined;
+  } catch (error) {
+    return isGroupRefused(error) ? error : undefined;
+  }
 }
 
 const within = ({ first, last }: { readonly first: number; readonly last: number }, version: number): boolean =>
@@ -215,6 +234,16 @@ export function repairKafkajs(): void {
   group.fetch = function (nodeId) {
     const hooks = hooksOf(this);
     return hooks === undefined ? fetch.call(this, nodeId) : hooks.fetching(this, nodeId, () => fetch.call(this, nodeId));
+  };
+
+  const cluster = (internals('kafkajs/src/cluster') as { prototype: ClusterPrototype }).prototype;
+  const { findGroupCoordinatorMetadata } = cluster;
+  cluster.findGroupCoordinatorMetadata = async function (request) {
+    try {
+      return await findGroupCoordinatorMetadata.call(this, request);
+    } catch (error) {
+      throw (await groupRefusal(this, request)) ?? error;
+    }
   };
 
   const broker = (internals('kafkajs/src/broker') as { prototype: BrokerPrototype }).prototype;

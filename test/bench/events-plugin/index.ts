@@ -14,7 +14,7 @@ import {
   text,
   writtenAt,
 } from '@pipeline-host/sdk';
-import { BenchEvent } from '../events.ts';
+import { BenchEvent, TEXTS } from '../events.ts';
 
 const anything = Type.Optional(Type.Unknown());
 const Event = Type.Object({
@@ -40,33 +40,6 @@ const Event = Type.Object({
 
 const events = defineTopic('events', Event, { key: (event) => event.traceId, partitions: 6 });
 
-/** Where the text columns of the table come from; the other seven are made of them. */
-const TEXTS = {
-  type: 'type',
-  version: 'version',
-  trace_id: 'traceId',
-  event_id: 'eventId',
-  description: 'data.description',
-  assignment_id: 'data.assignmentId',
-  original_assignment_id: 'data.originalAssignmentId',
-  xn_address: 'data.xnAddress',
-  carrier_id: 'data.carrierId',
-  estimate_version: 'data.estimateVersion',
-  note: 'data.note',
-  author: 'data.author',
-  sender_reviewer_name: 'data.senderReviewerName',
-  sender_reviewer_email: 'data.senderReviewerEmail',
-  carrier_reviewer_name: 'data.carrierReviewerName',
-  carrier_reviewer_email: 'data.carrierReviewerEmail',
-  event_datetime_mdt: 'data.dateTime',
-  claim_number: 'data.adm.coverageLoss.claimNumber',
-  contact_type: 'data.contact.type',
-  contact_name: 'data.contact.name',
-  contact_phone_type: 'data.contact.contactMethods.phone.type',
-  contact_phone_number: 'data.contact.contactMethods.phone.number',
-  contact_phone_extension: 'data.contact.contactMethods.phone.extension',
-  contact_email_address: 'data.contact.contactMethods.email.address',
-} as const;
 type TextColumn = keyof typeof TEXTS;
 const each = <Value>(make: (path: (typeof TEXTS)[TextColumn]) => Value): Record<TextColumn, Value> =>
   Object.fromEntries(Object.entries(TEXTS).map(([name, path]) => [name, make(path)])) as Record<TextColumn, Value>;

@@ -259,16 +259,15 @@ describe('the admin API', () => {
     const list = document.paths['/admin/v1/dead-letters']?.['get'];
     assert.ok(list?.parameters?.some(({ name }) => name === 'disposition'));
     assert.deepEqual(list?.security, [{ bearer: [] }]);
-    assert.deepEqual(Object.keys(document.paths['/admin/v1/dead-letters/{id}/replay']?.['post']?.responses ?? {}).toSorted(), [
-      '200',
-      '400',
-      '401',
-      '403',
-      '404',
-      '409',
-      '422',
-      '503',
-    ]);
+    const answers = (path: string, method: string): string =>
+      Object.keys(document.paths[`/admin/v1${path}`]?.[method]?.responses ?? {})
+        .toSorted()
+        .join(' ');
+    assert.equal(answers('/status', 'get'), '200 401 403 500');
+    assert.equal(answers('/dead-letters', 'get'), '200 400 401 403 500 503');
+    assert.equal(answers('/dead-letters/{id}', 'get'), '200 400 401 403 404 414 500 503');
+    for (const change of ['replay', 'discard'])
+      assert.equal(answers(`/dead-letters/{id}/${change}`, 'post'), '200 400 401 403 404 409 413 414 415 422 500 503');
   });
 });
 

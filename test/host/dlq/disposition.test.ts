@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { applyEntry, type Disposition, type Entry, UNTOUCHED } from '../../../host/src/dlq/disposition.ts';
 
-const common = { v: 1, partition: 0, offset: 0, at: '2026-01-05T10:00:00.000Z' } as const;
+const common = { v: 1, partition: 0, offset: 0, timestamp: 0, at: '2026-01-05T10:00:00.000Z' } as const;
 const claimed = (token: string, { again = false, from = 0, partition = 3 } = {}): Entry => ({
   ...common,
   kind: 'claimed',

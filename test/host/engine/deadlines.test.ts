@@ -24,8 +24,27 @@ describe('a handler over its deadline', () => {
     unit.close();
   });
 
+  it('is none where only the clock was put forward', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval', 'Date'], now: 1_000_000 });
+    let finish = (): void => {};
+    const unit = new MemoryUnit({
+      timeout: 60_000,
+      definition: defineWorker({ consumes: jobs, handle: () => new Promise((resolve) => (finish = () => resolve(done()))) }),
+    });
+    await unit.assign();
+    unit.deliverJobs([{ id: 'a', n: 0 }]);
+    t.mock.timers.tick(3_600_000);
+    await settleDown();
+    assert.equal(unit.overdue, 0);
+    finish();
+    await until(() => unit.intake.open === 0, 'settled');
+    assert.deepEqual([unit.intake.tally.done, unit.intake.tally.retried], [1, 0]);
+    unit.close();
+  });
+
   it('does not speak for the next try of its record, which has begun in the meantime', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 });
+    t.mock.method(performance, 'now', () => Date.now());
     const open: ((outcome: Outcome<never>) => void)[] = [];
     const unit = new MemoryUnit({
       onRetry: 'hold',
@@ -51,6 +70,7 @@ describe('a handler over its deadline', () => {
 
   it('is not one whose record is being buried: onDead has a deadline of its own', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 });
+    t.mock.method(performance, 'now', () => Date.now());
     const signals: AbortSignal[] = [];
     let finish = (): void => {};
     const unit = new MemoryUnit({

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { dead, defineWorker, done, output, PermanentError, retry, skip, TransientError, UnavailableError } from '@pipeline-host/sdk';
+import {
+  AuthError,
+  dead,
+  defineWorker,
+  done,
+  output,
+  PermanentError,
+  retry,
+  skip,
+  TransientError,
+  UnavailableError,
+} from '@pipeline-host/sdk';
 import fc from 'fast-check';
 import { jobs, MemoryUnit, results, until } from './in-memory-unit.ts';
 
@@ -58,6 +69,29 @@ describe('handlers in lanes', () => {
     await until(() => open.length === 3, 'three at once');
     for (const finish of open) finish();
     await until(() => unit.intake.open === 0, 'settled');
+    unit.close();
+  });
+
+  it('starts nothing while Kafka refuses what it would send, and goes on when it does not', async () => {
+    const started: number[] = [];
+    const unit = new MemoryUnit({
+      definition: defineWorker({
+        consumes: jobs,
+        produces: [results],
+        handle: (job) => {
+          started.push(job.n);
+          return done([output(results, job)]);
+        },
+      }),
+    });
+    await unit.assign();
+    unit.producer.refused = new AuthError('PH_KAFKA_ACL', 'may not write p.results');
+    unit.deliverJobs([1, 2].map((n) => ({ id: 'k', n })));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(started, []);
+    unit.producer.refused = null;
+    await until(() => unit.intake.open === 0, 'settled');
+    assert.deepEqual(started, [1, 2]);
     unit.close();
   });
 

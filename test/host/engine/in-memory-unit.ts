@@ -1,4 +1,4 @@
-import { definePlugin, defineTopic, Id, type Log, Type, type WorkerDefinition } from '@pipeline-host/sdk';
+import { definePlugin, defineTopic, Id, type Log, type PipelineError, Type, type WorkerDefinition } from '@pipeline-host/sdk';
 import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
 import { FailureWindow, type OutageLimits } from '../../../host/src/engine/failure-window.ts';
 import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
@@ -39,6 +39,11 @@ export class MemoryProducer implements KafkaProducer {
     this.holding = false;
     for (const resolve of this.#held) resolve();
     this.#held = [];
+  }
+  /** Why the broker refuses what is sent. */
+  refused: PipelineError | null = null;
+  refusal(): PipelineError | null {
+    return this.refused;
   }
   async flush(): Promise<void> {}
   async close(): Promise<void> {}

@@ -16,6 +16,7 @@ async function settleDown(): Promise<void> {
 /** A worker that holds failed records, on a clock of the test. */
 async function open(t: TestContext, handle: (call: Call) => Outcome<never>, byteBudget = 1e9) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+  t.mock.method(performance, 'now', () => Date.now());
   const calls: Call[] = [];
   const unit = new MemoryUnit({
     onRetry: 'hold',

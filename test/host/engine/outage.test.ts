@@ -15,6 +15,7 @@ async function settleDown(): Promise<void> {
 /** A worker on a clock of the test, and what its handler was called for. */
 function open(t: TestContext, handle: (job: Job) => Promise<Outcome<never>>, options: Partial<MemoryUnitOptions> = {}) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+  t.mock.method(performance, 'now', () => Date.now());
   const calls: Job[] = [];
   const definition = defineWorker({
     consumes: jobs,
@@ -214,6 +215,7 @@ describe('a record that always fails with an outage', () => {
 
   it('is found out also where records come in batches', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+    t.mock.method(performance, 'now', () => Date.now());
     const unit = new MemoryUnit({
       batchSize: 5,
       definition: defineWorker({

@@ -12,6 +12,7 @@ function memoryClusters(existing: Readonly<Record<string, number>>, limits: Read
   const topics = new Map(Object.entries(existing));
   const created: TopicSpec[] = [];
   const admin = {
+    topicRights: async () => new Map(),
     describeTopics: async (names: readonly string[]) =>
       new Map(
         names.map((name) => {
@@ -45,6 +46,28 @@ describe('topics that the host makes', () => {
     const retry = created.find(({ name }) => name === 'p.a.retry');
     assert.equal(retry?.partitions, 2 * 3);
     assert.equal(retry?.config?.['max.message.bytes'], String(1_000 + 64 * 1024));
+  });
+
+  it('have the same shape whichever worker is started first', async () => {
+    const everyone = ['small', 'large', 'absent'].map((source) => ({
+      ...worker(source, source),
+      retryTopic: 'p.retry',
+      retryShared: true,
+    }));
+    const shapeMadeBy = async (index: number) => {
+      const { clusters, created } = memoryClusters({ small: 2, large: 5 }, { small: 1_000, large: 8_000_000 });
+      await ensureTopics(everyone.slice(index, index + 1), clusters, true, everyone);
+      return created.filter(({ name }) => name === 'p.retry' || name === 'p.dlq');
+    };
+    const shape = await shapeMadeBy(0);
+    assert.deepEqual(
+      shape.map(({ name, partitions, config }) => [name, partitions, config?.['max.message.bytes']]),
+      [
+        ['p.dlq', 5, String(8_000_000 + 64 * 1024)],
+        ['p.retry', 5 * 3, String(8_000_000 + 64 * 1024)],
+      ],
+    );
+    for (const index of [1, 2]) assert.deepEqual(await shapeMadeBy(index), shape);
   });
 
   it('are used as they are where they exist, and refused where their lanes do not fit', async () => {

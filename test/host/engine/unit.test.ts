@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defineWorker, done, PermanentError, UnavailableError } from '@pipeline-host/sdk';
+import { AuthError, defineWorker, done, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { classifyFailure } from '../../../host/src/engine/failure-class.ts';
 import type { Sink } from '../../../host/src/engine/intake.ts';
 import { Unit, type UnitHooks } from '../../../host/src/engine/unit.ts';
 import type { CommitOffset, ConsumerHandlers, KafkaAdmin, KafkaCluster, KafkaConsumer } from '../../../host/src/kafka/driver.ts';
@@ -13,7 +14,7 @@ const PARTITION = { topic: 'p.jobs', partition: 0, committed: 0, metadata: null 
 function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = async () => ({ offsets: async () => [] }) as never) {
   const closed = { consumer: 0 };
   const commits: CommitOffset[] = [];
-  const given: { handlers?: ConsumerHandlers; hooks?: UnitHooks } = {};
+  const given: { handlers?: ConsumerHandlers; hooks?: UnitHooks; refusal?: PipelineError } = {};
   const consumer: KafkaConsumer = {
     pause() {},
     resume() {},
@@ -41,6 +42,7 @@ function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = a
     log: createLogger({ level: 'silent' as never }),
     releaseFile: async () => {},
     onCommit: () => {},
+    refusal: () => given.refusal ?? null,
     createSink: (hooks) => {
       given.hooks = hooks;
       return { wake() {}, drain: async () => {}, abandon() {}, close() {}, ...sink };
@@ -67,6 +69,16 @@ describe('a unit', () => {
     await unit.stop();
   });
 
+  it('says why its group does not let it in', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    given.handlers.onError(new PipelineError('PH_RETRY_TOPIC_SHAPE', 'other lanes'));
+    assert.deepEqual(unit.status().state, { kind: 'paused', code: 'PH_RETRY_TOPIC_SHAPE', reason: 'other lanes' });
+    await given.handlers.onAssigned(1, [PARTITION]);
+    assert.equal(unit.status().state.kind, 'idle');
+    await unit.stop();
+  });
+
   it('is failed, and takes no further record, where waiting mends nothing', async () => {
     let taken = 0;
     const { unit, given } = openUnit({
@@ -86,6 +98,7 @@ describe('a unit', () => {
 
   it('is stalled when nothing settles for too long while records are open, and not by a rest before them', async (t) => {
     t.mock.timers.enable({ apis: ['Date', 'setInterval'], now: 1_000_000 });
+    t.mock.method(performance, 'now', () => Date.now());
     const { unit, given } = openUnit();
     await unit.start();
     await given.handlers.onAssigned(1, [PARTITION]);
@@ -95,6 +108,62 @@ describe('a unit', () => {
     assert.equal(unit.status().state.kind, 'working');
     t.mock.timers.tick(1_000 + 31_000);
     assert.equal(unit.status().state.kind, 'stalled');
+    await unit.stop();
+  });
+
+  it('is stalled when it has records to read and fetches none for too long, and not where it cannot know or may not read', async (t) => {
+    t.mock.timers.enable({ apis: ['Date', 'setInterval', 'setTimeout'], now: 1_000_000 });
+    t.mock.method(performance, 'now', () => Date.now());
+    let low = 0;
+    let high = 0;
+    let reachable = true;
+    const admin = {
+      offsets: async () => {
+        if (!reachable) throw new UnavailableError('PH_KAFKA_UNREACHABLE', 'down');
+        return [{ partition: 0, low, high }];
+      },
+      describeTopics: async () => new Map(),
+    };
+    const { unit, given } = openUnit({}, async () => admin as never);
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    const pass = async (seconds: number): Promise<string> => {
+      for (let second = 0; second < seconds; second += 2) {
+        t.mock.timers.tick(2_000);
+        for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+      }
+      return unit.status().state.kind;
+    };
+    assert.equal(await pass(600), 'idle', 'there is nothing to read');
+    high = 3;
+    assert.equal(await pass(30), 'idle', 'a moment ago it came');
+    reachable = false;
+    assert.equal(await pass(600), 'idle', 'what is not known is held against nobody');
+    reachable = true;
+    assert.equal(await pass(30), 'idle');
+    assert.equal(await pass(4), 'stalled');
+    const { state } = unit.status();
+    assert.match('reason' in state ? state.reason : '', /^p\.jobs\/0 ends at offset 3 and nothing was fetched from 0 on for 3\d s$/);
+    given.handlers.onBatch({ ...PARTITION, epoch: 1, highWatermark: 3, lastOffset: 2, records: [] });
+    assert.equal(await pass(600), 'idle', 'records that no reader sees are read too');
+    const newer = { offset: 3, timestamp: 0, key: null, value: null, headers: { 'ph.schema': 'jobs@3' } };
+    low = high = 9;
+    assert.equal(await pass(600), 'idle', 'what was deleted unread cannot be read');
+    [low, high] = [3, 4];
+    given.handlers.onBatch({ ...PARTITION, epoch: 1, highWatermark: 4, lastOffset: 3, records: [newer] });
+    assert.equal(await pass(30), 'paused', 'it waits, and is not to read');
+    await unit.stop();
+  });
+
+  it('is not stalled by a clock that was put forward', async (t) => {
+    t.mock.timers.enable({ apis: ['Date', 'setInterval'], now: 1_000_000 });
+    const { unit, given } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    const record = { offset: 0, timestamp: 0, key: null, value: null, headers: {} };
+    given.handlers.onBatch({ ...PARTITION, epoch: 1, highWatermark: 1, lastOffset: 0, records: [record] });
+    t.mock.timers.setTime(1_000_000 + 86_400_000);
+    assert.equal(unit.status().state.kind, 'working');
     await unit.stop();
   });
 
@@ -160,6 +229,48 @@ describe('a unit', () => {
     assert.equal(state.reason, 'newer schema: p.jobs/0 waits at offset 0 for a plugin that knows version 3');
     given.handlers.onLost(1);
     await given.handlers.onAssigned(2, []);
+    assert.equal(unit.status().state.kind, 'idle');
+    await unit.stop();
+  });
+
+  it('says what is refused, and raises an alert, while it may not read', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    given.handlers.onError(new AuthError('PH_KAFKA_ACL', 'may not read p.jobs'));
+    const refused = { code: 'PH_KAFKA_ACL', reason: 'auth: PH_KAFKA_ACL: may not read p.jobs' };
+    assert.deepEqual(unit.status().state, { kind: 'paused', ...refused });
+    assert.deepEqual(unit.status().alerts, [refused]);
+    // It joins again and again; that says nothing of its rights.
+    await given.handlers.onAssigned(2, [PARTITION]);
+    assert.deepEqual(unit.status().state, { kind: 'paused', ...refused });
+    given.handlers.onAccess(null);
+    assert.equal(unit.status().state.kind, 'idle');
+    assert.deepEqual(unit.status().alerts, []);
+    await unit.stop();
+  });
+
+  it('is paused while Kafka refuses what it writes', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    given.refusal = new AuthError('PH_KAFKA_ACL', 'may not write p.results');
+    const refused = { code: 'PH_KAFKA_ACL', reason: 'auth: PH_KAFKA_ACL: may not write p.results' };
+    assert.deepEqual(unit.status().state, { kind: 'paused', ...refused });
+    assert.deepEqual(unit.status().alerts, [refused]);
+    await unit.stop();
+    assert.deepEqual(unit.status().alerts, []);
+  });
+
+  it('says why a handler pauses it', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    given.hooks.onPause(classifyFailure(new AuthError('API_TOKEN', 'the API answered 401', { dependency: 'api.example' })));
+    const refused = { code: 'API_TOKEN', reason: 'auth: API_TOKEN of api.example: the API answered 401' };
+    assert.deepEqual(unit.status().state, { kind: 'paused', ...refused });
+    assert.deepEqual(unit.status().alerts, [refused]);
+    given.hooks.onPause(null);
     assert.equal(unit.status().state.kind, 'idle');
     await unit.stop();
   });

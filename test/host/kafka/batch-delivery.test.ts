@@ -116,6 +116,7 @@ test('whatever is lost on the way and whoever leads, each record is stored once 
             acknowledged += records.length;
           },
           rejected: () => assert.fail('nothing is rejected'),
+          access: null,
           doubtful: () => assert.fail('nothing is doubtful'),
         };
         let n = 0;

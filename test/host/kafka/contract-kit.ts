@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { PipelineError } from '@pipeline-host/sdk';
 import { connectCluster } from '../../../host/src/kafka/cluster.ts';
 import type { ClusterConfig } from '../../../host/src/kafka/cluster-config.ts';
 import type {
@@ -39,6 +40,8 @@ export interface TestMember {
   readonly consumer: KafkaConsumer;
   readonly steps: readonly { readonly step: Step; readonly epoch: number }[];
   readonly errors: readonly Error[];
+  /** What it was told of its right to read. */
+  readonly refusals: readonly (PipelineError | null)[];
   readonly records: readonly (KafkaRecord & { readonly topic: string; readonly partition: number; readonly epoch: number })[];
   readonly violations: readonly string[];
   readonly epoch: number;
@@ -56,6 +59,7 @@ export async function join(cluster: KafkaCluster, options: ConsumerOptions, hook
   const steps: { step: Step; epoch: number }[] = [];
   const records: (KafkaRecord & { topic: string; partition: number; epoch: number })[] = [];
   const errors: Error[] = [];
+  const refusals: (PipelineError | null)[] = [];
   const violations: string[] = [];
   let open: number | undefined;
   let last = 0;
@@ -84,6 +88,7 @@ export async function join(cluster: KafkaCluster, options: ConsumerOptions, hook
       assigned = [];
       steps.push({ step: 'revoked', epoch });
     },
+    onAccess: (refused) => void refusals.push(refused),
     onLost(epoch) {
       if (epoch !== last) violations.push(`epoch ${epoch} lost while ${last} is the last`);
       open = undefined;
@@ -100,6 +105,7 @@ export async function join(cluster: KafkaCluster, options: ConsumerOptions, hook
     consumer,
     steps,
     errors,
+    refusals,
     records,
     violations,
     get epoch() {

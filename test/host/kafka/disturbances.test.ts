@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -18,6 +21,7 @@ const COORDINATOR_NOT_AVAILABLE = 15;
 const NOT_COORDINATOR = 16;
 const UNKNOWN_MEMBER_ID = 25;
 const TOPIC_AUTHORIZATION_FAILED = 29;
+const GROUP_AUTHORIZATION_FAILED = 30;
 const OUT_OF_ORDER_SEQUENCE_NUMBER = 45;
 
 type Options = Omit<Parameters<typeof openEmbeddedBroker>[0], 'dataDir'>;
@@ -163,6 +167,111 @@ test('a topic is described though the broker that is asked has not heard of it y
   await admin.createTopics([{ name: topic, partitions: 3 }]);
   faults.push({ api: 'Metadata', topic, action: { error: UNKNOWN_TOPIC_OR_PARTITION } });
   assert.equal((await admin.describeTopics([topic])).get(topic)?.partitions, 3);
+});
+
+test('where it is told to wait, a topic that we may not write keeps its records in order until we may, and holds no other up', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const [open, closed] = [unique('open'), unique('closed')];
+  await (await cluster.admin()).createTopics([open, closed].map((name) => ({ name, partitions: 2 })));
+  const producer = await cluster.producer({ whenRefused: 'wait' });
+  const send = (topic: string, n: number) => producer.send({ topic, partition: n % 2, key: null, value: String(n) });
+  await Promise.all([0, 1].map((n) => send(closed, n)));
+  faults.push({ api: 'Produce', topic: closed, action: { error: TOPIC_AUTHORIZATION_FAILED }, count: 1_000 });
+  const waiting = [2, 3, 4, 5].map((n) => send(closed, n));
+  await until('the topic to be refused', () => producer.refusal([closed]) !== null);
+  waiting.push(...[6, 7, 8, 9].map((n) => send(closed, n)));
+  for (const n of [0, 1, 2]) await send(open, n);
+  assert.equal(producer.refusal([open]), null);
+  const refusal = producer.refusal([open, closed]);
+  assert.deepEqual([refusal?.code, refusal?.place], ['PH_KAFKA_ACL', `topic '${closed}'`]);
+  assert.ok(producer.bufferedBytes > 0);
+  faults.clear();
+  await Promise.all(waiting);
+  await producer.flush();
+  assert.equal(producer.refusal([closed]), null);
+  assert.equal(producer.bufferedBytes, 0);
+  const read = await cluster.read({ topic: closed });
+  for (const partition of [0, 1]) {
+    const values = read.filter((record) => record.partition === partition).map(({ value }) => Number(value));
+    assert.deepEqual(
+      values,
+      [0, 2, 4, 6, 8].map((n) => n + partition),
+    );
+  }
+});
+
+test('a producer that waits for access gives its records back when it is closed', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('closed');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  const producer = await cluster.producer({ whenRefused: 'wait' });
+  faults.push({ api: 'Produce', topic, action: { error: TOPIC_AUTHORIZATION_FAILED }, count: 1_000 });
+  const waiting = producer.send({ topic, key: null, value: 'v' });
+  const flushed = producer.flush();
+  await until('the topic to be refused', () => producer.refusal([topic]) !== null);
+  await Promise.all([producer.close(), flushed, assert.rejects(waiting, { code: 'PH_KAFKA_CLOSED' })]);
+  assert.equal(producer.bufferedBytes, 0);
+});
+
+test('a member that may not read any more stays a member, and reads on where it was when it may', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  const producer = await cluster.producer();
+  const member = await join(cluster, { group: unique('g'), topics: [topic] });
+  await producer.send({ topic, key: null, value: '0' });
+  await until('the first record', () => member.records.length === 1);
+  faults.push({ api: 'Fetch', action: { error: TOPIC_AUTHORIZATION_FAILED }, count: 1_000 });
+  await until('the refusal', () => member.refusals.length === 2);
+  await producer.send({ topic, key: null, value: '1' });
+  faults.clear();
+  await until('the second record', () => member.records.length === 2);
+  assert.deepEqual(
+    member.refusals.map((refused) => refused?.code),
+    [undefined, 'PH_KAFKA_ACL', undefined],
+  );
+  assert.deepEqual([member.epoch, member.errors], [1, []]);
+  await member.consumer.close();
+  assert.deepEqual(member.violations, []);
+});
+
+test('a group that we may not use is refused with PH_KAFKA_ACL and its name', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const [topic, group] = [unique('t'), unique('g')];
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  faults.push({ api: 'FindCoordinator', action: { error: GROUP_AUTHORIZATION_FAILED }, count: 1_000 });
+  await assert.rejects(async () => (await cluster.admin()).committed(group, [topic]), { code: 'PH_KAFKA_ACL', place: `group '${group}'` });
+});
+
+test('a producer whose password is refused waits, and sends on with every record once when it is taken again', async (t) => {
+  const dataDir = mkdtempSync(path.join(os.tmpdir(), 'password-'));
+  const openWith = (password: string, port = 0) => openEmbeddedBroker({ dataDir, port, sasl: { users: { alice: password } } });
+  let broker = await openWith('right');
+  const port = Number(broker.address.split(':').at(-1));
+  const cluster = secured(broker.address, { sasl: { mechanism: 'plain', username: 'alice', password: 'right' } });
+  t.after(async () => {
+    await cluster.close();
+    await broker.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  const producer = await cluster.producer({ whenRefused: 'wait' });
+  const send = (n: number) => producer.send({ topic, key: null, value: String(n) });
+  await send(0);
+  await broker.close();
+  broker = await openWith('another', port);
+  const waiting = [1, 2, 3].map(send);
+  await until('the password to be refused', () => producer.refusal([]) !== null);
+  assert.equal(producer.refusal([topic])?.code, 'PH_KAFKA_AUTH');
+  await broker.close();
+  broker = await openWith('right', port);
+  await Promise.all(waiting);
+  assert.equal(producer.refusal([topic]), null);
+  assert.deepEqual(
+    (await cluster.read({ topic })).map(({ value }) => Number(value)),
+    [0, 1, 2, 3],
+  );
 });
 
 test('a record that cannot be encoded is refused alone', async (t) => {
@@ -332,18 +441,24 @@ test('a wrong password, an untrusted authority and a plain client on a TLS port 
   const good = secured(broker.address, { tls, sasl });
   assert.match(await (await good.admin()).clusterId(), /./);
   await good.close();
+  const web = createServer((_request, response) => response.end()).listen(0, '127.0.0.1');
+  await once(web, 'listening');
+  t.after(async () => void web.close());
+  const noBroker = `127.0.0.1:${(web.address() as AddressInfo).port}`;
   const cases = [
-    [{ tls, sasl: { ...sasl, password: 'wrong' } }, 'PH_KAFKA_AUTH'],
-    [{ tls: true, sasl }, 'PH_KAFKA_TLS'],
-    [{ sasl }, 'PH_KAFKA_UNREACHABLE'],
+    [broker.address, { tls, sasl: { ...sasl, password: 'wrong-secret' } }, 'PH_KAFKA_AUTH', /kafka\.sasl/],
+    [broker.address, { tls: true, sasl }, 'PH_KAFKA_TLS', /kafka\.tls: ca must hold/],
+    [broker.address, { sasl }, 'PH_KAFKA_UNREACHABLE', /a port that wants TLS or SASL/],
+    [noBroker, { tls }, 'PH_KAFKA_UNREACHABLE', /seems not to speak TLS/],
   ] as const;
-  for (const [config, code] of cases) {
-    const cluster = secured(broker.address, config);
+  for (const [address, config, code, hint] of cases) {
+    const cluster = secured(address, config);
     const start = Date.now();
     await assert.rejects(cluster.admin(), (error) => {
       assert.ok(isPipelineError(error));
       assert.deepEqual([error.code, error.exitCode], [code, 3], error.message);
-      assert.doesNotMatch(error.message, /wrong/);
+      assert.doesNotMatch(error.message, /wrong-secret/);
+      assert.match(error.hint, hint);
       return true;
     });
     assert.ok(Date.now() - start < 12_000, `${code} took ${Date.now() - start} ms`);

@@ -24,12 +24,12 @@ async function joined(answers: readonly { readonly throttleTime?: number; readon
   } as unknown as GroupInternals;
   const member = new Member({
     group: 'g',
-    handlers: { onBatch() {}, onAssigned() {}, onRevoking: async () => {}, onLost() {}, onError() {} },
+    handlers: { onBatch() {}, onAssigned() {}, onAccess() {}, onRevoking: async () => {}, onLost() {}, onError() {} },
     log: silent,
     heartbeatInterval: 60_000,
     drainDeadline: 1_000,
     nextEpoch: () => 1,
-    joined() {},
+    access() {},
     leave: async () => {},
   });
   await member.joining(group, async () => {});

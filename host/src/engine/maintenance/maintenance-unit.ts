@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isPipelineError } from '@pipeline-host/sdk';
+import { isPipelineError, type PipelineError } from '@pipeline-host/sdk';
 import type { KafkaCluster, KafkaConsumer, TopicPartition } from '../../kafka/driver.ts';
 import type { HostLog } from '../../observability/logger.ts';
 import { MAINTENANCE_WORKER, type ResolvedMaintenance } from '../../plugins/resolve-maintenance.ts';
@@ -52,23 +52,27 @@ export class MaintenanceUnit implements HostUnit {
       {
         onBatch: () => {}, // its partitions are paused before the first fetch
         onAssigned: (_epoch, partitions) => this.#assigned(partitions),
+        onAccess: (refused) => this.#setRefused(refused),
         onRevoking: () => this.#endTurn(),
         onLost: () => void this.#endTurn(),
         onError: (error) => {
           log.warn({ error }, 'consumer lost its cluster and is rebuilt');
           if (this.#life === 'running') this.#life = 'starting';
-          if (isPipelineError(error) && error.kind === 'auth') this.#refused = { code: error.code, reason: `auth: ${error.message}` };
+          if (isPipelineError(error) && error.kind === 'auth') this.#setRefused(error);
         },
       },
     );
     this.#attached.resolve(this.#consumer);
   }
 
+  #setRefused(refused: PipelineError | null): void {
+    this.#refused = refused === null ? null : { code: refused.code, reason: `auth: ${refused.code}: ${refused.message}` };
+  }
+
   async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
     (await this.#attached.promise).pause(partitions);
     await this.#endTurn();
     if (this.#life === 'starting') this.#life = 'running';
-    this.#refused = null;
     this.#partitions = partitions.length;
     if (this.#life !== 'running' || !partitions.some(({ partition }) => partition === 0)) return;
     this.#options.log.info({ tables: this.#options.maintenance.tables.length }, 'maintains the tables of the plugin');
@@ -118,7 +122,7 @@ export class MaintenanceUnit implements HostUnit {
       partitions: this.#partitions,
       balance: null,
       exactResume: null,
-      alerts: rounds.tables.flatMap(({ alerts }) => alerts),
+      alerts: [...(this.#refused === null ? [] : [this.#refused]), ...rounds.tables.flatMap(({ alerts }) => alerts)],
       tables: rounds.tables,
     };
   }
