@@ -171,7 +171,6 @@ export class Unit implements HostUnit {
     this.#options.log.warn({ error: cause }, 'consumer lost its cluster and is rebuilt');
     if (this.#life === 'running') this.#life = 'starting';
     if (cause.kind === 'auth') this.#setUnreadable(classifyFailure(cause));
-    if (cause.kind === 'fatal') this.#pause = { class: classifyFailure(cause).class, code: cause.code, reason: cause.message };
   }
 
   /** Says once when it begins and once when it ends. */

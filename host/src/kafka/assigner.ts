@@ -37,17 +37,12 @@ export function assignLanes(
   return assignment;
 }
 
-/**
- * kafkajs's form of {@link assignLanes}, which also carries the consumer's hooks into its group. The number of lanes is part
- * of its name: a broker lets no member into a group that would divide the lane topic in another way than those who are
- * there, so that processes of an old and a new retry policy never mix up the keys.
- */
+/** kafkajs's form of {@link assignLanes}, which also carries the consumer's hooks into its group. */
 export function lanesAssigner(lane: LaneTopic | undefined, hooks: MembershipHooks) {
-  const name = lane === undefined ? 'PipelineLanes' : `PipelineLanes/${lane.lanes}`;
   return ({ cluster }: { readonly cluster: unknown }) => {
     const { findTopicPartitionMetadata } = cluster as ClusterInternals;
     return {
-      name,
+      name: 'PipelineLanes',
       version: 1,
       [HOOKS]: hooks,
       assign: async ({
@@ -69,7 +64,7 @@ export function lanesAssigner(lane: LaneTopic | undefined, hooks: MembershipHook
         }));
       },
       protocol: ({ topics }: { readonly topics: string[] }) => ({
-        name,
+        name: 'PipelineLanes',
         metadata: MemberMetadata.encode({
           version: 1,
           topics,

@@ -1,4 +1,4 @@
-import { AuthError, errorMessage, isPipelineError, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { AuthError, errorMessage, isPipelineError, PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
 
 /** The fields by which kafkajs's errors tell what happened; every one may be missing. */
 interface ClientError {
@@ -143,10 +143,6 @@ export function classify(error: unknown, where: Where): PipelineError {
   }
   const bug = errors.find(({ name }) => DEFECTS.has(name ?? ''));
   if (bug !== undefined) return new PermanentError('PH_KAFKA_REQUEST', `the request for ${at} cannot be made: ${bug.message}`, details);
-  if (type === 'INCONSISTENT_GROUP_PROTOCOL') {
-    const text = `${details.place} has members that divide their retry topic into other lanes, or that are none of ours: this one is let in when they have left`;
-    return new PipelineError('PH_RETRY_TOPIC_SHAPE', text, details);
-  }
   if (type === 'OFFSET_METADATA_TOO_LARGE')
     return new PermanentError('PH_KAFKA_METADATA', `${at} refused the metadata of a commit: ${text}`, details);
   if (isTooLarge(error)) return new PermanentError('PH_MESSAGE_TOO_LARGE', `${at} refused a record as too large: ${text}`, details);

@@ -562,24 +562,6 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     await member.consumer.close();
   });
 
-  test('a member that divides the lane topic in another way is let into the group only when the others have left', async () => {
-    const source = await topic('divided', 2);
-    const lanes = await topic('lanes', 12);
-    const group = unique('g');
-    const optionsWith = (count: number) => ({ group, topics: [source], laneTopic: { source, topic: lanes, lanes: count } });
-    const old = await join(cluster, optionsWith(2));
-    await until('the old assignment', () => old.holds(lanes).length === 12);
-    const { epoch } = old;
-    const other = clusterOf(broker.brokers);
-    const anew = await join(other, optionsWith(3));
-    await until('a refusal', () => anew.errors.some((error) => isPipelineError(error) && error.code === 'PH_RETRY_TOPIC_SHAPE'));
-    assert.deepEqual([old.epoch, old.holds(lanes).length, anew.assigned.length], [epoch, 12, 0]);
-    await old.consumer.close();
-    await until('the new assignment', () => anew.holds(lanes).length === 12);
-    await anew.consumer.close();
-    await other.close();
-  });
-
   test('aborted records are not seen, but the batches that hold them move lastOffset on', async () => {
     const name = await topic('aborted', 1);
     const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });
