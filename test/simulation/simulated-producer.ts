@@ -22,6 +22,7 @@ export class SimulatedProducer implements KafkaProducer {
   /** Its process was killed: nothing is sent or answered any more. */
   #killed = false;
   #closed = false;
+  readonly doubtfulRecords = 0;
 
   constructor(network: Network) {
     this.#network = network;

@@ -35,8 +35,8 @@ export interface Clusters {
   clusterId(name: string): Promise<string>;
   /** Partitions that a topic may have there. */
   mostPartitions(name: string): number;
-  /** Bytes that wait in all producers. */
-  bufferedBytes(): number;
+  /** Sums over all producers. */
+  producers(): Pick<KafkaProducer, 'bufferedBytes' | 'doubtfulRecords'>;
   /** Those that were asked for. */
   list(): readonly ClusterInfo[];
   /** Producers, consumers, then embedded brokers. */
@@ -148,7 +148,10 @@ export function connectClusters(loaded: LoadedConfig, openEmbedded: OpenEmbedded
       if (!producers.includes(producer)) producers.push(producer);
       return producer;
     },
-    bufferedBytes: () => producers.reduce((sum, producer) => sum + producer.bufferedBytes, 0),
+    producers: () => ({
+      bufferedBytes: producers.reduce((sum, producer) => sum + producer.bufferedBytes, 0),
+      doubtfulRecords: producers.reduce((sum, producer) => sum + producer.doubtfulRecords, 0),
+    }),
     clusterId: async (name) => (await get(name)).info.id,
     mostPartitions: (name) => clusterSettings(config, name).maxPartitions ?? Number.POSITIVE_INFINITY,
     list: () => infos,

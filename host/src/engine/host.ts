@@ -86,7 +86,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
   try {
     const served = await options.serve({ host: config.http.host, port: config.http.port, status, metrics, clusters, log });
     metrics.bindStatus(status);
-    metrics.bindProducerBuffer(() => clusters.bufferedBytes());
+    metrics.bindProducers(() => clusters.producers());
     try {
       for (const worker of workers) checkCount(worker, options.count);
       const withTopics = new Set([...workers, ...maintenance.flatMap(({ writers }) => writers)]);

@@ -7,6 +7,7 @@ import { brokerErrorType, classify, isGone, type Where } from './classify.ts';
 import { openClient } from './client.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { CommittedOffset, KafkaAdmin, KafkaLog, PartitionOffsets, TopicDescription, TopicSpec } from './driver.ts';
+import { brokerError } from './repairs.ts';
 import { topicRights } from './topic-rights.ts';
 
 /** Calls that run when the client is closed get this long to end. */
@@ -40,10 +41,13 @@ export async function openAdmin(config: ClusterConfig, log: KafkaLog): Promise<K
     clusterId: () => attempt(undefined, async () => (await admin.describeCluster()).clusterId),
     listTopics,
     describeTopics: (names) =>
-      attempt(undefined, async () => {
-        const all = new Set(await admin.listTopics());
-        return describe(admin, names, all);
-      }),
+      attempt(undefined, () =>
+        untilReady(
+          async () => describe(admin, names, new Set(await admin.listTopics())),
+          // Another broker than the one that listed it answers, and has not heard of a new topic, or of its partitions.
+          (error) => NOT_LED.has(brokerErrorType(error) ?? ''),
+        ),
+      ),
     topicRights: (names) => attempt(undefined, () => topicRights(config, names, log)),
     createTopics: (specs) =>
       attempt(`topics ${specs.map(({ name }) => name).join(', ')}`, () => createTopics(admin, specs, config.replicationFactor ?? -1)),
@@ -108,19 +112,20 @@ const NOT_READY: ReadonlySet<string> = new Set([
   'GROUP_LOAD_IN_PROGRESS',
   'NOT_LEADER_FOR_PARTITION',
 ]);
+const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const READINESS = { deadline: 10_000, pause: 200 } as const;
 
 /** A TypeError is kafkajs's own: its calls share one state of the cluster, and one replaced it while another read it. */
 const isNotReady = (error: unknown): boolean => NOT_READY.has(brokerErrorType(error) ?? '') || error instanceof TypeError;
 
 /** Asks again while who is to answer is not ready, which kafkajs's admin takes for a failure. */
-async function untilReady<T>(call: () => Promise<T>): Promise<T> {
+async function untilReady<T>(call: () => Promise<T>, isEarly: (error: unknown) => boolean = isNotReady): Promise<T> {
   const end = Date.now() + READINESS.deadline;
   for (;;) {
     try {
       return await call();
     } catch (error) {
-      if (!isNotReady(error) || Date.now() > end) throw error;
+      if (!isEarly(error) || Date.now() > end) throw error;
       await setTimeout(READINESS.pause);
     }
   }
@@ -132,6 +137,7 @@ async function describe(admin: Admin, names: readonly string[], all: ReadonlySet
   if (known.length === 0) return described;
   const { topics } = await admin.fetchTopicMetadata({ topics: known });
   for (const { name, partitions } of topics) {
+    if (partitions.length === 0) throw brokerError(UNKNOWN_TOPIC_OR_PARTITION);
     const config = await topicConfig(admin, name);
     described.set(name, {
       partitions: partitions.length,

@@ -168,6 +168,11 @@ export interface KafkaProducer {
   refusal(topics: Iterable<string>): PipelineError | null;
   /** Keys, values and headers that are not yet acknowledged: the measure for back-pressure. */
   readonly bufferedBytes: number;
+  /**
+   * Records that may be stored twice: their outcome was unknown when the broker refused the producer id they were sent
+   * under. None while brokers keep what they acknowledged.
+   */
+  readonly doubtfulRecords: number;
 }
 
 export interface TopicSpec {

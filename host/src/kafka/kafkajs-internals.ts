@@ -5,6 +5,8 @@ export interface ClusterInternals {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
   isConnected(): boolean;
+  /** Whose metadata a refresh asks for. */
+  targetTopics: Set<string>;
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
   refreshMetadata(): Promise<void>;
   refreshMetadataIfNecessary(): Promise<void>;
@@ -12,6 +14,13 @@ export interface ClusterInternals {
   findGroupCoordinator(options: { readonly groupId: string }): Promise<BrokerInternals>;
   getNodeIds(): number[];
   findBroker(options: { readonly nodeId: number | string }): Promise<BrokerInternals>;
+  findControllerBroker(): Promise<BrokerInternals>;
+}
+
+export interface ProduceAnswer {
+  readonly topic: string;
+  readonly partition: number;
+  readonly errorCode: number;
 }
 
 export interface FetchRequest {
@@ -53,6 +62,15 @@ export interface BrokerInternals {
     readonly responses: readonly {
       readonly topicName: string;
       readonly partitions: readonly unknown[];
+    }[];
+  }>;
+  initProducerId(request: {
+    readonly transactionTimeout: number;
+  }): Promise<{ readonly producerId: string; readonly producerEpoch: number }>;
+  produce(request: { readonly acks: number; readonly timeout: number; readonly topicData: readonly [] }): Promise<{
+    readonly topics: readonly {
+      readonly topicName: string;
+      readonly partitions: readonly { readonly partition: number; readonly errorCode: number }[];
     }[];
   }>;
   heartbeat(member: { readonly groupId: string; readonly groupGenerationId: number; readonly memberId: string }): Promise<unknown>;

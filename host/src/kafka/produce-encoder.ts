@@ -9,7 +9,7 @@ import { sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from './varint
  */
 export const PRODUCE_VERSIONS = { first: 3, last: 8 } as const;
 
-/** What a record needs to be encoded. `instanceof` tells our messages from those of a plain kafkajs producer in the same process. */
+/** What a record needs to be encoded. */
 export class WireMessage {
   readonly key: Buffer | string | null;
   readonly value: Buffer | string | null;
@@ -27,20 +27,24 @@ export class WireMessage {
   }
 }
 
-export interface ProduceRequest {
-  readonly acks: number;
-  readonly timeout: number;
-  readonly producerId: unknown;
+/** What stands in the head of a batch beside its records. */
+export interface BatchHead {
+  readonly producerId: string | number;
   readonly producerEpoch: number;
   readonly compression: number;
-  readonly topicData: readonly {
-    readonly topic: string;
-    readonly partitions: readonly {
-      readonly partition: number;
-      readonly firstSequence: number;
-      readonly messages: readonly WireMessage[];
-    }[];
-  }[];
+}
+
+/** A batch as it goes over the wire, and for whom. */
+export interface EncodedBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly bytes: Buffer;
+}
+
+export interface ProduceSettings {
+  readonly acks: number;
+  /** Milliseconds that the broker waits for its replicas. */
+  readonly timeout: number;
 }
 
 const RECORDS_AT = 61;
@@ -115,16 +119,12 @@ function encodeRecords(messages: readonly WireMessage[], firstTimestamp: number,
 }
 
 /** One record batch, at offset 0: the broker sets another. */
-export async function encodeBatch(
-  messages: readonly WireMessage[],
-  firstSequence: number,
-  request: Pick<ProduceRequest, 'producerId' | 'producerEpoch' | 'compression'>,
-): Promise<Buffer> {
+export async function encodeBatch(messages: readonly WireMessage[], firstSequence: number, head: BatchHead): Promise<Buffer> {
   const firstTimestamp = (messages[0] as WireMessage).timestamp;
   let maxTimestamp = firstTimestamp;
   for (const { timestamp } of messages) if (timestamp > maxTimestamp) maxTimestamp = timestamp;
   let bytes = encodeRecords(messages, firstTimestamp, RECORDS_AT);
-  const codec = codecOf(request.compression);
+  const codec = codecOf(head.compression);
   if (codec !== undefined) {
     bytes = Buffer.concat([bytes.subarray(0, RECORDS_AT), await codec.compress({ buffer: bytes.subarray(RECORDS_AT) })]);
   }
@@ -132,40 +132,40 @@ export async function encodeBatch(
   bytes.writeInt32BE(bytes.length - 12, 8);
   bytes.writeInt32BE(-1, 12);
   bytes.writeInt8(2, 16);
-  bytes.writeInt16BE(request.compression, 21);
+  bytes.writeInt16BE(head.compression, 21);
   bytes.writeInt32BE(messages.length - 1, 23);
   bytes.writeBigInt64BE(BigInt(firstTimestamp), 27);
   bytes.writeBigInt64BE(BigInt(maxTimestamp), 35);
-  bytes.writeBigInt64BE(BigInt(String(request.producerId)), 43);
-  bytes.writeInt16BE(request.producerEpoch, 51);
+  bytes.writeBigInt64BE(BigInt(head.producerId), 43);
+  bytes.writeInt16BE(head.producerEpoch, 51);
   bytes.writeInt32BE(firstSequence, 53);
   bytes.writeInt32BE(messages.length, 57);
   bytes.writeUInt32BE(crc32c(bytes, 21, bytes.length), 17);
   return bytes;
 }
 
-/** The body of the request, after kafkajs's request header. */
-export async function encodeProduceRequest(request: ProduceRequest): Promise<Buffer> {
+/** The body of the request, after kafkajs's request header. One batch for a partition. */
+export function encodeProduceRequest(batches: readonly EncodedBatch[], { acks, timeout }: ProduceSettings): Buffer {
+  const topics = Map.groupBy(batches, ({ topic }) => topic);
   const parts: Buffer[] = [];
   const head = Buffer.alloc(12);
   head.writeInt16BE(-1, 0); // no transactional id
-  head.writeInt16BE(request.acks, 2);
-  head.writeInt32BE(request.timeout, 4);
-  head.writeInt32BE(request.topicData.length, 8);
+  head.writeInt16BE(acks, 2);
+  head.writeInt32BE(timeout, 4);
+  head.writeInt32BE(topics.size, 8);
   parts.push(head);
-  for (const { topic, partitions } of request.topicData) {
+  for (const [topic, partitions] of topics) {
     const name = Buffer.from(topic);
     const start = Buffer.alloc(2 + name.length + 4);
     start.writeInt16BE(name.length, 0);
     name.copy(start, 2);
     start.writeInt32BE(partitions.length, 2 + name.length);
     parts.push(start);
-    for (const { partition, firstSequence, messages } of partitions) {
-      const batch = await encodeBatch(messages, firstSequence, request);
+    for (const { partition, bytes } of partitions) {
       const entry = Buffer.alloc(8);
       entry.writeInt32BE(partition, 0);
-      entry.writeInt32BE(batch.length, 4);
-      parts.push(entry, batch);
+      entry.writeInt32BE(bytes.length, 4);
+      parts.push(entry, bytes);
     }
   }
   return Buffer.concat(parts);

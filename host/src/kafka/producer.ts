@@ -1,96 +1,99 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
-import type { Producer, RecordMetadata, TopicMessages } from 'kafkajs';
-import { classify, isConnectionClosed, isProducerRefused, isTooLarge, isTopicRefused, type Where } from './classify.ts';
-import { openClient } from './client.ts';
+import { type PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { BatchDelivery, type DeliveryParts } from './batch-delivery.ts';
+import { classify, type Where } from './classify.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import { COMPRESSION } from './codecs.ts';
 import type { KafkaLog, KafkaProducer, OutgoingRecord, ProducerOptions } from './driver.ts';
-import { partitionOf } from './partitioner.ts';
-import type { WireMessage } from './produce-encoder.ts';
+import { ProduceLink } from './produce-link.ts';
 import { RefusedTopics } from './refused-topics.ts';
 import { SendQueue, type Waiting, waitingRecord } from './send-queue.ts';
-import { isKnown, UnknownPartition } from './unknown-partition.ts';
+import { Sequences } from './sequences.ts';
 
 const BACKOFF_MILLISECONDS = { first: 50, most: 1_000 } as const;
 /** Whoever closes has drained before: what is still here waits for a broker that is away. Drain and this together stay far below 30 s. */
 const CLOSE_MILLISECONDS = 5_000;
 /** A request with so many records was under load, and the next is worth a linger. */
 const LOADED_RECORDS = 100;
-/** A broker that closes the connection on one over-large record this often will not take it. */
-const CLOSED_BY_SIZE = 3;
-/** A topic that took records before may be unknown for a moment, while brokers restart; one that never did is a mistake. */
-const UNKNOWN_MILLISECONDS = 15_000;
-
-/** What is tried next with a record that is too large. Some brokers know only gzip. */
-const SMALLER: ReadonlyMap<number, number> = new Map([
-  [COMPRESSION.none, COMPRESSION.zstd],
-  [COMPRESSION.snappy, COMPRESSION.zstd],
-  [COMPRESSION.lz4, COMPRESSION.zstd],
-  [COMPRESSION.zstd, COMPRESSION.gzip],
-]);
+/** Failures in a row that are more than a leader's ordinary move. */
+const WORTH_A_WARNING = 4;
 
 /**
- * One queue, one request in flight: concurrent idempotent sends of kafkajs lose acknowledged records when one of them
- * fails (its sequence numbers roll back for all partitions). What waits while a request is in flight leaves with the next.
+ * An idempotent producer. One delivery at a time: what waits meanwhile leaves with the next. A batch that was sent and not
+ * answered comes again as it was, with its sequence numbers, so the broker stores it once. Only where a broker refuses
+ * the producer id of such a batch, which one that keeps its log does not, the records may be stored twice: they are
+ * sent under a new id rather than lost, logged, and counted in {@link doubtfulRecords}.
  */
 export class BatchingProducer implements KafkaProducer {
-  readonly #config: ClusterConfig;
+  readonly #cluster: string;
   readonly #log: KafkaLog;
-  readonly #where: Where;
   readonly #linger: number;
   readonly #deliveryTimeout: number;
-  readonly #maxBytes: number;
-  readonly #compression: number;
   readonly #queue: SendQueue;
+  readonly #parts: DeliveryParts;
+  readonly #link: ProduceLink;
   readonly #stopped = new AbortController();
-  readonly #known = new Set<string>();
-  readonly #waitsWhenRefused: boolean;
+  readonly #maxBytes: number;
   readonly #refused = new RefusedTopics();
   /** Our credentials are refused, or our right to write at all. */
   #lockedOut: PipelineError | null = null;
-  /** kafkajs asks for all topics of its past at once, and one that is refused would spoil the answer for the others. */
-  #forgetTopics = false;
   #probing: NodeJS.Timeout | undefined;
-  #producer: Producer | undefined;
   #bufferedBytes = 0;
+  #doubtfulRecords = 0;
   #pumping: Promise<void> | undefined;
   #enough: (() => void) | undefined;
   #idle: (() => void)[] = [];
   #closing: Promise<void> | undefined;
-  #requests = 0;
-  /** What the request in flight carries. */
-  #inFlight: readonly Waiting[] = [];
+  #deliveries = 0;
 
-  private constructor(config: ClusterConfig, options: ProducerOptions, log: KafkaLog) {
-    this.#config = config;
+  private constructor(config: ClusterConfig, options: ProducerOptions, log: KafkaLog, link: ProduceLink, sequences: Sequences) {
+    const maxBytes = options.maxRequestBytes ?? 900_000;
+    this.#cluster = config.name;
     this.#log = log;
-    this.#where = {
-      cluster: config.name,
-      get brokers() {
-        return config.brokers;
-      },
-    };
+    this.#link = link;
     this.#linger = options.linger ?? 5;
     this.#deliveryTimeout = options.deliveryTimeout ?? Number.POSITIVE_INFINITY;
-    this.#maxBytes = options.maxRequestBytes ?? 900_000;
-    this.#compression = COMPRESSION[options.compression ?? config.compression ?? 'none'];
-    this.#waitsWhenRefused = options.whenRefused === 'wait';
-    this.#queue = new SendQueue(this.#maxBytes);
+    this.#maxBytes = maxBytes;
+    this.#queue = new SendQueue(maxBytes);
+    this.#parts = {
+      link,
+      sequences,
+      log,
+      where: whereOf(config),
+      compression: COMPRESSION[options.compression ?? config.compression ?? 'none'],
+      maxBytes,
+      known: new Set(),
+      acknowledged: (records) => this.#settled(records, ({ resolve }) => resolve()),
+      rejected: (records, fault) => this.#settled(records, ({ reject }) => reject(fault)),
+      doubtful: ({ length }) => {
+        this.#doubtfulRecords += length;
+      },
+      access:
+        options.whenRefused === 'wait'
+          ? { setLockedOut: (fault) => this.#setLockedOut(fault), hold: (topic, records, fault) => this.#refuse(topic, records, fault) }
+          : null,
+    };
   }
 
   static async open(config: ClusterConfig, options: ProducerOptions, log: KafkaLog): Promise<BatchingProducer> {
-    const opened = new BatchingProducer(config, options, log);
+    let link: ProduceLink | undefined;
     try {
-      await opened.#connect();
+      const opened = await ProduceLink.open(config, log);
+      link = opened;
+      const sequences = new Sequences(await opened.identify(), () => opened.identify());
+      return new BatchingProducer(config, options, log, opened, sequences);
     } catch (error) {
-      throw classify(error, opened.#where);
+      await link?.close().catch(() => {});
+      throw classify(error, whereOf(config));
     }
-    return opened;
   }
 
   get bufferedBytes(): number {
     return this.#bufferedBytes;
+  }
+
+  get doubtfulRecords(): number {
+    return this.#doubtfulRecords;
   }
 
   send(record: OutgoingRecord): Promise<void> {
@@ -140,13 +143,14 @@ export class BatchingProducer implements KafkaProducer {
     clearTimeout(late);
     this.#stopped.abort();
     clearTimeout(this.#probing);
-    this.#reject(this.#refused.clear(), this.#closedError());
+    const fault = this.#closedError();
+    this.#settled(this.#refused.clear(), ({ reject }) => reject(fault));
     this.#settleIdle();
-    await this.#drop();
+    await this.#link.close();
   }
 
   #closedError(): UnavailableError {
-    return new UnavailableError('PH_KAFKA_CLOSED', `the producer of cluster '${this.#config.name}' is closed`);
+    return new UnavailableError('PH_KAFKA_CLOSED', `the producer of cluster '${this.#cluster}' is closed`);
   }
 
   #startPump(): void {
@@ -165,9 +169,7 @@ export class BatchingProducer implements KafkaProducer {
       const chunk = this.#queue.take();
       last = chunk.length;
       const allowed = this.#refused.any ? this.#holdRefused(chunk) : chunk;
-      if (allowed.length === 0) continue;
-      await this.#forget();
-      await this.#deliver(allowed);
+      if (allowed.length > 0) await this.#deliver(allowed);
     }
     this.#pumping = undefined;
     if (!this.#refused.any) this.#settleIdle();
@@ -192,21 +194,26 @@ export class BatchingProducer implements KafkaProducer {
     const queue = new SendQueue(this.#maxBytes);
     for (const record of this.#refused.take(topic)) queue.push(record);
     while (!queue.empty) {
-      await this.#forget();
       await this.#deliver(queue.take());
       if (!this.#refused.isWaiting(topic)) continue;
       while (!queue.empty) for (const record of queue.take()) this.#refused.hold(record);
       return;
     }
     this.#refused.allow(topic);
-    this.#log.info(`topic '${topic}' can be written again`, { cluster: this.#config.name, topic });
+    this.#log.info(`topic '${topic}' can be written again`, { cluster: this.#cluster, topic });
   }
 
-  /** Between requests nothing is unsure, so a new identity repeats nothing. */
-  async #forget(): Promise<void> {
-    if (!this.#forgetTopics) return;
-    this.#forgetTopics = false;
-    await this.#drop();
+  #refuse(topic: string, records: readonly Waiting[], fault: PipelineError): void {
+    if (this.#refused.refuse(topic, records, fault))
+      this.#log.error(`what is for topic '${topic}' waits: ${fault.message}`, { code: fault.code, topic });
+  }
+
+  /** Says once when it begins and once when it ends. */
+  #setLockedOut(fault: PipelineError | null): void {
+    const before = this.#lockedOut;
+    this.#lockedOut = fault;
+    if (fault !== null && before === null) this.#log.error(`nothing can be written: ${fault.message}`, { code: fault.code });
+    if (fault === null && before !== null) this.#log.info('records can be written again', { cluster: this.#cluster });
   }
 
   /** Under load a fuller request is worth the linger; a lone record never waits. */
@@ -223,178 +230,40 @@ export class BatchingProducer implements KafkaProducer {
   }
 
   /** Settles every record of the chunk, however long it takes. Never rejects. */
-  async #deliver(given: readonly Waiting[], compression = this.#compression): Promise<void> {
-    const began = Date.now();
-    let chunk = given;
-    let closures = 0;
-    for (let failures = 0; ; failures++) {
-      let error: unknown;
-      try {
-        chunk = this.#acknowledge(chunk, await this.#request(chunk, compression));
-        this.#setLockedOut(null);
-        if (chunk.length === 0) return;
-        error = new UnavailableError('PH_KAFKA_UNAVAILABLE', `cluster '${this.#config.name}' did not answer for every partition`);
-      } catch (failure) {
-        error = failure;
+  async #deliver(chunk: readonly Waiting[]): Promise<void> {
+    const delivery = new BatchDelivery(chunk, ++this.#deliveries, this.#parts);
+    let failures = 0;
+    while (!delivery.done) {
+      const failure = await delivery.round();
+      if (this.#stopped.signal.aborted) {
+        delivery.giveUp(this.#closedError());
+        return;
       }
-      const refused = isProducerRefused(error);
-      if (refused) {
-        this.#log.warn('the broker refused the producer id; a new one is taken', { cluster: this.#config.name, error: String(error) });
-        await this.#drop();
-      }
-      const [first] = chunk;
-      if (first !== undefined && chunk.length === 1 && first.bytes > this.#maxBytes && isConnectionClosed(error)) closures++;
-      if (closures >= CLOSED_BY_SIZE) return this.#shrink(first as Waiting, compression, error);
-      const fault = classify(error, this.#where);
-      if (this.#waitsWhenRefused && fault.kind === 'auth') this.#setLockedOut(isTopicRefused(error) ? null : fault);
-      if (!refused && this.#isLasting(fault, chunk, Date.now() - began)) return this.#isolate(chunk, compression, error, fault);
-      if (this.#stopped.signal.aborted) return this.#reject(chunk, this.#closedError());
-      if (chunk.some(({ deadline }) => deadline <= Date.now())) return this.#reject(chunk, fault);
-      const backoff = Math.min(BACKOFF_MILLISECONDS.most, BACKOFF_MILLISECONDS.first * 2 ** Math.min(failures, 10));
+      failures = failure === undefined ? 0 : failures + 1;
+      if (failure === undefined) continue;
+      if (failures === WORTH_A_WARNING) this.#warn(failure);
+      const backoff = Math.min(BACKOFF_MILLISECONDS.most, BACKOFF_MILLISECONDS.first * 2 ** Math.min(failures - 1, 10));
       await sleep(backoff * (0.5 + Math.random() / 2), undefined, { signal: this.#stopped.signal }).catch(() => {});
     }
   }
 
-  /** The same request would fail the same way for as long as anyone waits. */
-  #isLasting({ kind, code }: PipelineError, chunk: readonly Waiting[], elapsed: number): boolean {
-    if (code === 'PH_KAFKA_UNKNOWN_TOPIC') return elapsed > UNKNOWN_MILLISECONDS || chunk.some(({ topic }) => !this.#known.has(topic));
-    return kind === 'permanent' || kind === 'fatal' || (kind === 'auth' && this.#lockedOut === null);
+  #warn(failure: PipelineError): void {
+    this.#log.warn('the broker takes no records; they wait', { cluster: this.#cluster, code: failure.code, error: failure.message });
   }
 
-  /** Says once when it begins and once when it ends. */
-  #setLockedOut(fault: PipelineError | null): void {
-    const before = this.#lockedOut;
-    this.#lockedOut = fault;
-    if (fault !== null && before === null) this.#log.error(`nothing can be written: ${fault.message}`, { code: fault.code });
-    if (fault === null && before !== null) this.#log.info('records can be written again', { cluster: this.#config.name });
-  }
-
-  /**
-   * Finds the records that an error is about. First by partition, each with its batch as it was: a batch that the broker
-   * stored before the error is recognised by its sequence numbers only if it is whole. Then by halves, where a record's
-   * size or content decides.
-   */
-  async #isolate(chunk: readonly Waiting[], compression: number, error: unknown, fault: PipelineError): Promise<void> {
-    // A topic that was not looked at yet stays whole: its records without a partition keep their order among the others.
-    const unplaced = new Set(chunk.filter(({ message }) => message.partition === undefined).map(({ topic }) => topic));
-    const parts = Map.groupBy(chunk, ({ topic, message }) => (unplaced.has(topic) ? topic : `${topic} ${message.partition}`));
-    if (parts.size > 1) {
-      for (const part of parts.values()) {
-        const allowed = part.some(({ topic }) => this.#refused.isWaiting(topic)) ? this.#holdRefused(part) : part;
-        if (allowed.length > 0) await this.#deliver(allowed);
-      }
-      return;
-    }
-    const first = chunk[0] as Waiting;
-    if (isTopicRefused(error) && this.#waitsWhenRefused) return this.#refuse(first.topic, chunk, error);
-    const byRecord = isTooLarge(error) || fault.code === 'PH_KAFKA_REQUEST';
-    if (chunk.length > 1 && byRecord) {
-      const half = chunk.length >> 1;
-      await this.#deliver(chunk.slice(0, half));
-      await this.#deliver(chunk.slice(half));
-      return;
-    }
-    const compressionRefused = compression !== this.#compression && fault.code === 'PH_KAFKA_REQUEST';
-    if (isTooLarge(error) || compressionRefused) return this.#shrink(first, compression, error);
-    this.#reject(chunk, classify(error, { ...this.#where, place: `topic '${first.topic}'` }));
-  }
-
-  #refuse(topic: string, chunk: readonly Waiting[], error: unknown): void {
-    const fault = classify(error, { ...this.#where, place: `topic '${topic}'` });
-    this.#forgetTopics = true;
-    if (this.#refused.refuse(topic, chunk, fault))
-      this.#log.error(`what is for topic '${topic}' waits: ${fault.message}`, { code: fault.code, topic });
-  }
-
-  /** Sends a record that is too large as it is compressed, and rejects it where it still is. */
-  #shrink(record: Waiting, compression: number, error: unknown): Promise<void> | void {
-    const smaller = SMALLER.get(compression);
-    if (smaller !== undefined) return this.#deliver([record], smaller);
-    this.#reject([record], this.#tooLarge(record, error));
-  }
-
-  #tooLarge({ topic, bytes }: Waiting, error: unknown): PermanentError {
-    return new PermanentError('PH_MESSAGE_TOO_LARGE', `a record of ${bytes} bytes is larger than topic '${topic}' takes`, {
-      place: topic,
-      cause: error,
-    });
-  }
-
-  /** Settles what the broker answered for; gives back what it did not: kafkajs may leave out a partition whose leader moved. */
-  #acknowledge(chunk: readonly Waiting[], answers: readonly RecordMetadata[]): readonly Waiting[] {
-    const answered = new Set(answers.map(({ topicName, partition }) => `${topicName} ${partition}`));
-    return chunk.filter(({ bytes, topic, message, resolve }) => {
-      if (!answered.has(`${topic} ${message.partition}`)) return true;
-      this.#bufferedBytes -= bytes;
-      this.#known.add(topic);
-      resolve();
-      return false;
-    });
-  }
-
-  #reject(chunk: readonly Waiting[], fault: PipelineError): void {
-    for (const { bytes, reject } of chunk) {
-      this.#bufferedBytes -= bytes;
-      reject(fault);
+  #settled(records: readonly Waiting[], tell: (record: Waiting) => void): void {
+    for (const record of records) {
+      this.#bufferedBytes -= record.bytes;
+      tell(record);
     }
   }
+}
 
-  async #request(chunk: readonly Waiting[], compression: number): Promise<readonly RecordMetadata[]> {
-    this.#requests++;
-    this.#inFlight = chunk;
-    const topics = new Map<string, WireMessage[]>();
-    for (const { topic, message } of chunk) {
-      const messages = topics.get(topic);
-      if (messages === undefined) topics.set(topic, [message]);
-      else messages.push(message);
-    }
-    const producer = this.#producer ?? (await this.#connect());
-    return producer.sendBatch({
-      acks: -1,
-      timeout: 30_000,
-      compression,
-      // Our messages, which kafkajs only carries: the repaired `produce` encodes them.
-      topicMessages: [...topics].map(([topic, messages]) => ({ topic, messages })) as unknown as TopicMessages[],
-    });
-  }
-
-  async #connect(): Promise<Producer> {
-    const producer = openClient(this.#config, this.#log).producer({
-      idempotent: true,
-      allowAutoTopicCreation: false,
-      maxInFlightRequests: 1,
-      metadataMaxAge: 60_000,
-      retry: { retries: 3, initialRetryTime: 50, maxRetryTime: 500 },
-      // Called again on each retry: what it chose once stays.
-      createPartitioner:
-        () =>
-        ({ topic, message, partitionMetadata }) => {
-          const partition = this.#place(message as unknown as WireMessage, partitionMetadata.length);
-          if (isKnown(partition, partitionMetadata)) return partition;
-          // All of the topic have their partition before the chunk is taken apart.
-          for (const other of this.#inFlight) if (other.topic === topic) this.#place(other.message, partitionMetadata.length);
-          throw new UnknownPartition(topic, partition, partitionMetadata.length);
-        },
-    });
-    try {
-      await producer.connect();
-    } catch (error) {
-      await producer.disconnect().catch(() => {});
-      throw error;
-    }
-    this.#producer = producer;
-    return producer;
-  }
-
-  #place(message: Pick<WireMessage, 'key' | 'partition'>, partitions: number): number {
-    const { key } = message;
-    message.partition ??= key === null ? this.#requests % partitions : partitionOf(key, partitions);
-    return message.partition;
-  }
-
-  async #drop(): Promise<void> {
-    const producer = this.#producer;
-    this.#producer = undefined;
-    await producer?.disconnect().catch(() => {});
-  }
+function whereOf(config: ClusterConfig): Where {
+  return {
+    cluster: config.name,
+    get brokers() {
+      return config.brokers;
+    },
+  };
 }

@@ -9,9 +9,10 @@ import type {
   FetchRequest,
   GroupInternals,
   Lookup,
+  ProduceAnswer,
   ProtocolRequest,
 } from './kafkajs-internals.ts';
-import { encodeProduceRequest, PRODUCE_VERSIONS, type ProduceRequest, WireMessage } from './produce-encoder.ts';
+import { type EncodedBatch, encodeProduceRequest, PRODUCE_VERSIONS } from './produce-encoder.ts';
 
 /**
  * What kafkajs lacks, mended in place. Its last release is 2.2.4 and it is pinned exactly, so its insides stand still;
@@ -22,8 +23,7 @@ import { encodeProduceRequest, PRODUCE_VERSIONS, type ProduceRequest, WireMessag
  *    `scheduleRequestTimeoutCheck` looks ten times a second, on each connection, for requests that are over their 30 s.
  * 2. `ConsumerGroup.joinAndSync`, `leave` and `fetch` get an awaited hook: kafkajs has no onPartitionsRevoked (#28, #916).
  *    Without it each planned rebalance repeats what was in flight.
- * 3. `Broker.fetch` and `produce` decode and encode our own records with our own code, which takes a fraction of the
- *    time.
+ * 3. `Broker.fetch` decodes our own records with our own code, which takes a fraction of the time.
  * 4. `Broker.joinGroup` tells the member id as soon as the broker gives it, and asks before each request whether to join
  *    still: kafkajs knows the id only when the join is answered, so a member that stops before that cannot leave, and its
  *    group waits for it until its session ends.
@@ -48,10 +48,21 @@ export interface MembershipHooks {
 
 export const HOOKS = Symbol('pipeline-host.kafka.hooks');
 
+interface EncoderInternals {
+  buf: Buffer;
+  offset: number;
+}
+
 type Retry = (options: { readonly retries: number; readonly initialRetryTime: number; readonly maxRetryTime: number }) => unknown;
+
+interface BrokerError extends Error {
+  readonly retriable: boolean;
+}
 
 const internals = createRequire(import.meta.url);
 const createRetry = internals('kafkajs/src/retry') as Retry;
+const Encoder = internals('kafkajs/src/protocol/encoder') as new () => EncoderInternals;
+const { createErrorFromCode } = internals('kafkajs/src/protocol/error') as { createErrorFromCode(code: number): BrokerError };
 
 /** More tries for joining than for anything else a consumer does: a busy group answers REBALANCE_IN_PROGRESS many times in a row. */
 export const joinRetrier = (): unknown => createRetry({ retries: 30, initialRetryTime: 100, maxRetryTime: 1000 });
@@ -97,12 +108,6 @@ interface ClusterPrototype {
 interface BrokerPrototype {
   joinGroup(this: BrokerInternals, request: unknown): Promise<unknown>;
   fetch(this: BrokerInternals, request: FetchRequest): ReturnType<BrokerInternals['fetch']>;
-  produce(this: BrokerInternals, request: ProduceRequest): Promise<unknown>;
-}
-
-interface EncoderInternals {
-  buf: Buffer;
-  offset: number;
 }
 
 const OWN = Symbol('pipeline-host.kafka.own');
@@ -165,6 +170,31 @@ function scheduleTimeoutLook(queue: RequestQueue): void {
   queue.requestTimeoutIntervalId = setInterval(look, Math.min(queue.requestTimeout, TIMEOUT_LOOK)).unref();
 }
 
+/** The error that kafkajs has for a code of the broker. */
+export const brokerError = (code: number): BrokerError => createErrorFromCode(code);
+
+const PRODUCE_SETTINGS = { acks: -1, timeout: 30_000 } as const;
+
+/**
+ * One request with batches that are encoded already. Gives what the broker answered for each partition: kafkajs itself
+ * throws the first refusal, and the caller would not know which batches are stored.
+ */
+export async function produceTo(broker: BrokerInternals, batches: readonly EncodedBatch[]): Promise<readonly ProduceAnswer[]> {
+  const changed = withProtocol(broker, (protocol) => {
+    const { apiVersion } = protocol.request;
+    if (!within(PRODUCE_VERSIONS, apiVersion)) refuseVersion('Produce', apiVersion);
+    const encode = async () => {
+      const body = encodeProduceRequest(batches, PRODUCE_SETTINGS);
+      return Object.assign(new Encoder(), { buf: body, offset: body.length });
+    };
+    return { request: { ...protocol.request, encode }, response: { ...protocol.response, parse: async (decoded) => decoded } };
+  });
+  const { topics } = await changed.produce({ ...PRODUCE_SETTINGS, topicData: [] });
+  return topics.flatMap(({ topicName, partitions }) =>
+    partitions.map(({ partition, errorCode }) => ({ topic: topicName, partition, errorCode })),
+  );
+}
+
 let applied = false;
 
 /** Applies the repairs once. Throws PH_KAFKA_REPAIR where kafkajs is not the pinned version. */
@@ -217,8 +247,7 @@ export function repairKafkajs(): void {
   };
 
   const broker = (internals('kafkajs/src/broker') as { prototype: BrokerPrototype }).prototype;
-  const Encoder = internals('kafkajs/src/protocol/encoder') as new () => EncoderInternals;
-  const { joinGroup, fetch: fetchFrom, produce } = broker;
+  const { joinGroup, fetch: fetchFrom } = broker;
   broker.joinGroup = function (this: BrokerInternals & Own, request) {
     const hooks = this[OWN];
     if (hooks === undefined || hooks === null) return joinGroup.call(this, request);
@@ -241,19 +270,6 @@ export function repairKafkajs(): void {
       return { ...protocol, response: { ...protocol.response, decode: (raw) => decodeFetchResponse(raw, apiVersion) } };
     });
     return fetchFrom.call(changed, request);
-  };
-  broker.produce = function (request) {
-    if (!(request.topicData[0]?.partitions[0]?.messages[0] instanceof WireMessage)) return produce.call(this, request);
-    const changed = withProtocol(this, (protocol) => {
-      const { apiVersion } = protocol.request;
-      if (!within(PRODUCE_VERSIONS, apiVersion)) refuseVersion('Produce', apiVersion);
-      const encode = async () => {
-        const body = await encodeProduceRequest(request);
-        return Object.assign(new Encoder(), { buf: body, offset: body.length });
-      };
-      return { ...protocol, request: { ...protocol.request, encode } };
-    });
-    return produce.call(changed, request);
   };
   applied = true;
 }

@@ -16,12 +16,18 @@ export interface WorkerInstruments {
   watchBadRecords(share: () => number): void;
 }
 
+/** What all producers of the process hold together. */
+interface ProducerSums {
+  readonly bufferedBytes: number;
+  readonly doubtfulRecords: number;
+}
+
 /** The process's metrics. Nothing here throws or keeps the process alive. */
 export interface HostMetrics {
   /** Records, open, lag, delays and states are read from there at each scrape. */
   bindStatus(status: () => ObservedStatus): void;
-  /** Bytes that wait in the producer, read at each scrape. */
-  bindProducerBuffer(bytes: () => number): void;
+  /** Bytes that wait in the producers and records that may be stored twice, read at each scrape. */
+  bindProducers(read: () => ProducerSums): void;
   /** Made once a worker; members share it. */
   forWorker(plugin: string, worker: string): WorkerInstruments;
   /** A download ended. `outcome` is `done` or the error's code. */
@@ -60,7 +66,7 @@ export function createMetrics(): HostMetrics {
 
   let readStatus: (() => ObservedStatus) | undefined;
   let status: ObservedStatus | undefined;
-  let bufferedBytes: () => number = () => 0;
+  let producers: () => ProducerSums = () => ({ bufferedBytes: 0, doubtfulRecords: 0 });
   const plugins = new Map<string, Metrics>();
   const reserved = new Set<string>();
 
@@ -126,15 +132,21 @@ export function createMetrics(): HostMetrics {
   const dropped = counter(add, 'pipeline_host_metric_values_dropped_total', "Values of plugins' own metrics that could not be counted.");
   const unreadable = counter(add, 'pipeline_host_status_errors_total', 'Scrapes at which the status of the host could not be read.');
   add('pipeline_host_producer_buffer_bytes', 'gauge', 'Bytes of outputs that wait for the broker.', () => [
-    { labels: {}, value: bufferedBytes() },
+    { labels: {}, value: producers().bufferedBytes },
   ]);
+  add(
+    'pipeline_host_producer_doubtful_records_total',
+    'counter',
+    'Records that may be stored twice: the broker refused the producer id of an unanswered batch.',
+    () => [{ labels: {}, value: producers().doubtfulRecords }],
+  );
 
   return {
     bindStatus(read) {
       readStatus = read;
     },
-    bindProducerBuffer(bytes) {
-      bufferedBytes = bytes;
+    bindProducers(read) {
+      producers = read;
     },
     forWorker(plugin, worker) {
       const handled = handlerSeconds({ plugin, worker });

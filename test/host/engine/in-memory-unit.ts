@@ -19,6 +19,7 @@ const silent: Log & { child(): Log } = { debug() {}, info() {}, warn() {}, error
 export class MemoryProducer implements KafkaProducer {
   readonly sent: OutgoingRecord[] = [];
   readonly bufferedBytes = 0;
+  readonly doubtfulRecords = 0;
   /** While true, sends stay unacknowledged. */
   holding = false;
   #held: (() => void)[] = [];

@@ -14,6 +14,8 @@ import { loopbackTls } from '../http/loopback-tls.ts';
 import { clusterOf, join, silent, unique, until } from './contract-kit.ts';
 
 /** What only a broker with fault hooks can be made to do. */
+const UNKNOWN_TOPIC_OR_PARTITION = 3;
+const NOT_LEADER = 6;
 const REQUEST_TIMED_OUT = 7;
 const COORDINATOR_NOT_AVAILABLE = 15;
 const NOT_COORDINATOR = 16;
@@ -26,7 +28,7 @@ type Options = Omit<Parameters<typeof openEmbeddedBroker>[0], 'dataDir'>;
 
 async function disturbed(t: { after(fn: () => Promise<void>): void }, options: Options = {}) {
   const dataDir = mkdtempSync(path.join(os.tmpdir(), 'disturbed-'));
-  const broker = await openEmbeddedBroker({ dataDir, ...options });
+  let broker = await openEmbeddedBroker({ dataDir, ...options });
   const cluster = clusterOf([broker.address]);
   t.after(async () => {
     broker.faults.clear();
@@ -34,7 +36,12 @@ async function disturbed(t: { after(fn: () => Promise<void>): void }, options: O
     await broker.close();
     rmSync(dataDir, { recursive: true, force: true });
   });
-  return { broker, cluster, faults: broker.faults };
+  /** Ends the broker with its faults, and starts another on its data and address. */
+  const restart = async () => {
+    await broker.close();
+    broker = await openEmbeddedBroker({ dataDir, ...options, port: Number(broker.address.split(':').at(-1)) });
+  };
+  return { broker, cluster, faults: broker.faults, restart };
 }
 
 test('a failing partition costs a concurrent stream neither records nor order, and stores nothing twice', async (t) => {
@@ -58,6 +65,70 @@ test('a failing partition costs a concurrent stream neither records nor order, a
     const expected = Array.from({ length: 200 }, (_, i) => i * 2 + partition);
     assert.deepEqual(values, partition === 0 ? [-1, ...expected] : expected);
   }
+});
+
+test('batches that were stored in part, and never answered before the broker started anew, are stored once and in order', async (t) => {
+  const { cluster, faults, restart } = await disturbed(t);
+  const topic = unique('t');
+  const admin = await cluster.admin();
+  await admin.createTopics([{ name: topic, partitions: 4 }]);
+  const producer = await cluster.producer();
+  await producer.sendAll([0, 1, 2, 3].map((partition) => ({ topic, partition, key: null, value: String(partition) })));
+  faults.push({ api: 'Produce', action: 'drop-answer', count: 10_000 });
+  faults.push({ api: 'Produce', topic, partition: 1, action: { error: NOT_LEADER }, count: 10_000 });
+  const sends: Promise<void>[] = [];
+  for (let i = 4; i < 400; i++) {
+    sends.push(producer.send({ topic, partition: i % 4, key: null, value: String(i) }));
+    if (i % 20 === 0) await new Promise(setImmediate);
+  }
+  await until('three partitions to be stored', async () => (await admin.offsets(topic)).filter(({ high }) => high > 1).length === 3);
+  await restart();
+  await Promise.all(sends);
+  const read = await cluster.read({ topic });
+  for (const partition of [0, 1, 2, 3]) {
+    assert.deepEqual(
+      read.filter((record) => record.partition === partition).map(({ value }) => Number(value)),
+      Array.from({ length: 100 }, (_, i) => i * 4 + partition),
+    );
+  }
+  assert.equal(producer.doubtfulRecords, 0);
+});
+
+test('a producer id that is refused after an answer was lost costs no record: it may stand twice, and is counted', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  const admin = await cluster.admin();
+  await admin.createTopics([{ name: topic, partitions: 2 }]);
+  const producer = await cluster.producer();
+  faults.push({ api: 'Produce', action: 'drop-answer', count: 10_000 });
+  const sends = [0, 1].map((partition) => producer.send({ topic, partition, key: null, value: `first ${partition}` }));
+  await until('both to be stored', async () => (await admin.offsets(topic)).every(({ high }) => high === 1));
+  faults.clear();
+  faults.push({ api: 'Produce', topic, partition: 1, action: { error: OUT_OF_ORDER_SEQUENCE_NUMBER } });
+  await Promise.all(sends);
+  await producer.sendAll([0, 1].map((partition) => ({ topic, partition, key: null, value: `next ${partition}` })));
+  const read = await cluster.read({ topic });
+  const values = (of: number) => read.filter(({ partition }) => partition === of).map(({ value }) => String(value));
+  assert.deepEqual(values(0), ['first 0', 'next 0'], 'another partition is not touched');
+  assert.deepEqual(values(1), ['first 1', 'first 1', 'next 1']);
+  assert.equal(producer.doubtfulRecords, 1);
+});
+
+test('a record that is given up unanswered does not spoil the sequence of those behind it', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  const admin = await cluster.admin();
+  await admin.createTopics([{ name: topic, partitions: 1 }]);
+  const producer = await cluster.producer({ deliveryTimeout: 300 });
+  await producer.send({ topic, partition: 0, key: null, value: 'before' });
+  faults.push({ api: 'Produce', action: 'drop-answer', count: 10_000 });
+  await assert.rejects(producer.send({ topic, partition: 0, key: null, value: 'given up' }), isPipelineError);
+  faults.clear();
+  for (const value of ['after', 'last']) await producer.send({ topic, partition: 0, key: null, value });
+  assert.deepEqual(
+    (await cluster.read({ topic })).map(({ value }) => String(value)),
+    ['before', 'given up', 'after', 'last'],
+  );
 });
 
 test('a refused sequence gives the producer a new id and loses nothing', async (t) => {
@@ -87,6 +158,15 @@ test('a topic that we may not write rejects its own records with PH_KAFKA_ACL', 
   assert.ok(bad?.status === 'rejected' && isPipelineError(bad.reason));
   assert.deepEqual([bad.reason.code, bad.reason.kind, bad.reason.place], ['PH_KAFKA_ACL', 'auth', `topic '${closed}'`]);
   assert.equal((await cluster.read({ topic: open })).length, 1);
+});
+
+test('a topic is described though the broker that is asked has not heard of it yet', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  const admin = await cluster.admin();
+  await admin.createTopics([{ name: topic, partitions: 3 }]);
+  faults.push({ api: 'Metadata', topic, action: { error: UNKNOWN_TOPIC_OR_PARTITION } });
+  assert.equal((await admin.describeTopics([topic])).get(topic)?.partitions, 3);
 });
 
 test('where it is told to wait, a topic that we may not write keeps its records in order until we may, and holds no other up', async (t) => {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { crc32c } from '../../../host/src/kafka/crc32c.ts';
 import { decodeFetchResponse } from '../../../host/src/kafka/fetch-decoder.ts';
-import { encodeProduceRequest, WireMessage } from '../../../host/src/kafka/produce-encoder.ts';
+import { encodeBatch, encodeProduceRequest, WireMessage } from '../../../host/src/kafka/produce-encoder.ts';
 import { Cursor, sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from '../../../host/src/kafka/varint.ts';
 
 /** kafkajs itself is wrong for names that every object has. */
@@ -54,21 +54,13 @@ test('a produce request has the bytes that kafkajs would give it', async () => {
     fc.asyncProperty(fc.array(anyRecord, { minLength: 1, maxLength: 20 }), fc.nat(2 ** 31 - 1), async (records, firstSequence) => {
       // kafkajs takes the smallest time of a batch for its first; ours takes that of the first record.
       const sorted = records.map((record, i) => ({ ...record, timestamp: 1_700_000_000_000 + i }));
-      const request = {
-        acks: -1,
-        timeout: 30_000,
-        producerId: '4711',
-        producerEpoch: 3,
-        compression: 0,
-        topicData: [
-          {
-            topic: 'töpic',
-            partitions: [{ partition: 5, firstSequence, messages: sorted.map((record) => new WireMessage({ topic: '', ...record }, 0)) }],
-          },
-        ],
-      };
-      const theirs = (await produce({ ...request, transactionalId: null }).encode()).buffer;
-      const ours = await encodeProduceRequest(request);
+      const messages = sorted.map((record) => new WireMessage({ topic: '', ...record }, 0));
+      const settings = { acks: -1, timeout: 30_000 };
+      const head = { producerId: '4711', producerEpoch: 3, compression: 0 };
+      const topicData = [{ topic: 'töpic', partitions: [{ partition: 5, firstSequence, messages }] }];
+      const theirs = (await produce({ ...settings, ...head, topicData, transactionalId: null }).encode()).buffer;
+      const bytes = await encodeBatch(messages, firstSequence, head);
+      const ours = encodeProduceRequest([{ topic: 'töpic', partition: 5, bytes }], settings);
       assert.equal(ours.length, theirs.length);
       // The leader epoch, which the broker overwrites: -1 as the Java client sends it, 0 in kafkajs.
       const epochAt = ours.length - (ours.length - (12 + 2 + Buffer.byteLength('töpic') + 4 + 8)) + 12;
@@ -99,9 +91,7 @@ function fetchAnswer(batches: Buffer): Buffer {
 }
 
 async function storedBatch(records: readonly WireMessage[], baseOffset: number): Promise<Buffer> {
-  const topicData = [{ topic: 't', partitions: [{ partition: 5, firstSequence: 0, messages: records }] }];
-  const request = await encodeProduceRequest({ acks: -1, timeout: 0, producerId: -1, producerEpoch: -1, compression: 0, topicData });
-  const batch = request.subarray(12 + 3 + 4 + 8);
+  const batch = await encodeBatch(records, 0, { producerId: -1, producerEpoch: -1, compression: 0 });
   batch.writeBigInt64BE(BigInt(baseOffset), 0);
   return batch;
 }

@@ -56,7 +56,7 @@ describe('host metrics', () => {
     metrics.bindStatus(() => {
       throw new Error('not yet');
     });
-    metrics.bindProducerBuffer(() => {
+    metrics.bindProducers(() => {
       throw new Error('closed');
     });
     assert.deepEqual(await lines(metrics, 'pipeline_host_records_total'), []);
