@@ -9,6 +9,8 @@ import { simulate } from './simulate.ts';
 /** The same for everyone, always: where they begin, and how many. */
 const FIXED = [1, 501, 1_001] as const;
 const EACH = 500;
+/** Each broke a promise once, long after it was new. */
+const ONCE_FAILED = [665_784_338] as const;
 /** New ones with each run: what breaks here is replayed by its seed. */
 const FRESH = 500;
 
@@ -17,6 +19,10 @@ describe('the engine in a simulated group', () => {
     it(`keeps its promises under the schedules that everyone runs, from ${first} on`, async () => {
       assert.equal(await findFailure(first, EACH), null);
     });
+
+  it('keeps its promises under the schedules that broke one before', async () => {
+    for (const seed of ONCE_FAILED) assert.equal(await findFailure(seed, 1), null);
+  });
 
   it('keeps its promises under schedules that nobody has run before', async (t) => {
     const first = 1_000_000 + (Date.now() % 1_000_000_000);
