@@ -6,11 +6,11 @@ import { findFailure } from './failing-seed.ts';
 import { planSchedule } from './schedule.ts';
 import { simulate } from './simulate.ts';
 
-/** The same for everyone, always: where they begin, and how many. */
-const FIXED = [1, 501, 1_001] as const;
+/** The same for everyone, always: where they begin, and how many. New ones are for `npm run simulate`, where time is no matter. */
+const FIXED = [1, 501, 1_001, 1_501] as const;
 const EACH = 500;
-/** New ones with each run: what breaks here is replayed by its seed. */
-const FRESH = 500;
+/** Each broke a promise once, long after it was new. */
+const ONCE_FAILED = [665_784_338] as const;
 
 describe('the engine in a simulated group', () => {
   for (const first of FIXED)
@@ -18,11 +18,8 @@ describe('the engine in a simulated group', () => {
       assert.equal(await findFailure(first, EACH), null);
     });
 
-  it('keeps its promises under schedules that nobody has run before', async (t) => {
-    const first = 1_000_000 + (Date.now() % 1_000_000_000);
-    t.diagnostic(`seeds ${first} to ${first + FRESH - 1}`);
-    console.log(`fresh seeds: ${first} to ${first + FRESH - 1}`);
-    assert.equal(await findFailure(first, FRESH), null);
+  it('keeps its promises under the schedules that broke one before', async () => {
+    for (const seed of ONCE_FAILED) assert.equal(await findFailure(seed, 1), null);
   });
 
   it('tells the same story for the same seed, byte for byte, and another one for another seed', async () => {

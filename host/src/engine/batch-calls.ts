@@ -8,6 +8,8 @@ export interface BatchCallsOptions {
   readonly batchSize: number;
   /** The next record that may start, or may join the batch in the making. */
   readonly next: (batch: BatchMark) => WorkItem | undefined;
+  /** Whether the record stays for the next owner of its partition. */
+  readonly isLeft: (item: WorkItem) => boolean;
   /** Decodes the record; false where it is none and has found its end. */
   readonly begin: (item: WorkItem) => boolean;
   /** Takes a place and the record's lane. */
@@ -56,7 +58,7 @@ export class BatchCalls {
   }
 
   #collect(): readonly WorkItem[] {
-    const { batchSize, begin, next, occupy } = this.#options;
+    const { batchSize, begin, isLeft, next, occupy } = this.#options;
     const batch: WorkItem[] = [];
     const add = (item: WorkItem): void => {
       if (!begin(item)) return;
@@ -68,8 +70,9 @@ export class BatchCalls {
       if (item === undefined) break;
       add(item);
       while (item.lane !== null && batch.length < batchSize) {
-        const follower = item.lane.waiting.shift();
-        if (follower === undefined) break;
+        const [follower] = item.lane.waiting;
+        if (follower === undefined || isLeft(follower)) break;
+        item.lane.waiting.shift();
         add(follower);
       }
     }

@@ -105,6 +105,7 @@ export class HandlerSink implements Sink {
             definition: options.definition,
             batchSize: options.batchSize,
             next: (batch) => this.#next(batch),
+            isLeft: (item) => this.#isLeft(item),
             begin: (item) => this.#begin(item),
             occupy: (item, batch) => this.#occupy(item, batch),
             onStarted: (item) => this.#deadlines.watch(item),
@@ -162,7 +163,7 @@ export class HandlerSink implements Sink {
     for (;;) {
       const ready = this.#lanes.takeReady();
       if (ready !== undefined) {
-        if (!ready.state.closed && !(this.#draining && ready.record.offset > ready.state.highestStarted)) return ready;
+        if (!this.#isLeft(ready)) return ready;
         // It stays for the next owner, but one behind it may be of another partition, whose later records were started.
         this.#lanes.pass(ready);
         continue;
@@ -173,6 +174,11 @@ export class HandlerSink implements Sink {
       const item = new WorkItem(taken.partition, taken.record);
       if (this.#lanes.admit(item, batch)) return item;
     }
+  }
+
+  /** While a partition is handed over, what no later record has overtaken stays for the next owner. */
+  #isLeft({ state, record }: WorkItem): boolean {
+    return state.closed || (this.#draining && record.offset > state.highestStarted);
   }
 
   /** Lanes that were made for another policy or number of partitions would mix up the keys: the unit stops, its records wait. */

@@ -88,6 +88,35 @@ describe('an assignment that ends', () => {
     unit.close();
   });
 
+  it('leaves the rest of a key to the next owner, also where a batch could take it along', async () => {
+    const seen: number[] = [];
+    const calls: (() => void)[] = [];
+    const unit = new MemoryUnit({
+      batchSize: 2,
+      definition: defineWorker({
+        consumes: jobs,
+        handleBatch: async (items) => {
+          for (const { message } of items) seen.push(message.n);
+          await new Promise<void>((resolve) => calls.push(resolve));
+          return items.map(() => done());
+        },
+      }),
+    });
+    await unit.assign();
+    unit.deliverJobs(['a', 'b', 'b', 'c', 'a', 'a', 'b'].map((id, n) => ({ id, n })));
+    await until(() => calls.length === 2, 'one call with the first of a and b, one with c');
+    const revoked = unit.intake.revoke();
+    await settleDown();
+    while (calls.length > 0) {
+      calls.shift()?.();
+      await settleDown();
+    }
+    await revoked;
+    assert.deepEqual(seen, [0, 1, 3, 2], 'what c has overtaken is handled, and nothing behind it');
+    assert.equal(await unit.committedOffset(), 4);
+    unit.close();
+  });
+
   it('is over before the next one begins, however late its commit comes', async () => {
     const seen: number[] = [];
     const unit = new MemoryUnit({
