@@ -28,6 +28,7 @@ const suites: Readonly<Record<string, Suite>> = {
   sdk: { files: () => quick('test/sdk') },
   host: { files: () => quick('test/host') },
   xact: { files: () => quick('test/xact') },
+  claimx: { files: () => quick('test/claimx') },
   /** Whatever runs on a broker of the choice of test/integration/brokers.ts, and what needs kcat or Apache Kafka itself. */
   kafka: {
     files: () => tests('test').filter((file) => file.endsWith('.kafka.test.ts') || startsBroker(file)),

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { chapterOf, commandsOf, filesOf } from './fenced-blocks.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
-const workspaces = ['sdk', 'host', 'plugins/xact'] as const;
+const workspaces = ['sdk', 'host', 'plugins/xact', 'plugins/claimx'] as const;
 
 /** PATH as a stranger has it: nothing of this repository, whose node_modules/.bin npm puts in front. */
 const strangersPath = (process.env['PATH'] ?? '')
