@@ -96,6 +96,64 @@ export interface StagedFile {
 export interface Http {
   request(request: HttpRequest): Promise<HttpResponse>;
   download(request: DownloadRequest): Promise<StagedFile>;
+  /** A client of one API. Make it once, in a service of the plugin: what it limits, it limits for all who share it. */
+  api(options: ApiOptions): Api;
+}
+
+/** How one API is asked, by all who share the client. */
+export interface ApiOptions {
+  /** A short constant name, for errors, logs and metrics. */
+  readonly name: string;
+  /** What all paths are below, without a slash at its end. Nothing else is asked. */
+  readonly baseUrl: string;
+  /** Sent with each request: credentials, what is accepted. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** See {@link UrlPolicy}. */
+  readonly privateRanges?: readonly string[];
+  /** Milliseconds for one try, its answer included. Default 30,000. */
+  readonly timeout?: number;
+  /** Bytes of an answer at most. Default 10 MiB. */
+  readonly maxBytes?: number;
+  /** Requests at once; further ones wait their turn. Default 20. */
+  readonly concurrency?: number;
+  /** Requests a second at most, after one second's worth at once. Default no limit. */
+  readonly ratePerSecond?: number;
+  /** Tries of one request whose failure may pass, with short growing waits. Default 3. */
+  readonly tries?: number;
+  readonly breaker?: ApiBreaker;
+}
+
+/** When an API that fails is left alone. */
+export interface ApiBreaker {
+  /** So many failures in a row, of any request. Default 5. */
+  readonly failures?: number;
+  /** Milliseconds that it is left alone. Default 60,000. */
+  readonly openFor?: number;
+  /** Then so many requests are let through, and all must succeed. Default 2. */
+  readonly trials?: number;
+}
+
+export interface ApiRequest {
+  /** Below the base URL, beginning with a slash; what is put into it is encoded by the caller. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Default GET. */
+  readonly method?: HttpRequest['method'];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  /** Whether it may be sent twice. Default true for GET and HEAD alone. */
+  readonly repeatable?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * One API. Every 2xx is a success. A request that gets no connection, a 502, 503 or 504, too many failures in a row
+ * (`PH_API_UNAVAILABLE`), or is asked to wait for long (`PH_API_THROTTLED`) throws `UnavailableError`: the API as a whole is
+ * meant, and the worker pauses. `Retry-After` holds back all requests until then. A 401 throws `AuthError`, other 4xx
+ * `PermanentError`, a 500 or a time-out `TransientError`.
+ */
+export interface Api {
+  request(request: ApiRequest): Promise<HttpResponse>;
 }
 
 /** Files between a downloader and an uploader. */

@@ -45,6 +45,11 @@ export interface WorkerContext<Config = unknown, Services = unknown> {
   /** 1 for the first try. */
   readonly attempt: number;
   readonly record: RecordInfo;
+  /**
+   * Calls back when the outputs of this record are acknowledged and it is settled as done. Never for a record that is
+   * retried, skipped or dead. For what may be remembered only then.
+   */
+  onAcknowledged(callback: () => void): void;
 }
 
 /** Why a record went to the dead letters. */

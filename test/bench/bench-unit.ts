@@ -98,7 +98,7 @@ export function benchUnit({ cluster, producer, topic, group, concurrency = 10, s
   const unreachable = (): never => {
     throw new Error('the handlers of the bench ask for nothing');
   };
-  const http: Http = { request: unreachable, download: unreachable };
+  const http: Http = { request: unreachable, download: unreachable, api: unreachable };
   return new Unit({
     id: worker.id,
     worker,

@@ -133,7 +133,7 @@ export class SimulatedMember {
             services: {},
             log: silent,
             metrics: { count() {}, observe() {} },
-            http: { request: unreachable, download: unreachable },
+            http: { request: unreachable, download: unreachable, api: unreachable },
             objects: { put: unreachable, stat: unreachable },
             stagingFor: (release) => ({ has: unreachable, open: unreachable, release }),
             timeout: TIMEOUT,

@@ -44,6 +44,7 @@ export async function openWorkerKit(config: object = {}): Promise<WorkerKit> {
       signal: new AbortController().signal,
       deadline: Date.now() + 60_000,
       attempt,
+      onAcknowledged() {},
       record: {
         topic: 't',
         partition: 0,

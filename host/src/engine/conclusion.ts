@@ -164,6 +164,7 @@ export class Conclusion {
   #settle(item: WorkItem, as: SettledAs): void {
     if (as === 'done' || as === 'skipped') item.context?.releaseStaged();
     this.#options.intake.settle(item.state, item.record, as);
+    if (as === 'done') item.context?.tellAcknowledged();
   }
 }
 

@@ -272,6 +272,7 @@ export class HandlerSink implements Sink {
   #passThrough(item: WorkItem): void {
     item.context?.releaseStaged();
     this.#options.intake.settle(item.state, item.record, 'done');
+    item.context?.tellAcknowledged();
     this.#lanes.pass(item);
     this.#holding.passed(item);
   }

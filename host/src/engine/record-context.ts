@@ -44,6 +44,7 @@ export class RecordContext implements WorkerContext {
   #abortedWith: unknown;
   #log: Log | null = null;
   #released: string[] | null = null;
+  #acknowledged: (() => void)[] | null = null;
 
   /** @param tries failed attempts that were made in place */
   constructor(worker: WorkerServices, partition: PartitionState, record: KafkaRecord, startedAt: number, tries = 0) {
@@ -99,6 +100,23 @@ export class RecordContext implements WorkerContext {
   }
   get record(): RecordInfo {
     return recordInfo(this.#partition.topic, this.#partition.partition, this.#record);
+  }
+
+  onAcknowledged(callback: () => void): void {
+    this.#acknowledged ??= [];
+    this.#acknowledged.push(callback);
+  }
+
+  /** The record is done and its outputs are acknowledged. */
+  tellAcknowledged(): void {
+    for (const callback of this.#acknowledged ?? []) {
+      try {
+        callback();
+      } catch (error) {
+        this.log.error({ error }, 'a callback of onAcknowledged failed');
+      }
+    }
+    this.#acknowledged = null;
   }
 
   /** The handler's word counts: what it released goes when the record is committed. Never called for a record that is handled again. */

@@ -1,5 +1,15 @@
-import { type Http, type HttpRequest, type HttpResponse, type Log, PermanentError, TransientError } from '@pipeline-host/sdk';
+import {
+  type Api,
+  type ApiOptions,
+  type Http,
+  type HttpRequest,
+  type HttpResponse,
+  type Log,
+  PermanentError,
+  TransientError,
+} from '@pipeline-host/sdk';
 import type { StagingArea } from '../storage/staging.ts';
+import { apiBase } from './api-base.ts';
 import { download } from './download.ts';
 import { type ClientOptions, discard, GuardedClient } from './guarded-client.ts';
 import { abortFailure, statusFailure, wireFailure } from './http-failure.ts';
@@ -26,7 +36,20 @@ export function createHttp(options: HttpOptions): Http & { close(): Promise<void
       log.debug({ url: displayUrl(request.url), bytes: file.bytes }, 'downloaded');
       return file;
     },
+    api: (options) => lazyApi(options, (request) => exchange(client, request), log),
     close: () => client.close(),
+  };
+}
+
+/** The client with its policies is loaded with the first request. @throws PermanentError `PH_HTTP_REQUEST_INVALID` */
+function lazyApi(options: ApiOptions, send: (request: HttpRequest) => Promise<HttpResponse>, log: Log): Api {
+  const base = apiBase(options);
+  let client: Promise<Api> | null = null;
+  return {
+    request: async (request) => {
+      client ??= import('./api-client.ts').then(({ createApiClient }) => createApiClient(base, options, send, log));
+      return (await client).request(request);
+    },
   };
 }
 

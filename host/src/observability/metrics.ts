@@ -32,6 +32,8 @@ export interface HostMetrics {
   forWorker(plugin: string, worker: string): WorkerInstruments;
   /** A download ended. `outcome` is `done` or the error's code. */
   downloaded(plugin: string, outcome: string, bytes: number, seconds: number): void;
+  /** A request to an API came to its end, all its tries included. `outcome` is `done` or the error's code. */
+  apiAsked(plugin: string, api: string, outcome: string, seconds: number): void;
   /** A Delta commit is durable. */
   deltaCommitted(commit: {
     readonly plugin: string;
@@ -102,6 +104,11 @@ export function createMetrics(): HostMetrics {
     'pipeline_host_download_seconds',
     'Seconds of a download, from the request to the synced file or the failure.',
   );
+  const apiSeconds = labelled(
+    add,
+    'pipeline_host_api_request_seconds',
+    'Seconds of a request to an API, waits and further tries included.',
+  );
   const deltaSeconds = labelled(add, 'pipeline_host_delta_commit_seconds', 'Seconds of a Delta commit, data files included.');
   const timeouts = counter(add, 'pipeline_host_handler_timeouts_total', 'Handlers that did not end within their deadline.');
   const overdue = cells(add, 'pipeline_host_handlers_overdue', 'gauge', 'Handlers over their deadline that have not returned.');
@@ -116,6 +123,11 @@ export function createMetrics(): HostMetrics {
       ),
   );
   const downloads = counter(add, 'pipeline_host_downloads_total', 'Downloads that ended, by outcome: done or the code of the error.');
+  const apiRequests = counter(
+    add,
+    'pipeline_host_api_requests_total',
+    'Requests to APIs that came to an end, by outcome: done or the code of the error.',
+  );
   const downloadBytes = counter(add, 'pipeline_host_download_bytes_total', 'Bytes downloaded and staged.');
   const deltaRows = counter(add, 'pipeline_host_delta_rows_total', 'Rows appended or merged into Delta tables.');
   const maintenanceSeconds = labelled(
@@ -166,6 +178,10 @@ export function createMetrics(): HostMetrics {
       downloads({ plugin, outcome }, 1);
       if (bytes > 0) downloadBytes({ plugin }, bytes);
       downloadSeconds({ plugin }).observe(seconds);
+    },
+    apiAsked(plugin, api, outcome, seconds) {
+      apiRequests({ plugin, api, outcome }, 1);
+      apiSeconds({ plugin, api }).observe(seconds);
     },
     deltaCommitted({ plugin, table, operation, rows, seconds }) {
       deltaSeconds({ plugin, table, operation }).observe(seconds);

@@ -188,7 +188,7 @@ export class MemoryUnit {
         services: {},
         log: silent,
         metrics: { count() {}, observe() {} },
-        http: { request: unreachable, download: unreachable },
+        http: { request: unreachable, download: unreachable, api: unreachable },
         objects: { put: unreachable, stat: unreachable },
         stagingFor: (release) => ({ has: unreachable, open: unreachable, release }),
         timeout: worker.settings.timeout,

@@ -1,0 +1,145 @@
+import {
+  type Api,
+  type ApiOptions,
+  type ApiRequest,
+  type HttpRequest,
+  type HttpResponse,
+  isPipelineError,
+  type Log,
+  TransientError,
+  UnavailableError,
+} from '@pipeline-host/sdk';
+import {
+  BrokenCircuitError,
+  bulkhead,
+  type CircuitBreakerPolicy,
+  CircuitState,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  ExponentialBackoff,
+  handleWhen,
+  type IPolicy,
+  isTaskCancelledError,
+  retry,
+  wrap,
+} from 'cockatiel';
+import { type ApiBase, apiUrl } from './api-base.ts';
+import { abortFailure } from './http-failure.ts';
+import { RequestPace } from './request-pace.ts';
+
+const DEFAULTS = { timeout: 30_000, concurrency: 20, tries: 3, failures: 5, openFor: 60_000, trials: 2 } as const;
+/** An answer that takes longer is worth a line in the log. */
+const SLOW = 2_000;
+/** Answers that speak of the API as a whole, not of one request. */
+const API_WIDE: ReadonlySet<number | undefined> = new Set([502, 503, 504]);
+
+type Send = (request: HttpRequest) => Promise<HttpResponse>;
+
+/** Policies from the outside in: tries, requests at once, breaker, pace. */
+export function createApiClient(base: ApiBase, options: ApiOptions, send: Send, log: Log): Api {
+  const { timeout = DEFAULTS.timeout, concurrency = DEFAULTS.concurrency, tries = DEFAULTS.tries, breaker: limits = {} } = options;
+  const { failures = DEFAULTS.failures, openFor = DEFAULTS.openFor, trials = DEFAULTS.trials } = limits;
+  const pace = new RequestPace(options.ratePerSecond);
+  const breaker = circuitBreaker(handleWhen(isFault), {
+    breaker: new ConsecutiveBreaker(failures),
+    halfOpenAfter: openFor,
+    halfOpenSampling: { calls: trials, threshold: 0 },
+  });
+  let openUntil = 0;
+  breaker.onBreak(() => {
+    openUntil = performance.now() + openFor;
+    log.warn({ api: options.name }, `the API failed ${failures} times in a row and is left alone for ${openFor} ms`);
+  });
+  breaker.onReset(() => log.info({ api: options.name }, 'the API answers again'));
+  const once: IPolicy = wrap(bulkhead(concurrency, Number.POSITIVE_INFINITY), breaker);
+  const repeated: IPolicy = wrap(
+    retry(handleWhen(mayPass), { maxAttempts: tries - 1, backoff: new ExponentialBackoff({ initialDelay: 200, maxDelay: 5_000 }) }),
+    once,
+  );
+
+  const ask = async (request: ApiRequest): Promise<HttpResponse> => {
+    const { method, headers, body, signal } = request;
+    if (pace.closedFor > timeout) throw throttled(options.name, base, pace.closedFor);
+    await pace.turn(signal);
+    const began = performance.now();
+    try {
+      return await send({
+        url: apiUrl(base, request),
+        policy: base.policy,
+        headers: { ...options.headers, ...headers },
+        timeout,
+        ...(method !== undefined && { method }),
+        ...(body !== undefined && { body }),
+        ...(signal !== undefined && { signal }),
+        ...(options.maxBytes !== undefined && { maxBytes: options.maxBytes }),
+      });
+    } catch (error) {
+      const after = retryAfterOf(error);
+      if (after !== undefined) pace.closeFor(after);
+      throw error;
+    } finally {
+      const took = performance.now() - began;
+      if (took > SLOW) log.info({ api: options.name, seconds: Math.round(took) / 1000 }, 'the API is slow');
+    }
+  };
+
+  return {
+    request: async (request) => {
+      const { method = 'GET', signal } = request;
+      if (signal?.aborted) throw abortFailure(signal, base.place);
+      const policy = (request.repeatable ?? (method === 'GET' || method === 'HEAD')) ? repeated : once;
+      try {
+        return await policy.execute(() => ask(request), signal);
+      } catch (error) {
+        if (signal?.aborted) throw abortFailure(signal, base.place);
+        throw failureOf(error, { breaker, pace, base, name: options.name, openFor: openUntil - performance.now() });
+      }
+    },
+  };
+}
+
+interface Circumstances {
+  readonly breaker: CircuitBreakerPolicy;
+  readonly pace: RequestPace;
+  readonly base: ApiBase;
+  readonly name: string;
+  /** Milliseconds that the breaker stays open. */
+  readonly openFor: number;
+}
+
+/** What a failure means after the last try: where the API as a whole fails or wants to be left alone, the record is not to blame. */
+function failureOf(error: unknown, { breaker, pace, base, name, openFor }: Circumstances): unknown {
+  if (isTaskCancelledError(error)) return new TransientError('PH_HTTP_ABORTED', `${base.place} was given up`, { place: base.place });
+  if (error instanceof BrokenCircuitError || (isFault(error) && breaker.state === CircuitState.Open)) {
+    return new UnavailableError('PH_API_UNAVAILABLE', `${name} failed again and again and is left alone`, {
+      place: base.place,
+      retryAfter: Math.max(0, openFor),
+      cause: error,
+    });
+  }
+  if (!mayPass(error)) return error;
+  if (error.retryAfter !== undefined || error.httpStatus === 429) return throttled(name, base, pace.closedFor);
+  if (!API_WIDE.has(error.httpStatus) && error.code !== 'PH_HTTP_CONNECTION') return error;
+  return new UnavailableError('PH_API_UNAVAILABLE', `${name} does not answer: ${error.message}`, { place: base.place, cause: error });
+}
+
+function throttled(name: string, { place }: ApiBase, retryAfter: number): UnavailableError {
+  return new UnavailableError('PH_API_THROTTLED', `${name} wants to be left alone for ${Math.ceil(retryAfter / 1000)} s`, {
+    place,
+    retryAfter,
+  });
+}
+
+/** A failure that trying again may mend, and that is none of our own stopping. */
+function mayPass(error: unknown): error is TransientError {
+  return isPipelineError(error) && error.kind === 'transient' && error.code !== 'PH_HTTP_ABORTED';
+}
+
+/** What counts for the breaker: all that may pass, but an API that names a time is alive. */
+function isFault(error: unknown): boolean {
+  return mayPass(error) && retryAfterOf(error) === undefined;
+}
+
+function retryAfterOf(error: unknown): number | undefined {
+  return mayPass(error) ? error.retryAfter : undefined;
+}
