@@ -36,9 +36,10 @@ export interface Done<O extends Output = Output> {
   readonly kind: 'done';
   readonly outputs: readonly O[];
 }
-export interface Skip {
+export interface Skip<O extends Output = Output> {
   readonly kind: 'skip';
   readonly reason: string;
+  readonly outputs: readonly O[];
 }
 export interface Retry {
   readonly kind: 'retry';
@@ -53,7 +54,7 @@ export interface Dead<O extends Output = Output> {
 }
 
 /** What became of a record. Nothing else exists: a handler cannot commit, and cannot lose a record. */
-export type Outcome<O extends Output = Output> = Done<O> | Skip | Retry | Dead<O>;
+export type Outcome<O extends Output = Output> = Done<O> | Skip<O> | Retry | Dead<O>;
 
 const DONE: Done<never> = Object.freeze({ kind: 'done', outputs: Object.freeze([]) });
 
@@ -62,9 +63,9 @@ export function done<O extends Output = never>(outputs?: readonly O[]): Done<O> 
   return outputs === undefined || outputs.length === 0 ? DONE : { kind: 'done', outputs };
 }
 
-/** Nothing to do, on purpose; counted by its reason (keep it a short constant text). */
-export function skip(reason: string): Skip {
-  return { kind: 'skip', reason };
+/** Nothing to do, on purpose; counted by its reason (keep it a short constant text). The outputs are sent as well. */
+export function skip<O extends Output = never>(reason: string, outputs: readonly O[] = []): Skip<O> {
+  return { kind: 'skip', reason, outputs };
 }
 
 /**

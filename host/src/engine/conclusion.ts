@@ -46,12 +46,8 @@ export class Conclusion {
     return this.#unacknowledged;
   }
 
-  skip(item: WorkItem): void {
-    this.#settle(item, 'skipped');
-  }
-
-  async send(item: WorkItem, outputs: readonly Output[]): Promise<void> {
-    if (outputs.length === 0) return this.#settle(item, 'done');
+  async send(item: WorkItem, outputs: readonly Output[], as: 'done' | 'skipped'): Promise<void> {
+    if (outputs.length === 0) return this.#settle(item, as);
     let encoded: ReturnType<RecordWriter['encode']>;
     try {
       encoded = this.#options.writer.encode(outputs, item);
@@ -67,7 +63,7 @@ export class Conclusion {
       }
       if (item.state.closed || item.abandoned) return;
     }
-    this.#acknowledge(item, this.#options.writer.send(encoded), 'done');
+    this.#acknowledge(item, this.#options.writer.send(encoded), as);
   }
 
   /** Into its delay lane, or dead where the attempts are used up. */

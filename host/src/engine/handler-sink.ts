@@ -303,11 +303,11 @@ export class HandlerSink implements Sink {
     switch (outcome.kind) {
       case 'done':
         this.#holding.passed(item);
-        return this.#conclusion.send(item, outcome.outputs);
+        return this.#conclusion.send(item, outcome.outputs, 'done');
       case 'skip':
         this.#options.window.passed();
         this.#holding.ended(item, false);
-        return this.#conclusion.skip(item);
+        return this.#conclusion.send(item, outcome.outputs ?? [], 'skipped');
       case 'dead':
         item.context?.releaseStaged();
         return this.#reject(item, declaredDead(outcome.code, outcome.reason), outcome.outputs);

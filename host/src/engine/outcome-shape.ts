@@ -10,6 +10,8 @@ export function isOutcome(value: Outcome | undefined): value is Outcome {
     case 'dead':
       return Array.isArray(value.outputs);
     case 'skip':
+      // Plugins with an older copy of the SDK have none.
+      return value.outputs === undefined || Array.isArray(value.outputs);
     case 'retry':
       return true;
     default:

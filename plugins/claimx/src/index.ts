@@ -7,11 +7,18 @@
 import { definePlugin } from '@pipeline-host/sdk';
 import { ClaimXConfig } from './config.ts';
 import { ENTITY_TABLES } from './schemas/entity-rows.ts';
+import { services } from './services.ts';
 import { claimxAttachments } from './tables/attachments.ts';
 import { claimxEvents } from './tables/events.ts';
 import { downloadsCached, downloadsPending, downloadsResults, enrichmentPending, entitiesRows, eventsRaw } from './topics.ts';
+import { downloader } from './workers/downloader.ts';
+import { enricher } from './workers/enricher.ts';
 import { ingester } from './workers/ingester.ts';
+import { poller } from './workers/poller.ts';
+import { uploader } from './workers/uploader.ts';
+import { entityWriter } from './writers/entity-writer.ts';
 import { eventWriter } from './writers/event-writer.ts';
+import { resultProcessor } from './writers/result-processor.ts';
 
 export { CachedDownload } from './schemas/cached-download.ts';
 export { DownloadTask } from './schemas/download-task.ts';
@@ -36,8 +43,15 @@ export default definePlugin({
   config: ClaimXConfig,
   topics: [eventsRaw, enrichmentPending, entitiesRows, downloadsPending, downloadsCached, downloadsResults],
   tables: [claimxEvents, ...Object.values(ENTITY_TABLES), claimxAttachments],
+  services,
   workers: {
+    poller,
     ingester,
+    enricher,
+    downloader,
+    uploader,
+    'result-processor': resultProcessor,
     'event-writer': eventWriter,
+    'entity-writer': entityWriter,
   },
 });

@@ -72,3 +72,18 @@ const fields = {
 /** What one event made known of its project: `entities.rows`. Older senders put many events and projects into one message. */
 export const EntityRows = Type.Object({ trace_id: Nullable(Id()), ...fields });
 export type EntityRows = Static<typeof EntityRows>;
+
+/** A message of these rows. */
+export function entityMessage(about: Pick<EntityRows, 'trace_id' | 'event_type' | 'project_id'>, rows: Partial<RowLists>): EntityRows {
+  const none: RowLists = {
+    projects: [],
+    contacts: [],
+    media: [],
+    tasks: [],
+    task_templates: [],
+    external_links: [],
+    video_collab: [],
+    event_log: [],
+  };
+  return { trace_id: about.trace_id, event_type: about.event_type, project_id: about.project_id, ...none, ...rows };
+}
