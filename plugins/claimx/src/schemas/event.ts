@@ -17,6 +17,8 @@ export type EventMessage = Static<typeof EventMessage>;
 
 /** A row of the source table, or a message of the system before the last: names in snake or camel case, ids as text or numbers, an id of its own or none. */
 export const EventRow = Type.Object({
+  /** What has one is a message, and refused where that is blank. */
+  trace_id: Type.Optional(Type.Null()),
   event_id: Nullable(Id()),
   eventId: Nullable(Id()),
   event_type: Nullable(Id()),
@@ -36,21 +38,24 @@ export const EventRow = Type.Object({
 export type EventRow = Static<typeof EventRow>;
 
 /**
- * A row as a message. It keeps its own id, else its id is a hash of what it is about and when.
+ * A row as a message. It keeps its own id, else its id is a hash of what it is about and when. Where the time is missing it is
+ * now, which is never hashed.
  *
- * @throws where type, project or time is missing: nothing is made up in their place
+ * @throws where type or project is missing, or both id and time
  */
 export function upgradeEventRow(row: EventRow): EventMessage {
+  const id = row.event_id ?? row.eventId;
+  const time = row.ingested_at ?? row.ingestedAt ?? row.IngestionTime;
   const event = {
     event_type: given(row.event_type ?? row.eventType, 'type'),
     project_id: given(row.project_id ?? row.projectId, 'project'),
-    ingested_at: given(row.ingested_at ?? row.ingestedAt ?? row.IngestionTime, 'time'),
+    ingested_at: id === null ? given(time, 'time') : (time ?? new Date().toISOString()),
     media_id: row.media_id ?? row.mediaId,
     task_assignment_id: row.task_assignment_id ?? row.taskAssignmentId,
     video_collaboration_id: row.video_collaboration_id ?? row.videoCollaborationId,
     master_file_name: row.master_file_name ?? row.masterFileName,
   };
-  return { trace_id: row.event_id ?? row.eventId ?? traceIdOf(event), ...event, raw_data: row.raw_data ?? sourceOf(row) };
+  return { trace_id: id ?? traceIdOf(event), ...event, raw_data: row.raw_data ?? sourceOf(row) };
 }
 
 function given(value: string | null, what: string): string {
