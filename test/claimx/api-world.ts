@@ -20,9 +20,11 @@ export interface Answer {
 
 type Answerer = (asked: Asked) => Answer | Promise<Answer>;
 
-/** A loopback ClaimX API whose answers a test gives, by the beginning of `METHOD path`; the longest counts. */
+/** A loopback ClaimX API, and the media server beside it, whose answers a test gives, by the beginning of `METHOD path`; the longest counts. */
 export interface ApiWorld extends AsyncDisposable {
   readonly baseUrl: string;
+  /** Of the media server. */
+  readonly origin: string;
   readonly asked: Asked[];
   /** `GET /export/project/7` of each request. */
   readonly lines: () => readonly string[];
@@ -39,7 +41,7 @@ export async function openApiWorld(): Promise<ApiWorld> {
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = Buffer.concat(await request.toArray()).toString('utf8');
     const { method = '', url = '', headers } = request;
-    const one = { method, path: url.slice(base.length), headers, body };
+    const one = { method, path: url.startsWith(base) ? url.slice(base.length) : url, headers, body };
     asked.push(one);
     const line = `${method} ${one.path}`;
     const route = [...routes.keys()].filter((candidate) => line.startsWith(candidate)).sort((a, b) => b.length - a.length)[0];
@@ -48,8 +50,10 @@ export async function openApiWorld(): Promise<ApiWorld> {
     response.writeHead(answer.status ?? 200, { 'content-type': 'application/json', ...answer.headers }).end(text);
   };
 
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}${base}`,
+    baseUrl: origin + base,
+    origin,
     asked,
     lines: () => asked.map(({ method, path }) => `${method} ${path}`),
     answer: (route, answer) => routes.set(route, typeof answer === 'function' ? answer : () => answer),

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { errorMessage, isPipelineError, type Outcome } from '@pipeline-host/sdk';
+import { type CachedDownload, downloadsCached, downloadsPending, downloadsResults } from '../../plugins/claimx/src/index.ts';
+import type { DownloadTask } from '../../plugins/claimx/src/schemas/download-task.ts';
+import { mediaAnswer, PROJECT, TRACE } from './samples.ts';
+import { type ContextOptions, openWorkerKit, sent, type WorkerKit, workerOf } from './worker-kit.ts';
+
+const JPEG = 'as good as a picture';
+const PICTURE = { text: JPEG, headers: { 'content-type': 'image/jpeg' } };
+const FRESH = '/p/fresh.jpg';
+
+/** A link of the media server that ends so many seconds from now. */
+function link({ api }: WorkerKit, path = '/p/roof.jpg', seconds = 3_600): string {
+  const at = new Date(Date.now() - 60_000).toISOString().replace(/[-:]|\.\d+/g, '');
+  return `${api.origin}${path}?X-Amz-Date=${at}&X-Amz-Expires=${60 + seconds}&X-Amz-Signature=s3cret`;
+}
+
+function task(kit: WorkerKit, given: Partial<DownloadTask> = {}): DownloadTask {
+  return {
+    media_id: '88231190',
+    project_id: PROJECT,
+    download_url: link(kit),
+    blob_path: `${PROJECT}/media/roof.jpg`,
+    file_type: 'jpg',
+    file_name: 'roof.jpg',
+    trace_id: TRACE,
+    retry_count: 0,
+    expires_at: null,
+    refresh_count: 0,
+    metadata: null,
+    ...given,
+  };
+}
+
+/** What the worker says of a message; a thrown error is a retry, as the host takes it. */
+async function handle(kit: WorkerKit, worker: string, message: unknown, options?: ContextOptions): Promise<Outcome> {
+  try {
+    return (await workerOf(worker).handle?.(message, kit.contextOf(options))) ?? assert.fail('no outcome');
+  } catch (error) {
+    return { kind: 'retry', error, after: undefined };
+  }
+}
+const download = (kit: WorkerKit, given: Partial<DownloadTask> = {}, options?: ContextOptions) =>
+  handle(kit, 'downloader', task(kit, given), options);
+
+async function cachedOf(kit: WorkerKit, given: Partial<DownloadTask> = {}): Promise<CachedDownload> {
+  const outcome = await download(kit, given);
+  const [cached] = sent(outcome, downloadsCached);
+  assert.ok(cached !== undefined, outcome.kind === 'retry' ? errorMessage(outcome.error) : outcome.kind);
+  return cached;
+}
+function failure(outcome: Outcome): { readonly code: string; readonly kind: string; readonly after: unknown } {
+  assert.ok(outcome.kind === 'retry' && isPipelineError(outcome.error), JSON.stringify(outcome));
+  return { code: outcome.error.code, kind: outcome.error.kind, after: outcome.after };
+}
+
+/** The media server has the file under the given path, and the API gives that link out. */
+function serveFresh(kit: WorkerKit): void {
+  kit.api.answer(`GET ${FRESH}`, PICTURE);
+  kit.api.answer('GET /export/project', { json: [{ ...mediaAnswer[0], fullDownloadLink: link(kit, FRESH) }] });
+}
+const apiCalls = (kit: WorkerKit) => kit.api.lines().filter((line) => line.includes('/export/'));
+
+describe('a media file', () => {
+  it('is fetched, hashed and handed on', async () => {
+    await using kit = await openWorkerKit();
+    kit.api.answer('GET /p/roof.jpg', PICTURE);
+    const cached = await cachedOf(kit);
+    assert.partialDeepStrictEqual(cached, {
+      trace_id: TRACE,
+      media_id: '88231190',
+      destination_path: `${PROJECT}/media/roof.jpg`,
+      bytes_downloaded: Buffer.byteLength(JPEG),
+      sha256: createHash('sha256').update(JPEG).digest('hex'),
+      content_type: 'image/jpeg',
+      refresh_count: 0,
+    });
+    assert.deepEqual(apiCalls(kit), []);
+  });
+
+  it('whose link has ended, or ends within a minute, is fetched with a fresh one; the old one is never tried', async () => {
+    await using kit = await openWorkerKit();
+    serveFresh(kit);
+    for (const seconds of [-10, 50]) {
+      const cached = await cachedOf(kit, { download_url: link(kit, '/p/roof.jpg', seconds), refresh_count: 1 });
+      assert.equal(cached.refresh_count, 2);
+      assert.match(cached.download_url, /fresh\.jpg/);
+    }
+    assert.ok(!kit.api.lines().some((line) => line.includes('roof.jpg')));
+    assert.match(apiCalls(kit)[0] ?? '', /\/media\?mediaIds=88231190$/);
+  });
+
+  for (const status of [401, 403]) {
+    it(`whose link storage refuses with ${status} is fetched with a fresh one`, async () => {
+      await using kit = await openWorkerKit();
+      serveFresh(kit);
+      kit.api.answer('GET /p/roof.jpg', { status });
+      assert.equal((await cachedOf(kit)).refresh_count, 1);
+    });
+  }
+
+  it('that storage refuses whatever the link is asked for with two fresh ones and then once more, later', async () => {
+    await using kit = await openWorkerKit();
+    serveFresh(kit);
+    kit.api.answer('GET /p/', { status: 403 });
+    kit.api.answer(`GET ${FRESH}`, { status: 403 });
+    assert.deepEqual(failure(await download(kit)), { code: 'CLAIMX_FILE_REFUSED', kind: 'transient', after: 1 });
+    assert.equal(apiCalls(kit).length, 2);
+    assert.deepEqual(failure(await download(kit, {}, { attempt: 2 })), {
+      code: 'PH_HTTP_CLIENT_ERROR',
+      kind: 'permanent',
+      after: undefined,
+    });
+  });
+
+  it('that storage does not have yet is asked for once more, later', async () => {
+    await using kit = await openWorkerKit();
+    kit.api.answer('GET /p/', { status: 404 });
+    assert.equal(failure(await download(kit)).code, 'CLAIMX_FILE_REFUSED');
+    assert.equal(failure(await download(kit, {}, { attempt: 2 })).kind, 'permanent');
+    assert.deepEqual(apiCalls(kit), []);
+  });
+
+  it('that the API has no more is dead', async () => {
+    await using kit = await openWorkerKit();
+    const ended = { download_url: link(kit, '/p/roof.jpg', -10) };
+    for (const answer of [{ status: 404 }, { json: [] }, { json: [{ ...mediaAnswer[0], mediaID: 1 }] }]) {
+      kit.api.answer('GET /export/project', answer);
+      assert.deepEqual(failure(await download(kit, ended)), { code: 'CLAIMX_MEDIA_MISSING', kind: 'permanent', after: undefined });
+    }
+    kit.api.answer('GET /export/project', { json: [{ ...mediaAnswer[0], fullDownloadLink: ' ' }] });
+    assert.equal(failure(await download(kit, ended)).code, 'CLAIMX_LINK_MISSING');
+  });
+
+  it('waits, and is not to blame, while the API that gives fresh links is down or refuses our token', async () => {
+    await using kit = await openWorkerKit();
+    const ended = { download_url: link(kit, '/p/roof.jpg', -10) };
+    kit.api.answer('GET /export/project', { status: 503 });
+    assert.equal(failure(await download(kit, ended)).kind, 'unavailable');
+    await using other = await openWorkerKit();
+    other.api.answer('GET /export/project', { status: 401 });
+    assert.equal(failure(await download(other, { download_url: link(other, '/p/roof.jpg', -10) })).kind, 'auth');
+  });
+
+  it('is stored, its result says where, and the staged file is released', async () => {
+    await using kit = await openWorkerKit();
+    kit.api.answer('GET /p/roof.jpg', PICTURE);
+    const cached = await cachedOf(kit);
+    const [result] = sent(await handle(kit, 'uploader', cached), downloadsResults);
+    assert.partialDeepStrictEqual(result, {
+      status: 'completed',
+      blob_path: `${PROJECT}/media/roof.jpg`,
+      bytes_uploaded: Buffer.byteLength(JPEG),
+      content_type: 'image/jpeg',
+      downloaded_at: cached.downloaded_at,
+    });
+    assert.deepEqual(kit.released, [cached.local_cache_path]);
+    assert.equal((await kit.store.get(`${PROJECT}/media/roof.jpg`))?.toString(), JPEG);
+  });
+
+  it('that is staged no more is found stored, or fetched again', async () => {
+    await using kit = await openWorkerKit();
+    kit.api.answer('GET /p/roof.jpg', PICTURE);
+    const first = await cachedOf(kit);
+    await kit.staging.delete(first.local_cache_path);
+    const [again] = sent(await handle(kit, 'uploader', first), downloadsPending);
+    assert.partialDeepStrictEqual(again, { media_id: '88231190', blob_path: first.destination_path, download_url: first.download_url });
+    const second = await cachedOf(kit);
+    await handle(kit, 'uploader', second);
+    await kit.staging.delete(second.local_cache_path);
+    assert.equal(sent(await handle(kit, 'uploader', second), downloadsResults)[0]?.status, 'completed');
+  });
+
+  it('of an older sender, which has no hash and lies on another disk, is fetched again', async () => {
+    await using kit = await openWorkerKit();
+    kit.api.answer('GET /p/roof.jpg', PICTURE);
+    const cached = { ...(await cachedOf(kit)), sha256: null, local_cache_path: '/var/cache/pipeline/claimx/1/roof.jpg' };
+    assert.equal(sent(await handle(kit, 'uploader', cached), downloadsPending).length, 1);
+    assert.deepEqual(kit.released, []);
+  });
+
+  it('that is given up has a result without a signature in its error', async () => {
+    await using kit = await openWorkerKit();
+    kit.api.answer('GET /p/roof.jpg', PICTURE);
+    const reason = `no room for ${link(kit)} ${'x'.repeat(600)}`;
+    const outputs = await workerOf('uploader').onDead?.(
+      await cachedOf(kit),
+      { code: 'PH_STORAGE_FULL', reason, attempts: 5, error: undefined },
+      kit.contextOf(),
+    );
+    const [result] = sent({ kind: 'done', outputs: outputs ?? [] }, downloadsResults);
+    assert.equal(result?.status, 'failed_permanent');
+    assert.equal(result?.error_message?.length, 500);
+    assert.ok(!result?.error_message?.includes('s3cret'));
+  });
+});

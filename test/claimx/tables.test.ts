@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import plugin, { ENTITY_TABLES } from '../../plugins/claimx/src/index.ts';
+import { entityWriter } from '../../plugins/claimx/src/writers/entity-writer.ts';
+import { eventWriter } from '../../plugins/claimx/src/writers/event-writer.ts';
+import { resultProcessor } from '../../plugins/claimx/src/writers/result-processor.ts';
+import { type Lake, openLake } from '../host/delta/delta-fixture.ts';
+import { entityRows, LINK, newEvent, PROJECT, sourceRows, TRACE, uploadResult } from './samples.ts';
+import { WriterTables } from './writer-tables.ts';
+
+const FIRST = '2026-01-05T10:01:00.000Z';
+const SECOND = '2026-01-05T11:01:00.000Z';
+
+let lake: Lake;
+before(async () => {
+  lake = await openLake();
+});
+after(() => lake.close());
+
+const rows = (lists: object) => ({ trace_id: TRACE, event_type: null, project_id: PROJECT, ...lists });
+const [fullProject] = entityRows.projects;
+const [contact] = entityRows.contacts;
+const [media] = entityRows.media;
+
+describe('claimx_events', () => {
+  it('holds each event by the day on which it came in', async () => {
+    const tables = await WriterTables.open(lake, eventWriter);
+    await tables.write(newEvent, FIRST);
+    assert.deepEqual(await tables.row('claimx_events'), {
+      trace_id: newEvent.trace_id,
+      event_type: 'VIDEO_COLLABORATION_COMPLETED',
+      project_id: PROJECT,
+      media_id: null,
+      task_assignment_id: null,
+      video_collaboration_id: '30099',
+      master_file_name: null,
+      ingested_at: '2026-01-05T11:40:09.550000Z',
+      created_at: '2026-01-05T10:01:00.000000Z',
+      event_date: '2026-01-05',
+    });
+    for (const row of sourceRows) await tables.write(row, FIRST);
+    const ids = (await tables.rows('claimx_events')).map(({ trace_id }) => trace_id);
+    assert.ok(ids.includes('cx-evt-90017'));
+    assert.equal(new Set(ids).size, 4);
+  });
+});
+
+describe('the entity tables', () => {
+  it('have the columns and keys of the systems before us, with trace_id for the id of the event', () => {
+    const keys = Object.values(ENTITY_TABLES).map(({ name, options }) => [name, options.mode === 'merge' ? options.key : null]);
+    assert.deepEqual(Object.fromEntries(keys), {
+      claimx_projects: ['project_id'],
+      claimx_contacts: ['project_id', 'contact_email', 'contact_type'],
+      claimx_attachment_metadata: ['media_id'],
+      claimx_tasks: ['assignment_id'],
+      claimx_task_templates: ['task_id'],
+      claimx_external_links: ['link_id'],
+      claimx_video_collab: ['video_collaboration_id'],
+      claimx_event_log: ['trace_id', 'attempt'],
+    });
+    assert.equal(plugin.tables.length, 10);
+    for (const { row } of plugin.tables) assert.ok('trace_id' in row.properties);
+  });
+
+  it('take the rows of an older sender, further fields left out', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    const more = { street2: 'back door' };
+    await tables.write({ ...entityRows, projects: [{ ...fullProject, ...more }] }, FIRST);
+    assert.partialDeepStrictEqual(await tables.row('claimx_projects'), {
+      project_id: PROJECT,
+      created_date: '2026-01-04T18:00:00+00:00',
+      created_at: '2026-01-05T10:00:06.900000Z',
+      coverages: null,
+    });
+    assert.partialDeepStrictEqual(await tables.row('claimx_contacts'), {
+      contact_email: 'rosa.ibarra@example.test',
+      phone_country_code: '1',
+      is_primary_contact: true,
+      created_date: '2026-01-05',
+      updated_at: '2026-01-05T10:00:06.900000Z',
+    });
+    assert.equal((await tables.row('claimx_attachment_metadata'))['latitude'], '30.2672');
+  });
+
+  it('keep the signature of links only where config says so', async () => {
+    const [without, kept] = [
+      await WriterTables.open(lake, entityWriter),
+      await WriterTables.open(lake, entityWriter, { keepUrlQuery: true }),
+    ];
+    for (const tables of [without, kept]) await tables.write(rows({ media: [media] }), FIRST);
+    assert.equal((await without.row('claimx_attachment_metadata'))['full_download_link'], LINK.replace(/\?.*/, ''));
+    assert.equal((await kept.row('claimx_attachment_metadata'))['full_download_link'], LINK);
+  });
+
+  it('take null out of a full image for a value, and keep the first time of a row', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    await tables.write(rows({ projects: [fullProject] }), FIRST);
+    await tables.write(rows({ projects: [{ ...fullProject, status: null, created_at: SECOND, updated_at: SECOND }] }), SECOND);
+    assert.partialDeepStrictEqual(await tables.row('claimx_projects'), {
+      status: null,
+      city: 'Austin',
+      created_at: '2026-01-05T10:00:06.900000Z',
+      updated_at: '2026-01-05T11:01:00.000000Z',
+    });
+  });
+
+  it('keep what a partial row does not know, in one batch and in the next', async () => {
+    const linked = { project_id: PROJECT, xa_autolink_fail: true, xa_autolink_fail_at: '2026-01-05T09:59:00Z', updated_at: SECOND };
+    const together = await WriterTables.open(lake, entityWriter);
+    await together.write(rows({ projects: [fullProject, linked] }), FIRST);
+    const apart = await WriterTables.open(lake, entityWriter);
+    await apart.write(rows({ projects: [linked] }), FIRST);
+    await apart.write(rows({ projects: [fullProject] }), SECOND);
+    for (const tables of [together, apart]) {
+      assert.partialDeepStrictEqual(await tables.row('claimx_projects'), {
+        master_file_name: '04XQ7PK',
+        primary_email: 'rosa.ibarra@example.test',
+        xa_autolink_fail: true,
+        xa_autolink_fail_at: '2026-01-05T09:59:00.000000Z',
+      });
+    }
+  });
+
+  it('keep what the project says of a contact to whom a link is sent', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    await tables.write(rows({ contacts: [contact] }), FIRST);
+    const { project_id, contact_email, contact_type } = contact ?? assert.fail('no contact');
+    await tables.write(rows({ contacts: [{ project_id, contact_email, contact_type, task_assignment_id: 7 }] }), SECOND);
+    assert.partialDeepStrictEqual(await tables.row('claimx_contacts'), {
+      is_primary_contact: true,
+      phone_number: '5125550182',
+      task_assignment_id: 7,
+    });
+  });
+
+  it('never set back what others count in a link', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    const link = { link_id: 66012, url: 'https://a', accessed_count: 0, created_at: FIRST };
+    await tables.write(
+      rows({ external_links: [{ ...link, accessed_count: 5, last_accessed: '2026-01-05', created_date: '2026-01-04' }] }),
+      FIRST,
+    );
+    await tables.write(rows({ external_links: [{ ...link, url: 'https://b', last_accessed: null, created_date: null }] }), SECOND);
+    assert.partialDeepStrictEqual(await tables.row('claimx_external_links'), {
+      url: 'https://b',
+      accessed_count: '5',
+      last_accessed: '2026-01-05',
+      created_date: '2026-01-04',
+    });
+  });
+
+  it('hold ids of 64 bits, and one row a person, file, task and video however often they are told', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    const all = {
+      tasks: [{ assignment_id: '9007199254740993', task_id: 1 }],
+      task_templates: [{ task_id: 1, name: 'a', is_default: false }],
+      video_collab: [{ video_collaboration_id: 30099, total_time_seconds: '754.25' }],
+      contacts: [contact],
+      media: [media],
+    };
+    for (const time of [FIRST, SECOND]) await tables.write(rows(all), time);
+    assert.equal((await tables.row('claimx_tasks'))['assignment_id'], '9007199254740993');
+    assert.equal((await tables.row('claimx_task_templates'))['is_default'], false);
+    assert.equal((await tables.row('claimx_video_collab'))['total_time_seconds'], '754.25');
+    for (const name of ['claimx_contacts', 'claimx_attachment_metadata']) await tables.row(name);
+  });
+
+  it('refuse a row without its key', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    await assert.rejects(tables.write(rows({ tasks: [{ task_id: 1 }] }), FIRST), { code: 'PH_MESSAGE_INVALID' });
+  });
+});
+
+describe('claimx_event_log', () => {
+  it('has one row an attempt, however often it is told', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    const entry = { trace_id: TRACE, attempt: 1, status: 'success', processed_at: FIRST, processed_date: '2026-01-05', api_calls: 2 };
+    for (const event_log of [
+      [entry],
+      [{ ...entry, api_calls: 3, processed_date: '2026-01-06' }],
+      [{ ...entry, attempt: 2, status: 'failed' }],
+    ])
+      await tables.write(rows({ event_log }), FIRST);
+    const log = await tables.rows('claimx_event_log');
+    assert.deepEqual(log.map(({ attempt, api_calls, processed_date }) => [attempt, api_calls, processed_date]).sort(), [
+      [1, 3, '2026-01-05'],
+      [2, 2, '2026-01-05'],
+    ]);
+  });
+});
+
+describe('claimx_attachments', () => {
+  it('holds completed results in the columns of both systems before us, without the signature of the link', async () => {
+    const tables = await WriterTables.open(lake, resultProcessor);
+    await tables.write({ ...uploadResult, content_type: 'image/jpeg', downloaded_at: '2026-01-05T10:00:09.77Z' }, FIRST);
+    await tables.write({ ...uploadResult, media_id: '1', status: 'failed_permanent', bytes_uploaded: 0 }, FIRST);
+    await tables.write({ ...uploadResult, bytes_uploaded: 7 }, SECOND);
+    assert.deepEqual(await tables.row('claimx_attachments'), {
+      media_id: '88231190',
+      project_id: PROJECT,
+      file_name: 'roof_01.jpg',
+      file_type: 'jpg',
+      blob_path: '5512034/media/roof_01.jpg',
+      bytes: '7',
+      bytes_downloaded: '7',
+      media_type: 'image/jpeg',
+      media_name: 'roof_01.jpg',
+      download_url: LINK.replace(/\?.*/, ''),
+      trace_id: TRACE,
+      downloaded_at: '2026-01-05T10:00:11.020000Z',
+      created_at: '2026-01-05T10:01:00.000000Z',
+      created_date: '2026-01-05',
+      updated_at: '2026-01-05T11:01:00.000000Z',
+    });
+  });
+});

@@ -1,0 +1,64 @@
+import type { RecordInfo, TableWriterDefinition } from '@pipeline-host/sdk';
+import { Value } from '@sinclair/typebox/value';
+import { DeltaTable, type TableRow } from '../../host/src/delta/index.ts';
+import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
+import { createRowMaker, type RowMaker, type WritableTable } from '../../host/src/engine/row-maker.ts';
+import { tableSpec } from '../../host/src/engine/table-rows.ts';
+import { ClaimXConfig } from '../../plugins/claimx/src/index.ts';
+import type { Lake } from '../host/delta/delta-fixture.ts';
+import { quietLog } from '../host/http/fixture.ts';
+
+let serial = 0;
+
+/** The tables of a writer, and the way of its records into them, without a broker. */
+export class WriterTables {
+  readonly #maker: RowMaker;
+  readonly #tables: readonly WritableTable[];
+
+  private constructor(maker: RowMaker, tables: readonly WritableTable[]) {
+    this.#maker = maker;
+    this.#tables = tables;
+  }
+
+  /** New tables. */
+  static async open(lake: Lake, writer: TableWriterDefinition, config: object = {}): Promise<WriterTables> {
+    const tables: WritableTable[] = [];
+    for (const definition of writer.writes) {
+      const name = `${definition.name}-${serial++}`;
+      const delta = await DeltaTable.open(lake.engine, lake.store, name, { create: tableSpec(definition) });
+      tables.push({ resolved: { definition, name, generation: 1 }, delta });
+    }
+    const maker = createRowMaker({
+      definition: writer,
+      config: Value.Default(ClaimXConfig, { ...config }),
+      tables,
+      codec: createMessageCodec(writer.consumes),
+      log: quietLog,
+    });
+    return new WriterTables(maker, tables);
+  }
+
+  /** @throws as the host does, for what becomes a dead letter */
+  async write(message: unknown, writtenAt: string): Promise<void> {
+    const value = Buffer.from(JSON.stringify(message));
+    const record: RecordInfo = { topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value };
+    for (const [table, lines] of this.#maker.lines(this.#maker.decode(value), record, writtenAt)) {
+      if (lines.length === 0) continue;
+      const block = this.#maker.block(lines, writtenAt);
+      const { options } = table.resolved.definition;
+      if (options.mode === 'append') await table.delta.append(block);
+      else await table.delta.merge(block, { key: options.key, policies: { ...options.columns } as Record<string, 'always'> });
+    }
+  }
+
+  async rows(name: string): Promise<readonly TableRow[]> {
+    return (await this.#tables.find(({ resolved }) => resolved.definition.name === name)?.delta.readRows()) ?? [];
+  }
+
+  /** The one row of a table. */
+  async row(name: string): Promise<TableRow> {
+    const [row, ...more] = await this.rows(name);
+    if (row === undefined || more.length > 0) throw new Error(`${name} has ${more.length + (row === undefined ? 0 : 1)} rows`);
+    return row;
+  }
+}
