@@ -1,39 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Outcome, Retry } from '@pipeline-host/sdk';
-import { downloadsPending, entitiesRows } from '../../plugins/claimx/src/index.ts';
-import type { EntityRows } from '../../plugins/claimx/src/schemas/entity-rows.ts';
+import { downloadsPending } from '../../plugins/claimx/src/index.ts';
+import { answerAll, created, failureOf, file, logOf, rowsOf, task, unmarked, video } from './enriching.ts';
 import { LINK, mediaAnswer, PROJECT, projectAnswer, TRACE, taskAnswer, videoAnswer } from './samples.ts';
-import { openWorkerKit, sent, type WorkerKit } from './worker-kit.ts';
-
-/** The rows of an outcome, and how its event is logged. */
-function rowsOf(outcome: Outcome | undefined): EntityRows {
-  const [rows, ...more] = sent(outcome, entitiesRows);
-  assert.ok(rows !== undefined && more.length === 0, `one message of rows, not ${JSON.stringify(outcome)}`);
-  return rows;
-}
-const logOf = (outcome: Outcome | undefined) => rowsOf(outcome).event_log[0];
-const failureOf = (outcome: Outcome | undefined) => {
-  assert.equal(outcome?.kind, 'retry', JSON.stringify(outcome));
-  return (outcome as Retry).error as Error & { readonly code: string; readonly kind: string };
-};
-/** A row without what says when and from which event it was made. */
-function unmarked(row: object | undefined): object {
-  const marks = ['trace_id', 'created_at', 'updated_at', 'last_enriched_at'];
-  return Object.fromEntries(Object.entries(row ?? {}).filter(([name]) => !marks.includes(name)));
-}
-
-function answerAll({ api }: WorkerKit): void {
-  api.answer(`GET /export/project/${PROJECT}`, { json: projectAnswer });
-  api.answer(`GET /export/project/${PROJECT}/media`, { json: mediaAnswer });
-  api.answer('GET /customTasks/assignment/7741025?full=true', { json: taskAnswer });
-  api.answer('POST /data', { json: videoAnswer });
-}
-
-const file = { event_type: 'PROJECT_FILE_ADDED', media_id: '88231190' };
-const task = { event_type: 'CUSTOM_TASK_ASSIGNED', task_assignment_id: '7741025' };
-const video = { event_type: 'VIDEO_COLLABORATION_COMPLETED', video_collaboration_id: '30099' };
-const created = { event_type: 'PROJECT_CREATED' };
+import { openWorkerKit, sent } from './worker-kit.ts';
 
 const projectColumns = {
   project_id: PROJECT,
