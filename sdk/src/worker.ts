@@ -49,7 +49,7 @@ export interface WorkerContext<Config = unknown, Services = unknown> {
    * Calls back when the outputs of this record are acknowledged and it is settled as done. Never for a record that is
    * retried, skipped or dead. For what may be remembered only then.
    */
-  onAcknowledged(callback: () => void): void;
+  readonly onAcknowledged: (callback: () => void) => void;
 }
 
 /** Why a record went to the dead letters. */

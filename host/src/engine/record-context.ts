@@ -102,9 +102,12 @@ export class RecordContext implements WorkerContext {
     return recordInfo(this.#partition.topic, this.#partition.partition, this.#record);
   }
 
-  onAcknowledged(callback: () => void): void {
-    this.#acknowledged ??= [];
-    this.#acknowledged.push(callback);
+  /** A function of its own: handlers take it out of the context. */
+  get onAcknowledged(): (callback: () => void) => void {
+    return (callback) => {
+      this.#acknowledged ??= [];
+      this.#acknowledged.push(callback);
+    };
   }
 
   /** The record is done and its outputs are acknowledged. */

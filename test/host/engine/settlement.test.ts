@@ -244,3 +244,104 @@ describe('a staged file', () => {
     unit.close();
   });
 });
+
+describe('a skipped record', () => {
+  it('may have outputs, and is settled as skipped when they are acknowledged', async () => {
+    const unit = new MemoryUnit({
+      definition: defineWorker({ consumes: jobs, produces: [results], handle: (job) => skip('not ours', [output(results, job)]) }),
+    });
+    unit.producer.holding = true;
+    await unit.assign();
+    unit.deliverJobs([{ id: 'a', n: 0 }]);
+    await until(() => unit.producer.sent.length === 1, 'the output is on its way');
+    await settleDown();
+    assert.deepEqual([unit.producer.sent[0]?.topic, unit.intake.open], ['p.results', 1]);
+    unit.producer.acknowledge();
+    await until(() => unit.intake.open === 0, 'settled');
+    assert.deepEqual([unit.intake.tally.skipped, unit.intake.tally.done, await unit.committedOffset()], [1, 0, 1]);
+    unit.close();
+  });
+
+  it('is one also by a plugin whose SDK knew of no outputs there', async () => {
+    const handle = () => ({ kind: 'skip', reason: 'not ours' }) as unknown as Outcome<never>;
+    const unit = new MemoryUnit({ definition: defineWorker({ consumes: jobs, handle }) });
+    await unit.assign();
+    unit.deliverJobs([{ id: 'a', n: 0 }]);
+    await until(() => unit.intake.open === 0, 'settled');
+    assert.equal(unit.intake.tally.skipped, 1);
+    unit.close();
+  });
+});
+
+describe('onAcknowledged calls back', () => {
+  it('when the outputs are acknowledged, and no sooner', async () => {
+    const told: number[] = [];
+    const unit = new MemoryUnit({
+      definition: defineWorker({
+        consumes: jobs,
+        produces: [results],
+        handle: (job, { onAcknowledged }) => {
+          onAcknowledged(() => told.push(job.n));
+          return done([output(results, job)]);
+        },
+      }),
+    });
+    unit.producer.holding = true;
+    await unit.assign();
+    unit.deliverJobs([{ id: 'a', n: 7 }]);
+    await until(() => unit.producer.sent.length === 1, 'the output is on its way');
+    await settleDown();
+    assert.deepEqual(told, []);
+    unit.producer.acknowledge();
+    await until(() => told.length > 0, 'told');
+    assert.deepEqual([told, unit.intake.open], [[7], 0]);
+    unit.close();
+  });
+
+  it('at once where there is nothing to send, and a callback that fails harms nobody', async () => {
+    const told: number[] = [];
+    const unit = new MemoryUnit({
+      definition: defineWorker({
+        consumes: jobs,
+        handle: (job, { onAcknowledged }) => {
+          onAcknowledged(() => {
+            throw new Error('oh');
+          });
+          onAcknowledged(() => told.push(job.n));
+          return done();
+        },
+      }),
+    });
+    await unit.assign();
+    unit.deliverJobs([
+      { id: 'a', n: 0 },
+      { id: 'b', n: 1 },
+    ]);
+    await until(() => unit.intake.open === 0, 'settled');
+    assert.deepEqual([told, unit.fatal], [[0, 1], undefined]);
+    unit.close();
+  });
+
+  it('never for a record that is skipped, retried or dead', async () => {
+    const told: string[] = [];
+    const outcomes: Readonly<Record<string, Outcome<never>>> = {
+      skip: skip('not ours'),
+      retry: retry(new TransientError('SHOP_BUSY', 'busy')),
+      dead: dead('SHOP_NO', 'never'),
+    };
+    const unit = new MemoryUnit({
+      definition: defineWorker({
+        consumes: jobs,
+        handle: ({ id }, { onAcknowledged }) => {
+          onAcknowledged(() => told.push(id));
+          return outcomes[id] ?? done();
+        },
+      }),
+    });
+    await unit.assign();
+    unit.deliverJobs(['skip', 'retry', 'dead', 'done'].map((id, n) => ({ id, n })));
+    await until(() => unit.intake.open === 0, 'settled');
+    assert.deepEqual(told, ['done']);
+    unit.close();
+  });
+});
