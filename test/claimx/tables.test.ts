@@ -182,10 +182,14 @@ describe('claimx_event_log', () => {
     ])
       await tables.write(rows({ event_log }), FIRST);
     const log = await tables.rows('claimx_event_log');
-    assert.deepEqual(log.map(({ attempt, api_calls, processed_date }) => [attempt, api_calls, processed_date]).sort(), [
-      [1, 3, '2026-01-05'],
-      [2, 2, '2026-01-05'],
-    ]);
+    const told = log.map(({ attempt, api_calls, processed_date }) => [attempt, api_calls, processed_date]);
+    assert.deepEqual(
+      told.toSorted(([a], [b]) => Number(a) - Number(b)),
+      [
+        [1, 3, '2026-01-05'],
+        [2, 2, '2026-01-05'],
+      ],
+    );
   });
 });
 

@@ -5,7 +5,7 @@ import type { FlagSetting } from '../config/load.ts';
 import { list } from '../config/schema-faults.ts';
 import { createLogger } from '../observability/logger.ts';
 import { discoverPlugins } from '../plugins/discover-plugins.ts';
-import { selectMaintenance, selectWorkers } from '../plugins/select-workers.ts';
+import { pollersLeftOut, selectMaintenance, selectWorkers } from '../plugins/select-workers.ts';
 import type { RunningHost } from '../supervisor/host.ts';
 import { startHost } from '../supervisor/host.ts';
 import { HOST_VERSION } from '../version.ts';
@@ -76,7 +76,8 @@ async function run(flags: RunFlags): Promise<void> {
   const names = flags.worker ?? [];
   const workers = selectWorkers(topology, names);
   const maintenance = selectMaintenance(topology, names, config.config.delta.maintenance.enabled);
-  for (const warning of config.warnings) process.stderr.write(`*** ${warning} ***\n`);
+  const leftOut = pollersLeftOut(topology, names).map(({ id }) => `${id} is left out: this version of the host does not run pollers yet`);
+  for (const warning of [...config.warnings, ...leftOut]) process.stderr.write(`*** ${warning} ***\n`);
   const log = createLogger({ level: config.config.log.level, pretty: process.stderr.isTTY });
   const host = await startHost({ config, topology, workers, maintenance, count: flags.count, openEmbedded, log });
   try {

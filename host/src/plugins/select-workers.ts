@@ -5,13 +5,17 @@ import { MAINTENANCE_WORKER, type ResolvedMaintenance, resolveMaintenance } from
 import type { ResolvedWorker, Topology } from './topology.ts';
 
 /**
- * The workers that `--worker a,b` names, all of the topology where none is named. With several plugins a name may be
+ * The workers that `--worker a,b` names, all of the topology where none is named, but for pollers, which this version does
+ * not run. With several plugins a name may be
  * `plugin.worker`; a plain name means that worker of each plugin that has it.
  *
  * @throws FaultList `PH_WORKER_UNKNOWN`
  */
 export function selectWorkers(topology: Topology, names: readonly string[]): readonly ResolvedWorker[] {
-  if (names.length === 0) return topology.workers;
+  if (names.length === 0) {
+    const runnable = topology.workers.filter(({ consumes }) => consumes !== null);
+    return runnable.length > 0 ? runnable : topology.workers;
+  }
   const maintained = resolveMaintenance(topology);
   const isKnown = (name: string): boolean =>
     topology.workers.some((worker) => isCalled(worker, name)) || maintained.some((one) => isMaintenance(one, name));
@@ -26,6 +30,11 @@ export function selectMaintenance(topology: Topology, names: readonly string[], 
   const maintained = resolveMaintenance(topology);
   if (names.length === 0) return enabled ? maintained : [];
   return maintained.filter((one) => names.some((name) => isMaintenance(one, name)));
+}
+
+/** Pollers that {@link selectWorkers} leaves out, for whoever named no worker. */
+export function pollersLeftOut(topology: Topology, names: readonly string[]): readonly ResolvedWorker[] {
+  return names.length > 0 ? [] : topology.workers.filter(({ consumes }) => consumes === null);
 }
 
 function isCalled({ name, id }: ResolvedWorker, asked: string): boolean {

@@ -4,6 +4,7 @@ import {
   column,
   type Duration,
   definePlugin,
+  definePoller,
   defineTable,
   defineTableWriter,
   defineTopic,
@@ -25,7 +26,7 @@ import { Value } from '@sinclair/typebox/value';
 import { type HostConfig, HostConfigSchema } from '../../../host/src/config/host-config.ts';
 import { checkSchemas } from '../../../host/src/plugins/check-schemas.ts';
 import { resolveTopology } from '../../../host/src/plugins/resolve-topology.ts';
-import { selectMaintenance, selectWorkers } from '../../../host/src/plugins/select-workers.ts';
+import { pollersLeftOut, selectMaintenance, selectWorkers } from '../../../host/src/plugins/select-workers.ts';
 import type { LoadedPlugin, Topology } from '../../../host/src/plugins/topology.ts';
 
 const Message = Type.Object({ id: Id(), n: Type.Number() });
@@ -407,6 +408,23 @@ describe('--worker', () => {
     assert.deepEqual(ids('sifter'), ['weather.sifter', 'climate.sifter']);
     assert.deepEqual(ids('climate.sifter', 'writer'), ['weather.writer', 'climate.sifter']);
     assert.equal(ids().length, 3);
+  });
+
+  it('leaves pollers out where none is named, which this version does not run', () => {
+    const poller = definePoller({
+      query: 'Events',
+      row: Type.Object({ id: Id() }),
+      produces: source,
+      map: () => null,
+      identity: ({ id }) => id,
+    });
+    const sifter = defineWorker({ consumes: source, handle: () => done() });
+    const polled = resolveTopology(config(), [loaded({ tables: [], workers: { poller, sifter } })]);
+    const idsOf = (workers: readonly { readonly id: string }[]) => workers.map(({ id }) => id);
+    assert.deepEqual(idsOf(selectWorkers(polled, [])), ['weather.sifter']);
+    assert.deepEqual(idsOf(pollersLeftOut(polled, [])), ['weather.poller']);
+    assert.deepEqual(idsOf(selectWorkers(polled, ['poller'])), ['weather.poller']);
+    assert.deepEqual(pollersLeftOut(polled, ['sifter']), []);
   });
 
   it('names every unknown worker at once, and what was meant', () => {
