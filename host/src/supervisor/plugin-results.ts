@@ -68,7 +68,8 @@ function identityOf({ headers }: KafkaRecord): string {
   return names.map((name) => headerText(headers, name) ?? '').join('/');
 }
 
-async function readFiles({ plugin, files }: ResultSources): Promise<readonly StoredFile[]> {
+/** What a plugin has stored, read back from the store. */
+export async function readFiles({ plugin, files }: Pick<ResultSources, 'plugin' | 'files'>): Promise<readonly StoredFile[]> {
   const found: StoredFile[] = [];
   for (const { path, bytes } of await files.list(plugin)) {
     const hash = createHash('sha256');

@@ -1,22 +1,22 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
-/** Kinds of file that the simulated server holds, each with the content type that it is served with. */
-export const CONTENT_TYPES = {
+/** Kinds of file that a simulated server can hold, by extension, each with the content type that it is served with. */
+export const FILE_CONTENT_TYPES = {
   pdf: 'application/pdf',
   jpg: 'image/jpeg',
   png: 'image/png',
   gif: 'image/gif',
-  esx: 'application/zip',
+  zip: 'application/zip',
   xml: 'text/xml',
   txt: 'text/plain; charset=utf-8',
   csv: 'text/csv',
   json: 'application/json',
 } as const;
-export type FileKind = keyof typeof CONTENT_TYPES;
+export type FileKind = keyof typeof FILE_CONTENT_TYPES;
 
 /** The content of a file: the right first bytes for its kind, then what follows from its name. The same for the same name, kind and size. */
-export function contentOf(kind: FileKind, name: string, size: number): Buffer {
+export function fileContent(kind: FileKind, name: string, size: number): Buffer {
   switch (kind) {
     case 'pdf':
       return Buffer.concat([Buffer.from('%PDF-1.7\n'), noise(name, size), Buffer.from('\n%%EOF\n')]);
@@ -26,8 +26,8 @@ export function contentOf(kind: FileKind, name: string, size: number): Buffer {
       return Buffer.concat([Buffer.from('GIF89a'), noise(name, size), Buffer.from(';')]);
     case 'png':
       return png(noise(name, size));
-    case 'esx':
-      return zip('ESTIMATE.XML', noise(name, size));
+    case 'zip':
+      return zip('CONTENT', noise(name, size));
     case 'xml':
       return Buffer.from(
         `<?xml version="1.0" encoding="UTF-8"?>\n<report>\n${lines(name, size, (line) => `  <line>${line}</line>`)}</report>\n`,
