@@ -36,6 +36,8 @@ export interface HostOptions {
   readonly clock?: Clock;
   /** Servers that stand in for others: see {@link HostServicesOptions}. */
   readonly standIns?: HostServicesOptions['standIns'];
+  /** In place of what plugins make themselves: see {@link HostServicesOptions}. */
+  readonly services?: HostServicesOptions['services'];
 }
 
 /** What a host shows of itself. */
@@ -91,7 +93,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
   };
 
   const records: Unit[] = [];
-  const { clock, standIns } = options;
+  const { clock, standIns, services: given } = options;
   try {
     const served = await options.serve({ host: config.http.host, port: config.http.port, status, metrics, clusters, log });
     metrics.bindStatus(status);
@@ -108,7 +110,10 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
         }),
       );
       for (const worker of workers) await settlePosition(worker, options.topology, clusters, log);
-      services = await openHostServices(config, log, metrics, { ...(standIns !== undefined && { standIns }) });
+      services = await openHostServices(config, log, metrics, {
+        ...(standIns !== undefined && { standIns }),
+        ...(given !== undefined && { services: given }),
+      });
       for (const plan of planUnits(options, topics)) {
         const unit = await createUnit(plan, { clusters, services, metrics, log, ...(clock !== undefined && { clock }) });
         records.push(unit);

@@ -3,6 +3,8 @@
  * embedded broker, with time that can be put forward; `startService` stands in for the services that they ask. Each is made
  * of the host's own parts, so that what passes here passes there.
  */
+
+export type { StoredFile } from '../supervisor/plugin-results.ts';
 export type { RecordOptions } from './given-record.ts';
 export type { HandlerResult, RecordOutcome, SentMessage } from './handler-run.ts';
 export type { WorkerUnderTest } from './lazy-stage.ts';
@@ -24,6 +26,7 @@ export type { StageOptions as WorkerTestOptions } from './stage.ts';
 export type { StandIns } from './stand-ins.ts';
 export type { StoredRow } from './stored-row.ts';
 export type { WriteResult } from './table-run.ts';
+export { startTestHost, type TestHost, type TestHostOptions } from './test-host.ts';
 export { testWorker } from './test-worker.ts';
 export type { PolledMessage, TestedPoller } from './tested-poller.ts';
 export type { TestedTableWriter } from './tested-table-writer.ts';
