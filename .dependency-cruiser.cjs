@@ -9,6 +9,7 @@
 const ground = ['azure', 'config', 'observability', 'version.ts'];
 const services = ['plugins', 'retry', 'dlq', 'kafka', 'delta', 'storage', 'eventhouse', 'http'];
 const layers = {
+  testing: ['embedded', 'supervisor', 'admin', 'engine', ...services, ...ground],
   cli: ['embedded', 'supervisor', 'admin', 'engine', ...services, ...ground],
   supervisor: ['admin', 'engine', ...services, ...ground],
   admin: ['engine', ...services, ...ground],
@@ -52,15 +53,26 @@ module.exports = {
       name: 'plugin-imports-only-the-sdk',
       comment: 'A plugin imports @pipeline-host/sdk and npm packages: not the host, not another plugin, nothing else of this repository.',
       severity: 'error',
-      from: { path: '^plugins/([^/]+)/' },
+      from: { path: '^plugins/([^/]+)/', pathNot: '^plugins/[^/]+/simulation/' },
       to: { pathNot: ['^plugins/$1/', '^sdk/src/index\\.ts$', '(^|/)node_modules/'], dependencyTypesNot: ['core'] },
+    },
+    {
+      name: 'simulation-imports-only-the-sdk-and-testing',
+      comment:
+        "A plugin's simulation also imports pipeline-host/testing, by its name: its stand-ins are made of the same parts as those of tests.",
+      severity: 'error',
+      from: { path: '^plugins/([^/]+)/simulation/' },
+      to: {
+        pathNot: ['^plugins/$1/', '^sdk/src/index\\.ts$', '^host/src/testing/index\\.ts$', '(^|/)node_modules/'],
+        dependencyTypesNot: ['core'],
+      },
     },
     {
       name: 'plugin-imports-the-sdk-by-its-name',
       comment: 'A relative path into sdk/ works here and nowhere else: a published plugin has only the package.',
       severity: 'error',
       from: { path: '^plugins/' },
-      to: { path: '^sdk/', dependencyTypes: ['local'] },
+      to: { path: '^(sdk|host)/', dependencyTypes: ['local'] },
     },
     {
       name: 'host-imports-the-sdk-by-its-name',

@@ -236,6 +236,7 @@ export const ERROR_CODES = {
 
   // Command line
   PH_CLI_ARGUMENT: entry('fatal', 2, 'see --help'),
+  PH_PLUGIN_FOLDER_TAKEN: entry('fatal', 2, 'name a folder that is empty or not there yet: --dir'),
   PH_TOPIC_UNKNOWN: entry('fatal', 2, '"pipeline-host topics list" lists the topics'),
   PH_TOPIC_EXTERNAL: entry('fatal', 2, 'the topic belongs to another plugin or system; publish with its owner'),
   PH_TABLE_UNKNOWN: entry('fatal', 2, '"pipeline-host tables" lists the tables'),

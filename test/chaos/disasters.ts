@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Random } from '../../plugins/xact/simulation/random.ts';
+import type { Random } from '../../host/src/testing/index.ts';
 import type { ProxiedBroker } from './broker.ts';
 import type { Fleet, Member } from './fleet.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Random } from '../../plugins/xact/simulation/random.ts';
+import { Random } from '../../host/src/testing/index.ts';
 import { adminSettings } from '../integration/admin-client.ts';
 import { openPythonReaders } from '../integration/python-readers.ts';
 import { XACT_WORKERS } from '../integration/xact-world.ts';

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isPipelineError, type SimulationResults } from '@pipeline-host/sdk';
 import { describeOpen, openPartitions } from '../../host/src/cli/demo-quiet.ts';
-import { simulationResults } from '../../host/src/cli/demo-results.ts';
 import { type DemoTables, openDemoTables } from '../../host/src/cli/demo-tables.ts';
 import { openEmbedded } from '../../host/src/cli/embedded-broker.ts';
 import { type LoadedConfig, loadConfig } from '../../host/src/config/load.ts';
@@ -19,6 +18,7 @@ import { selectMaintenance, selectWorkers } from '../../host/src/plugins/select-
 import type { ResolvedWorker, Topology } from '../../host/src/plugins/topology.ts';
 import { openStore } from '../../host/src/storage/index.ts';
 import { type RunningHost, startHost } from '../../host/src/supervisor/host.ts';
+import { simulationResults } from '../../host/src/supervisor/plugin-results.ts';
 import { until } from '../host/kafka/contract-kit.ts';
 import { type HostProcess, spawnHost } from './host-process.ts';
 

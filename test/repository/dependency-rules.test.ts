@@ -21,7 +21,18 @@ const canaries: readonly { readonly file: string; readonly imports: string; read
     rule: 'plugin-imports-only-the-sdk',
     typeOnly: true,
   },
-  { file: 'plugins/canary/simulation/uses-host.ts', imports: '../../../host/src/version.ts', rule: 'plugin-imports-only-the-sdk' },
+  { file: 'plugins/canary/src/uses-testing.ts', imports: 'pipeline-host/testing', rule: 'plugin-imports-only-the-sdk' },
+  {
+    file: 'plugins/canary/simulation/uses-host.ts',
+    imports: '../../../host/src/version.ts',
+    rule: 'simulation-imports-only-the-sdk-and-testing',
+  },
+  { file: 'plugins/canary/simulation/uses-host-package.ts', imports: 'pipeline-host', rule: 'simulation-imports-only-the-sdk-and-testing' },
+  {
+    file: 'plugins/canary/simulation/reaches-for-testing.ts',
+    imports: '../../../host/src/testing/index.ts',
+    rule: 'plugin-imports-the-sdk-by-its-name',
+  },
   { file: 'plugins/canary/src/reaches-into-sdk.ts', imports: '../../../sdk/src/topic.ts', rule: 'plugin-imports-only-the-sdk' },
   { file: 'plugins/canary/src/reaches-for-sdk.ts', imports: '../../../sdk/src/index.ts', rule: 'plugin-imports-the-sdk-by-its-name' },
   { file: 'plugins/canary/src/undeclared.ts', imports: 'fastify', rule: 'declared-in-package-json' },
@@ -52,6 +63,7 @@ const canaries: readonly { readonly file: string; readonly imports: string; read
     }),
   ),
   { file: 'host/src/delta/canary-http.ts', imports: '../http/canary.ts', rule: 'host-delta-looks-down' },
+  { file: 'host/src/testing/canary-cli.ts', imports: '../cli/canary.ts', rule: 'host-testing-looks-down' },
   { file: 'host/src/cli/canary-testing.ts', imports: '../testing/canary.ts', rule: 'host-cli-looks-down' },
 ];
 

@@ -20,8 +20,8 @@ const Config = Type.Object({ limit: Type.Number({ default: 28, description: 'deg
 const Reading = Type.Object({ room: Id(), celsius: Type.Number(), at: Timestamp() });
 const Alarm = Type.Object({ room: Id(), celsius: Type.Number(), since: Timestamp() });
 
-const readings = defineTopic('readings', Reading, { key: (reading) => reading.room });
-const alarms = defineTopic('alarms', Alarm, { key: (alarm) => alarm.room });
+export const readings = defineTopic('readings', Reading, { key: (reading) => reading.room });
+export const alarms = defineTopic('alarms', Alarm, { key: (alarm) => alarm.room });
 
 const readingsTable = defineTable(
   'thermostat_readings',
@@ -34,19 +34,21 @@ const hottestTable = defineTable(
   { mode: 'merge', key: ['room'], columns: { since: 'preserve' } },
 );
 
+export const watcher = defineWorker({
+  consumes: readings,
+  produces: [alarms],
+  config: Config,
+  handle: ({ room, celsius, at }, ctx) =>
+    celsius > ctx.config.limit ? done([output(alarms, { room, celsius, since: at })]) : skip('not too hot'),
+});
+
 export default definePlugin({
   name: 'thermostat',
   config: Config,
   topics: [readings, alarms],
   tables: [readingsTable, hottestTable],
   workers: {
-    watcher: defineWorker({
-      consumes: readings,
-      produces: [alarms],
-      config: Config,
-      handle: ({ room, celsius, at }, ctx) =>
-        celsius > ctx.config.limit ? done([output(alarms, { room, celsius, since: at })]) : skip('not too hot'),
-    }),
+    watcher,
     'reading-writer': defineTableWriter({
       consumes: readings,
       writes: [readingsTable],

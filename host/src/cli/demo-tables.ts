@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type DeltaEngine, DeltaTable, openDeltaEngine } from '../delta/index.ts';
 import type { ResolvedTable } from '../plugins/topology.ts';
 import { openStore } from '../storage/index.ts';
-import type { ReadRows } from './demo-results.ts';
+import type { ReadRows } from '../supervisor/plugin-results.ts';
 import type { TableSummary } from './demo-summary.ts';
 
 /** Reads the demo's tables with an engine of its own, as any other reader would. */

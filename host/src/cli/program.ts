@@ -13,6 +13,8 @@ const LINGER = 2_000;
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['demo', async () => (await import('./demo.ts')).demoCommand()],
   ['plugins', async () => (await import('./plugins-command.ts')).pluginsCommand()],
+  ['plugin', async () => (await import('./plugin-command.ts')).pluginCommand()],
+  ['dev', async () => (await import('./dev-command.ts')).devCommand()],
   ['topics', async () => (await import('./topics-command.ts')).topicsCommand()],
   ['publish', async () => (await import('./publish-command.ts')).publishCommand()],
   ['tables', async () => (await import('./tables-command.ts')).tablesCommand()],

@@ -3,6 +3,7 @@ import type { KafkaProducer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
 import type { ResolvedTable, ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
 import { FailureLog } from './failure-log.ts';
 import { FailureWindow } from './failure-window.ts';
@@ -32,11 +33,13 @@ export interface UnitEnvironment {
   readonly services: HostServices;
   readonly metrics: HostMetrics;
   readonly log: HostLog;
+  /** The system's by default. */
+  readonly clock?: Clock;
 }
 
 /** Everything that one unit needs, opened: its producers, its plugin's services, its tables. Nothing is consumed yet. */
 export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): Promise<Unit> {
-  const { clusters, services, metrics } = environment;
+  const { clusters, services, metrics, clock } = environment;
   const { worker, topics } = plan;
   const source = worker.consumes;
   if (source === null) throw new TypeError(`${worker.id} consumes nothing`);
@@ -73,6 +76,7 @@ export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): 
     onCommit: metrics.forWorker(worker.plugin.name, worker.name).committed,
     releaseFile: (uri) => services.staging.delete(uri),
     refusal: () => writer.refusal,
+    ...(clock !== undefined && { clock }),
     createSink: sink,
   });
 }
@@ -101,7 +105,7 @@ type CreateSink = (unit: UnitHooks) => HandlerSink | TableSink;
 
 async function handlerSink(
   plan: UnitPlan,
-  { services, metrics }: UnitEnvironment,
+  { services, metrics, clock }: UnitEnvironment,
   writer: RecordWriter,
   log: HostLog,
 ): Promise<CreateSink> {
@@ -137,6 +141,7 @@ async function handlerSink(
       onOverdue: instruments.overdue,
       onPause,
       onFatal,
+      ...(clock !== undefined && { clock }),
     });
 }
 
@@ -152,7 +157,7 @@ async function tableSink(
   { byteBudget, reads }: UnitPlan,
   worker: ResolvedWorker & { readonly definition: TableWriterDefinition },
   source: ResolvedTopic,
-  { clusters, services, metrics }: UnitEnvironment,
+  { clusters, services, metrics, clock }: UnitEnvironment,
   writer: RecordWriter,
   log: HostLog,
 ): Promise<CreateSink> {
@@ -191,6 +196,7 @@ async function tableSink(
       onPause,
       onFatal,
       onCommit: (table, rows, seconds) => metrics.deltaCommitted({ plugin: worker.plugin.name, table, operation: 'write', rows, seconds }),
+      ...(clock !== undefined && { clock }),
     });
 }
 

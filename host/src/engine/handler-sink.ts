@@ -9,6 +9,7 @@ import {
   type WorkerDefinition,
 } from '@pipeline-host/sdk';
 import { BatchCalls } from './batch-calls.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { Conclusion } from './conclusion.ts';
 import { type ClassifiedFailure, classifyFailure, declaredDead } from './failure-class.ts';
 import type { FailureWindow } from './failure-window.ts';
@@ -51,6 +52,8 @@ export interface HandlerSinkOptions {
   readonly onPause: (failure: ClassifiedFailure | null) => void;
   /** Something that no retry mends: the unit fails. */
   readonly onFatal: (error: unknown) => void;
+  /** The system's by default. */
+  readonly clock?: Clock;
 }
 
 /** Runs handlers: one record a key at a time, many keys at once, and brings each outcome to its end. */
@@ -71,6 +74,7 @@ export class HandlerSink implements Sink {
 
   constructor(options: HandlerSinkOptions) {
     this.#options = options;
+    const { clock = systemClock } = options;
     this.#lanes = new Lanes(options.order);
     this.#holding = new Holding({
       lanes: this.#lanes,
@@ -79,11 +83,13 @@ export class HandlerSink implements Sink {
       fresh: () => this.#next(null),
       wake: () => this.wake(),
       onPause: options.onPause,
+      clock,
     });
     this.#inPlace = new InPlaceRetry({
       lanes: this.#lanes,
       wake: () => this.wake(),
       pausedFor: () => this.#holding.pausedFor,
+      clock,
     });
     this.#conclusion = new Conclusion({
       intake: options.intake,
@@ -112,6 +118,11 @@ export class HandlerSink implements Sink {
             onHandled: options.onHandled,
             onOutcome: (item, context, outcome) => this.#returned(item, context, outcome),
           });
+  }
+
+  /** Something is in work that ends by itself: a handler, or what is on its way to the broker. */
+  get isBusy(): boolean {
+    return this.#scheduled || this.#running > 0 || this.#conclusion.unacknowledged > 0;
   }
 
   wake(): void {

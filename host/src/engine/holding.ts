@@ -1,3 +1,4 @@
+import type { Clock, Wait } from './clock.ts';
 import { type ClassifiedFailure, causeOf } from './failure-class.ts';
 import type { FailureWindow } from './failure-window.ts';
 import type { Lanes } from './lanes.ts';
@@ -28,6 +29,7 @@ export interface HoldingOptions {
   readonly wake: () => void;
   /** The unit pauses with this failure, or goes on with null. */
   readonly onPause: (failure: ClassifiedFailure | null) => void;
+  readonly clock: Clock;
   /** 0 to 1. */
   readonly random?: () => number;
 }
@@ -45,7 +47,7 @@ export class Holding {
   #freshNext = false;
   #failure: ClassifiedFailure | null = null;
   #wait = FIRST_PROBE;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Wait | null = null;
   /** Records done, and records held for the first time, since the start. */
   #done = 0;
   #struck = 0;
@@ -70,7 +72,7 @@ export class Holding {
 
   /** Milliseconds that the worker was paused, all in all. */
   get pausedFor(): number {
-    return this.#pausedBefore + (this.#failure === null ? 0 : performance.now() - this.#pausedAt);
+    return this.#pausedBefore + (this.#failure === null ? 0 : this.#options.clock.monotonic() - this.#pausedAt);
   }
 
   /**
@@ -109,7 +111,7 @@ export class Holding {
     if (this.#probing === item) this.#probing = null;
     item.held = true;
     if (this.#options.lanes.hold(item)) this.#held.push(item);
-    if (this.#failure === null) this.#pausedAt = performance.now();
+    if (this.#failure === null) this.#pausedAt = this.#options.clock.monotonic();
     this.#failure = failure;
     this.#options.onPause(failure);
     if (this.#timer === null && this.#probing === null) this.#probeLater(failure.retryAfter ?? 0);
@@ -118,7 +120,7 @@ export class Holding {
   #probeLater(asked: number): void {
     const jitter = 1 + JITTER * (this.#options.random ?? Math.random)();
     const wait = Math.min(this.#wait * jitter, LAST_PROBE);
-    this.#timer = setTimeout(() => this.#probe(), Math.max(wait, Math.min(asked, LONGEST_ASKED)));
+    this.#timer = this.#options.clock.after(Math.max(wait, Math.min(asked, LONGEST_ASKED)), () => this.#probe());
     this.#wait = Math.min(this.#wait * 2, LAST_PROBE);
   }
 
@@ -190,7 +192,7 @@ export class Holding {
   }
 
   close(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = null;
   }
 }

@@ -4,6 +4,7 @@ import { type Http, milliseconds, type Objects, type ServiceFactories } from '@p
 import type { HostConfig } from '../config/host-config.ts';
 import type { DeltaEngine } from '../delta/index.ts';
 import { type Payload, writePayload } from '../dlq/payloads.ts';
+import type { ClientOptions } from '../http/guarded-client.ts';
 import { createHttp } from '../http/http-service.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
@@ -23,6 +24,15 @@ export interface PluginServices {
   readonly http: Http;
   readonly services: Readonly<Record<string, unknown>>;
   readonly objects: Objects;
+}
+
+export interface HostServicesOptions {
+  /** Milliseconds that a plugin may take to close a service. */
+  readonly closeTimeout?: number;
+  /** Servers that stand in for others: see {@link ClientOptions}. */
+  readonly standIns?: ClientOptions['standIns'];
+  /** By plugin, then by name: in place of what the plugin's factories make. They belong to who gave them. */
+  readonly services?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 /** Files, tables and HTTP of one process, opened once. */
@@ -50,11 +60,11 @@ export async function openHostServices(
   config: HostConfig,
   log: HostLog,
   metrics: HostMetrics,
-  { closeTimeout = CLOSE_TIMEOUT } = {},
+  { closeTimeout = CLOSE_TIMEOUT, standIns, services: given = {} }: HostServicesOptions = {},
 ): Promise<HostServices> {
   const uris = storageUris(config);
   const staging = await openStaging(uris.staging);
-  const http = createHttp({ staging, log, userAgent: `pipeline-host/${HOST_VERSION}` });
+  const http = createHttp({ staging, log, userAgent: `pipeline-host/${HOST_VERSION}`, ...(standIns !== undefined && { standIns }) });
   const files = openStore(uris.files);
   const tables = openStore(uris.tables);
   const sweeping = sweepLeftovers({ staging, stores: [files, tables], stagedFor: milliseconds(config.storage.stagedFor), log });
@@ -73,7 +83,7 @@ export async function openHostServices(
   };
 
   const startPlugin = async (plugin: LoadedPlugin): Promise<PluginServices> => {
-    const services: Record<string, unknown> = {};
+    const services: Record<string, unknown> = { ...given[plugin.name] };
     const ownHttp = meteredHttp(http, plugin.name, metrics);
     const context = {
       config: plugin.config,
@@ -82,6 +92,7 @@ export async function openHostServices(
       http: ownHttp,
     };
     for (const [name, create] of Object.entries(plugin.definition.services as ServiceFactories)) {
+      if (name in services) continue;
       const service: unknown = await create(context);
       services[name] = service;
       if (typeof service === 'object' && service !== null && 'close' in service && typeof service.close === 'function')

@@ -8,12 +8,14 @@ import type { ResolvedMaintenance } from '../plugins/resolve-maintenance.ts';
 import type { ResolvedWorker, Topology } from '../plugins/topology.ts';
 import { HOST_VERSION } from '../version.ts';
 import { checkAccess } from './access.ts';
+import type { Clock } from './clock.ts';
 import { type ClusterInfo, type Clusters, connectClusters, type OpenEmbedded } from './clusters.ts';
 import { createUnit, type UnitPlan } from './create-unit.ts';
-import { type HostServices, openHostServices } from './host-services.ts';
+import { type HostServices, type HostServicesOptions, openHostServices } from './host-services.ts';
 import { settleStartPosition } from './start-position.ts';
-import type { HostStatus, HostUnit } from './status.ts';
+import type { HostStatus, HostUnit, UnitProgress } from './status.ts';
 import { ensureTopics } from './topics.ts';
+import type { Unit } from './unit.ts';
 import { checkWaitingRecords } from './waiting-records.ts';
 
 export interface HostOptions {
@@ -30,6 +32,12 @@ export interface HostOptions {
   readonly serve: (served: ServedState) => Promise<{ readonly url: string; close(): Promise<void> }>;
   /** JSON lines on stderr by default. */
   readonly log?: HostLog;
+  /** What delays and probes wait by; the system's by default. */
+  readonly clock?: Clock;
+  /** Servers that stand in for others: see {@link HostServicesOptions}. */
+  readonly standIns?: HostServicesOptions['standIns'];
+  /** In place of what plugins make themselves: see {@link HostServicesOptions}. */
+  readonly services?: HostServicesOptions['services'];
 }
 
 /** What a host shows of itself. */
@@ -47,6 +55,8 @@ export interface RunningHost {
   readonly url: string;
   readonly clusters: { get(name: string): Promise<KafkaCluster>; list(): readonly ClusterInfo[] };
   status(): HostStatus;
+  /** Of the workers, not of the maintenance. */
+  progress(): readonly UnitProgress[];
   /** Rejects when every unit has failed for good; otherwise pending until `stop()`, which resolves it. */
   readonly finished: Promise<void>;
   /** Pause, drain, commit, flush, leave: everything settled is committed when it resolves. At the most 30 s. */
@@ -82,7 +92,8 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
     for (const result of results) if (result.status === 'rejected') log.warn({ error: result.reason }, 'not everything could be closed');
   };
 
-  let records: readonly HostUnit[] = [];
+  const records: Unit[] = [];
+  const { clock, standIns, services: given } = options;
   try {
     const served = await options.serve({ host: config.http.host, port: config.http.port, status, metrics, clusters, log });
     metrics.bindStatus(status);
@@ -99,9 +110,15 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
         }),
       );
       for (const worker of workers) await settlePosition(worker, options.topology, clusters, log);
-      services = await openHostServices(config, log, metrics);
-      for (const plan of planUnits(options, topics)) units.push(await createUnit(plan, { clusters, services, metrics, log }));
-      records = [...units];
+      services = await openHostServices(config, log, metrics, {
+        ...(standIns !== undefined && { standIns }),
+        ...(given !== undefined && { services: given }),
+      });
+      for (const plan of planUnits(options, topics)) {
+        const unit = await createUnit(plan, { clusters, services, metrics, log, ...(clock !== undefined && { clock }) });
+        records.push(unit);
+        units.push(unit);
+      }
       for (const one of maintenance) {
         const { createMaintenance } = await import('./maintenance/create-maintenance.ts');
         units.push(await createMaintenance(one, config, { clusters, services, metrics, log }));
@@ -121,6 +138,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
       url: served.url,
       clusters,
       status,
+      progress: () => records.map((unit) => unit.progress()),
       finished,
       stop: () => {
         stopping ??= (async () => {

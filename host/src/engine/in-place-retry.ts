@@ -1,3 +1,4 @@
+import type { Clock, Wait } from './clock.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
 import type { Lanes } from './lanes.ts';
 import type { WorkItem } from './work-item.ts';
@@ -15,12 +16,13 @@ export interface InPlaceRetryOptions {
   readonly wake: () => void;
   /** Milliseconds for which the worker was paused, all in all: they count against no record. */
   readonly pausedFor: () => number;
+  readonly clock: Clock;
 }
 
 /** `onRetry: 'hold'`: a failed record is tried again in place with short waits, and its key waits behind it. */
 export class InPlaceRetry {
   readonly #options: InPlaceRetryOptions;
-  readonly #waiting = new Map<WorkItem, NodeJS.Timeout>();
+  readonly #waiting = new Map<WorkItem, Wait>();
 
   constructor(options: InPlaceRetryOptions) {
     this.#options = options;
@@ -32,7 +34,7 @@ export class InPlaceRetry {
    * @param after milliseconds that were asked for; the last try is made when the time is up, even so
    */
   takes(item: WorkItem, failure: ClassifiedFailure, after: number | undefined): boolean {
-    const now = this.#clock();
+    const now = this.#now();
     item.heldSince ??= now;
     const left = item.heldSince + LONGEST - now;
     if (left <= 0 || (item.lane?.waiting.length ?? 0) >= MOST_WAITING) return false;
@@ -43,14 +45,14 @@ export class InPlaceRetry {
     if (this.#options.lanes.hold(item))
       this.#waiting.set(
         item,
-        setTimeout(() => this.#again(item), wait),
+        this.#options.clock.after(wait, () => this.#again(item)),
       );
     return true;
   }
 
   /** Time in which the worker was not paused, by the monotonic clock. */
-  #clock(): number {
-    return performance.now() - this.#options.pausedFor();
+  #now(): number {
+    return this.#options.clock.monotonic() - this.#options.pausedFor();
   }
 
   #again(item: WorkItem): void {
@@ -61,8 +63,8 @@ export class InPlaceRetry {
 
   /** The assignment is over: held records are read again by the next owner. */
   abandon(): void {
-    for (const [item, timer] of this.#waiting) {
-      clearTimeout(timer);
+    for (const [item, wait] of this.#waiting) {
+      wait.cancel();
       this.#options.lanes.release(item);
     }
     this.#waiting.clear();

@@ -3,6 +3,7 @@ import type { AssignedPartition, KafkaConsumer, KafkaRecord, RecordBatch } from 
 import { HEADER, headerNumber, headerText } from '../retry/headers.ts';
 import type { RetryLayout } from '../retry/layout.ts';
 import { ReleaseRate } from '../retry/release-rate.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { decodeAhead } from './commit-metadata.ts';
 import { Commits, type CommitsOptions } from './commits.ts';
 import type { Span } from './ledger.ts';
@@ -54,6 +55,8 @@ export interface IntakeOptions extends Pick<CommitsOptions, 'readBack' | 'releas
   /** Finds replays that stand in lane 0 twice. */
   readonly replays: Pick<ReplayGuard, 'verdict'>;
   readonly log: Log;
+  /** The system's by default. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -65,6 +68,7 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #commits: Commits;
   readonly #releaseRate: ReleaseRate;
+  readonly #clock: Clock;
   readonly #attached = Promise.withResolvers<void>();
   #sink: Sink | null = null;
   #consumer: KafkaConsumer | null = null;
@@ -86,6 +90,7 @@ export class Intake {
     this.#options = options;
     this.#commits = new Commits({ ...options, held: () => ({ epoch: this.#epoch, partitions: this.#partitions }) });
     this.#releaseRate = new ReleaseRate(options.release, Date.now());
+    this.#clock = options.clock ?? systemClock;
   }
 
   attach(sink: Sink, consumer: KafkaConsumer): void {
@@ -288,13 +293,10 @@ export class Intake {
     const { topic, partition } = state;
     this.#consumer?.pause([{ topic, partition }]);
     this.#consumer?.seek({ topic, partition, offset });
-    state.delayed = setTimeout(
-      () => {
-        state.delayed = null;
-        if (!state.closed && !this.#budgetPaused) this.#consumer?.resume([{ topic, partition }]);
-      },
-      Math.min(wait, 0x7fffffff),
-    );
+    state.delayed = this.#clock.after(Math.min(wait, 0x7fffffff), () => {
+      state.delayed = null;
+      if (!state.closed && !this.#budgetPaused) this.#consumer?.resume([{ topic, partition }]);
+    });
   }
 
   #skipRepeated(state: PartitionState, record: KafkaRecord): void {

@@ -1,4 +1,5 @@
 import type { CommitOffset, KafkaRecord } from '../kafka/driver.ts';
+import type { Wait } from './clock.ts';
 import { encodeAhead } from './commit-metadata.ts';
 import { Ledger, type Span } from './ledger.ts';
 
@@ -62,7 +63,7 @@ export class PartitionState {
   /** Lost or handed over: nothing of it may change anything any more. */
   closed = false;
   /** Paused until its head is looked at again: when it is due, or once more for its version. */
-  delayed: NodeJS.Timeout | null = null;
+  delayed: Wait | null = null;
   /** When the oldest pending or open record came, by batch, on the monotonic clock. */
   readonly #arrivals: { readonly offset: number; readonly at: number }[] = [];
   #releases: { readonly offset: number; readonly uri: string }[] = [];
@@ -171,7 +172,7 @@ export class PartitionState {
   /** Ends its life: pending records are forgotten, to be read again by the next owner. Returns the bytes they held. */
   close(): number {
     this.closed = true;
-    if (this.delayed !== null) clearTimeout(this.delayed);
+    this.delayed?.cancel();
     this.delayed = null;
     let bytes = 0;
     for (let record = this.shift(); record !== undefined; record = this.shift()) bytes += recordBytes(record);

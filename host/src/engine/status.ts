@@ -64,6 +64,26 @@ export interface UnitStatus {
   readonly tables?: readonly MaintainedTable[];
 }
 
+/** Where a unit stands, exactly and now: for whoever must know that nothing is left to be done. */
+export interface UnitProgress {
+  readonly id: string;
+  /** Name of the cluster that it reads from. */
+  readonly cluster: string;
+  /** Something is in work that ends by itself. What waits for the clock is not in work. */
+  readonly isBusy: boolean;
+  /** It waits for the end of an outage. */
+  readonly isPaused: boolean;
+  readonly counts: UnitCounts;
+  readonly partitions: readonly {
+    readonly topic: string;
+    readonly partition: number;
+    /** Offset of the next record to be fetched. */
+    readonly readTo: number;
+    /** Its head waits until it is due, and nothing is fetched meanwhile. */
+    readonly waits: boolean;
+  }[];
+}
+
 /** What came of the last round of maintenance of one table. */
 export interface MaintainedTable {
   readonly table: string;

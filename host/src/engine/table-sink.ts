@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, isPipelineError, type Log, PermanentError, type TableWriterDefinition } from '@pipeline-host/sdk';
 import { RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
 import type { ResolvedTable } from '../plugins/topology.ts';
 import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
+import { type Clock, pass, systemClock, type Wait } from './clock.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';
 import { type MessageCodec, readableValue } from './message-codec.ts';
@@ -40,6 +40,8 @@ export interface TableSinkOptions {
   readonly onPause: (failure: ClassifiedFailure | null) => void;
   readonly onFatal: (error: unknown) => void;
   readonly onCommit: (table: string, rows: number, seconds: number) => void;
+  /** The system's by default. */
+  readonly clock?: Clock;
 }
 
 /** A record with its rows as lines, by table. */
@@ -79,11 +81,15 @@ export class TableSink implements Sink {
   #assignment = new AbortController();
   #batch = new Batch(this.#assignment.signal);
   #writing: Promise<void> = Promise.resolve();
-  #ageTimer: NodeJS.Timeout | null = null;
+  #ageTimer: Wait | null = null;
+  /** Batches that are being written, and whether the first of them waits until the storage is asked again. */
+  #cutBatches = 0;
+  #isWaitingOut = false;
   #buried = 0;
   /** Commits of others with our partitions' offsets, by table, in this assignment. */
   readonly #conflicts = new Map<WritableTable, number>();
   readonly #smallFiles: SmallFileWatch;
+  readonly #clock: Clock;
   /** Nothing may be written above a batch that failed for good: its offsets would be covered, and its rows lost. */
   #failed = false;
 
@@ -91,6 +97,7 @@ export class TableSink implements Sink {
     this.#options = options;
     this.#rowMaker = createRowMaker(options);
     this.#smallFiles = new SmallFileWatch(options.log);
+    this.#clock = options.clock ?? systemClock;
   }
 
   get alerts(): readonly UnitAlert[] {
@@ -119,6 +126,11 @@ export class TableSink implements Sink {
     }
   }
 
+  /** Something is in work that ends by itself: rows on their way to the storage, or a dead letter to the broker. */
+  get isBusy(): boolean {
+    return (this.#cutBatches > 0 && !this.#isWaitingOut) || this.#buried > 0;
+  }
+
   wake(): void {
     const { intake, flush, byteBudget } = this.#options;
     if (this.#failed) return;
@@ -128,10 +140,10 @@ export class TableSink implements Sink {
       if (rows >= flush.rows || bytes >= flush.bytes || held * 2 >= byteBudget) this.#cut();
     }
     if (this.#batch.entries.length > 0 && this.#ageTimer === null) {
-      this.#ageTimer = setTimeout(() => {
+      this.#ageTimer = this.#clock.after(flush.age, () => {
         this.#ageTimer = null;
         this.#cut();
-      }, flush.age);
+      });
     }
   }
 
@@ -160,12 +172,16 @@ export class TableSink implements Sink {
 
   /** Closes the batch and writes it after those before it. */
   #cut(): void {
-    if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
+    this.#ageTimer?.cancel();
     this.#ageTimer = null;
     const batch = this.#batch;
     if (batch.entries.length === 0) return;
     this.#batch = new Batch(this.#assignment.signal);
-    this.#writing = this.#writing.then(() => this.#write(batch)).catch((error: unknown) => this.#fail(error));
+    this.#cutBatches++;
+    this.#writing = this.#writing
+      .then(() => this.#write(batch))
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => this.#cutBatches--);
   }
 
   #fail(error: unknown): void {
@@ -222,7 +238,9 @@ export class TableSink implements Sink {
             { error },
             `table ${table.resolved.name} did not take the batch, it is tried again: ${errorMessage(error)}`,
           );
-          await sleep(Math.max(wait, Math.min(failure.retryAfter ?? 0, LONGEST_ASKED)), undefined, { signal: ended }).catch(() => {});
+          this.#isWaitingOut = true;
+          await pass(this.#clock, Math.max(wait, Math.min(failure.retryAfter ?? 0, LONGEST_ASKED)), ended);
+          this.#isWaitingOut = false;
           wait = Math.min(wait * 2, LAST_WAIT);
         }
       }
@@ -334,7 +352,7 @@ export class TableSink implements Sink {
     this.#assignment.abort();
     this.#assignment = new AbortController();
     this.#batch = new Batch(this.#assignment.signal);
-    if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
+    this.#ageTimer?.cancel();
     this.#ageTimer = null;
   }
 

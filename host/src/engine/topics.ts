@@ -39,7 +39,10 @@ export async function ensureTopics(
   const known = new Map<string, number>();
   const streams = new Map<string, ResolvedTopic>();
   for (const worker of workers)
-    for (const topic of [worker.consumes, ...worker.produces.values()]) if (topic !== null) streams.set(keyOf(topic), topic);
+    for (const topic of [worker.consumes, ...worker.produces.values()]) {
+      // What is another's to one plugin may be another plugin's own: whoever owns it makes it.
+      if (topic !== null && (!topic.definition.external || !streams.has(keyOf(topic)))) streams.set(keyOf(topic), topic);
+    }
   await Promise.all(
     [...Map.groupBy(streams.values(), (topic) => topic.cluster)].map(async ([cluster, topics]) => {
       const admin = await (await clusters.get(cluster)).admin();

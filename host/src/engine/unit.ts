@@ -3,12 +3,13 @@ import type { KafkaCluster, KafkaConsumer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import { balanceOf } from './balance.ts';
+import type { Clock } from './clock.ts';
 import { type ClassifiedFailure, causeOf, classifyFailure, type FailureClass } from './failure-class.ts';
 import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { NewerRecord, PartitionState } from './partition-state.ts';
 import { PartitionWatch } from './partition-watch.ts';
 import { ReplayGuard } from './replay-guard.ts';
-import type { HostUnit, UnitAlert, UnitState, UnitStatus } from './status.ts';
+import type { HostUnit, UnitAlert, UnitProgress, UnitState, UnitStatus } from './status.ts';
 import type { WorkerTopics } from './topics.ts';
 
 /** On top of the worker's own timeout before a unit without progress counts as stalled. */
@@ -18,6 +19,8 @@ const COMMIT_MARGIN = 2_000;
 
 /** A sink with the life of its unit. */
 export interface OwnedSink extends Sink {
+  /** Something is in work that ends by itself, with no need of the clock. */
+  readonly isBusy: boolean;
   readonly alerts?: readonly UnitAlert[];
   close(): void;
 }
@@ -37,6 +40,8 @@ export interface UnitOptions {
   readonly onCommit: (seconds: number) => void;
   /** Why Kafka takes nothing from the worker now, or null. */
   readonly refusal: () => PipelineError | null;
+  /** The system's by default. */
+  readonly clock?: Clock;
   readonly createSink: (unit: UnitHooks) => OwnedSink;
 }
 
@@ -94,6 +99,7 @@ export class Unit implements HostUnit {
       log: options.log,
       releaseFile: options.releaseFile,
       onCommit: options.onCommit,
+      ...(options.clock !== undefined && { clock: options.clock }),
     });
     this.#sink = options.createSink({
       intake: this.#intake,
@@ -254,6 +260,23 @@ export class Unit implements HostUnit {
       balance: isHolding ? balanceOf(partitions) : null,
       exactResume: this.#intake.exactResume,
       alerts: [...this.#accessAlerts(), ...(this.#watch?.alerts ?? []), ...(this.#sink.alerts ?? [])],
+    };
+  }
+
+  progress(): UnitProgress {
+    const { received, done, skipped, retried, dead } = this.#intake.tally;
+    return {
+      id: this.id,
+      cluster: this.#options.cluster.name,
+      isBusy: this.#sink.isBusy,
+      isPaused: this.#paused !== null,
+      counts: { received, done, skipped, retried, dead },
+      partitions: this.#intake.partitions.map(({ topic, partition, ledger, delayed }) => ({
+        topic,
+        partition,
+        readTo: ledger.end,
+        waits: delayed !== null,
+      })),
     };
   }
 

@@ -19,6 +19,11 @@ export interface ClientOptions {
   readonly ca?: string;
   /** Resolves names; default the system's. For tests of what names may resolve to. */
   readonly lookup?: LookupFunction;
+  /**
+   * Servers on this machine that stand in for others, each by the origin that it stands in for. What may be asked is judged by
+   * the URL as it is given; only then the stand-in is asked. For tests of what must not know that it is tested.
+   */
+  readonly standIns?: ReadonlyMap<string, string>;
 }
 
 export interface Exchange {
@@ -50,6 +55,7 @@ interface Guard {
 
 /** Headers that may follow a redirect to another origin; everything else may be a credential. */
 const SAFE_HEADERS: ReadonlySet<string> = new Set(['accept', 'accept-encoding', 'accept-language', 'range', 'user-agent']);
+const LOOPBACK = ['127.0.0.0/8', '::1/128'] as const;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
@@ -96,7 +102,7 @@ export class GuardedClient {
   }
 
   async #ask(
-    { request }: Undici,
+    undici: Undici,
     agent: Agent,
     url: URL,
     method: Dispatcher.HttpMethod,
@@ -106,8 +112,9 @@ export class GuardedClient {
     const place = displayUrl(url);
     try {
       const { headersTimeout = 30_000 } = this.#options;
-      const response = await request(url, {
-        dispatcher: agent,
+      const standIn = this.#options.standIns?.get(url.origin);
+      const response = await undici.request(standIn === undefined ? url : new URL(`${url.pathname}${url.search}`, standIn), {
+        dispatcher: standIn === undefined ? agent : this.#guardFor(undici, { hosts: [], privateRanges: LOOPBACK }).agent,
         method,
         headers,
         headersTimeout,

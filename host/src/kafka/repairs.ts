@@ -68,7 +68,7 @@ const { createErrorFromCode } = internals('kafkajs/src/protocol/error') as { cre
 export const joinRetrier = (): unknown => createRetry({ retries: 30, initialRetryTime: 100, maxRetryTime: 1000 });
 
 interface RequestQueue {
-  readonly inflight: ReadonlyMap<number, { readonly sentAt: number; readonly requestTimeout: number; timeoutRequest(): void }>;
+  readonly inflight: ReadonlyMap<number, { readonly requestTimeout: number; timeoutRequest(): void }>;
   readonly pending: readonly unknown[];
   readonly requestTimeout: number;
   readonly enforceRequestTimeout: boolean;
@@ -158,13 +158,21 @@ function refuseVersion(api: string, version: number): never {
 /** Milliseconds between two looks for requests over their time. */
 const TIMEOUT_LOOK = 1_000;
 
-/** In place of kafkajs's own. The timer keeps no process alive: the connection that is waited for does. */
+/**
+ * In place of kafkajs's own, which takes a system clock that is set forward for requests that nobody answered: here a request's
+ * time is the monotonic clock's, from the first look that sees it. The timer keeps no process alive: the connection that is waited for does.
+ */
 function scheduleTimeoutLook(queue: RequestQueue): void {
   if (!queue.enforceRequestTimeout) return;
   queue.destroy();
+  const seen = new WeakMap<object, number>();
   const look = (): void => {
-    const now = Date.now();
-    for (const request of queue.inflight.values()) if (now - request.sentAt > request.requestTimeout) request.timeoutRequest();
+    const now = performance.now();
+    for (const request of queue.inflight.values()) {
+      const since = seen.get(request);
+      if (since === undefined) seen.set(request, now);
+      else if (now - since > request.requestTimeout) request.timeoutRequest();
+    }
     if (!queue.isConnected()) queue.destroy();
   };
   queue.requestTimeoutIntervalId = setInterval(look, Math.min(queue.requestTimeout, TIMEOUT_LOOK)).unref();

@@ -1,5 +1,5 @@
+import type { Random } from 'pipeline-host/testing';
 import { CONTENT_TYPES, type FileKind } from './content.ts';
-import type { Random } from './random.ts';
 
 /** What the simulated world does with an attachment. */
 export type Behaviour =

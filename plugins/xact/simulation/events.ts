@@ -1,6 +1,6 @@
 import type { SourceMessage } from '@pipeline-host/sdk';
+import { Random } from 'pipeline-host/testing';
 import { type Attachment, planAttachment } from './attachments.ts';
-import { Random } from './random.ts';
 
 /** A message and what must come of it. */
 export interface PlannedEvent {

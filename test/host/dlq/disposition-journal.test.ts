@@ -4,7 +4,7 @@ import { DispositionJournal } from '../../../host/src/dlq/disposition-journal.ts
 import type { DeadLetterQueue } from '../../../host/src/dlq/queues.ts';
 import type { KafkaCluster, KafkaRecord, LocatedRecord, ReadOptions } from '../../../host/src/kafka/driver.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
-import { MemoryProducer } from '../engine/in-memory-unit.ts';
+import { MemoryProducer } from '../../../host/src/testing/memory-producer.ts';
 
 const queue: DeadLetterQueue = { name: 'p.dlq', cluster: 'default', topic: 'p.dlq', dispositionTopic: 'p.dlq.dispositions', workers: [] };
 

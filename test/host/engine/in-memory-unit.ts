@@ -1,53 +1,20 @@
-import { definePlugin, defineTopic, Id, type Log, type PipelineError, Type, type WorkerDefinition } from '@pipeline-host/sdk';
+import { definePlugin, defineTopic, Id, type Log, Type, type WorkerDefinition } from '@pipeline-host/sdk';
 import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
 import { FailureWindow, type OutageLimits } from '../../../host/src/engine/failure-window.ts';
 import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
 import { Intake } from '../../../host/src/engine/intake.ts';
 import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
 import { RecordWriter, type RecordWriterOptions } from '../../../host/src/engine/record-writer.ts';
-import type { CommitOffset, KafkaProducer, KafkaRecord, OutgoingRecord, TopicPartition } from '../../../host/src/kafka/driver.ts';
+import type { CommitOffset, KafkaRecord, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 import type { RetryLayout } from '../../../host/src/retry/layout.ts';
+import { MemoryProducer } from '../../../host/src/testing/memory-producer.ts';
 
 export const Job = Type.Object({ id: Id(), n: Type.Integer() });
 export const jobs = defineTopic('jobs', Job, { key: (job) => job.id });
 export const results = defineTopic('results', Job, { key: (job) => job.id });
 
 const silent: Log & { child(): Log } = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
-
-/** A log in memory that acknowledges when it is told to. */
-export class MemoryProducer implements KafkaProducer {
-  readonly sent: OutgoingRecord[] = [];
-  readonly bufferedBytes = 0;
-  readonly doubtfulRecords = 0;
-  /** While true, sends stay unacknowledged. */
-  holding = false;
-  #held: (() => void)[] = [];
-  fail: ((record: OutgoingRecord) => Error | null) | null = null;
-
-  send(record: OutgoingRecord): Promise<void> {
-    const error = this.fail?.(record) ?? null;
-    if (error !== null) return Promise.reject(error);
-    this.sent.push(record);
-    if (!this.holding) return Promise.resolve();
-    return new Promise((resolve) => this.#held.push(resolve));
-  }
-  async sendAll(records: readonly OutgoingRecord[]): Promise<void> {
-    await Promise.all(records.map((record) => this.send(record)));
-  }
-  acknowledge(): void {
-    this.holding = false;
-    for (const resolve of this.#held) resolve();
-    this.#held = [];
-  }
-  /** Why the broker refuses what is sent. */
-  refused: PipelineError | null = null;
-  refusal(): PipelineError | null {
-    return this.refused;
-  }
-  async flush(): Promise<void> {}
-  async close(): Promise<void> {}
-}
 
 export interface MemoryUnitOptions {
   readonly definition: WorkerDefinition;

@@ -9,8 +9,9 @@ import { tableSpec } from '../../../host/src/engine/table-rows.ts';
 import { TableSink } from '../../../host/src/engine/table-sink.ts';
 import type { RecordHeaders, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTable, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
+import { MemoryProducer } from '../../../host/src/testing/memory-producer.ts';
 import { type Lake, openLake } from '../delta/delta-fixture.ts';
-import { jobs, MemoryProducer } from './in-memory-unit.ts';
+import { jobs } from './in-memory-unit.ts';
 
 const Row = Type.Object({ id: column.string(), n: column.integer() });
 const first = defineTable('first', Row, { mode: 'append' });

@@ -45,7 +45,7 @@ function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = a
     refusal: () => given.refusal ?? null,
     createSink: (hooks) => {
       given.hooks = hooks;
-      return { wake() {}, drain: async () => {}, abandon() {}, close() {}, ...sink };
+      return { isBusy: false, wake() {}, drain: async () => {}, abandon() {}, close() {}, ...sink };
     },
   });
   return { unit, closed, commits, given: given as Required<typeof given> };

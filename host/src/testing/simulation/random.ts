@@ -1,9 +1,16 @@
+import { hash } from 'node:crypto';
+
 /** Numbers that follow from a seed alone (mulberry32). */
 export class Random {
   #state: number;
 
   constructor(seed: number) {
     this.#state = seed >>> 0;
+  }
+
+  /** Numbers of something's own: they follow from the seed and its name alone. */
+  static from(seed: number, name: string): Random {
+    return new Random(Number.parseInt(hash('sha256', `${seed} ${name}`, 'hex').slice(0, 8), 16));
   }
 
   /** At least 0, below 1. */

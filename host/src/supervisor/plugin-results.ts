@@ -46,7 +46,12 @@ export function tablesOf(workers: readonly ResolvedWorker[]): readonly ResolvedT
   return [...new Map(workers.flatMap(({ tables }) => tables).map((table) => [table.name, table])).values()];
 }
 
-async function readDeadLetters({ plugin, workers, cluster }: ResultSources): Promise<readonly DeadLetterView[]> {
+/** A plugin's dead letters, each once. */
+export async function readDeadLetters({
+  plugin,
+  workers,
+  cluster,
+}: Pick<ResultSources, 'plugin' | 'workers' | 'cluster'>): Promise<readonly DeadLetterView[]> {
   const places = new Map(workers.map((worker) => [`${worker.cluster}/${worker.deadLetterTopic}`, worker]));
   const records = await Promise.all(
     [...places.values()].map(async (worker) => (await cluster(worker.cluster)).read({ topic: worker.deadLetterTopic })),
@@ -68,7 +73,8 @@ function identityOf({ headers }: KafkaRecord): string {
   return names.map((name) => headerText(headers, name) ?? '').join('/');
 }
 
-async function readFiles({ plugin, files }: ResultSources): Promise<readonly StoredFile[]> {
+/** What a plugin has stored, read back from the store. */
+export async function readFiles({ plugin, files }: Pick<ResultSources, 'plugin' | 'files'>): Promise<readonly StoredFile[]> {
   const found: StoredFile[] = [];
   for (const { path, bytes } of await files.list(plugin)) {
     const hash = createHash('sha256');
