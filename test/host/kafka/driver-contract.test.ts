@@ -665,26 +665,30 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     assert.ok(Date.now() - start < 10_000, `${Date.now() - start} ms`);
   });
 
-  test('an outage is waited out: sends resolve, the consumer is rebuilt, nothing is lost', {
+  test('an outage is waited out: sends resolve, nothing is lost, and only a member whose session is over is built anew', {
     skip: brokerKind() === 'external',
   }, async () => {
     const name = await topic('outage', 2);
-    const group = unique('g');
-    const member = await join(cluster, { group, topics: [name] });
-    await until('assignment', () => member.holds(name).length === 2);
+    const member = await join(cluster, { group: unique('g'), topics: [name], sessionTimeout: 2_000 });
+    const patient = await join(cluster, { group: unique('g'), topics: [name], sessionTimeout: 60_000 });
+    await until('assignment', () => [member, patient].every((each) => each.holds(name).length === 2));
     await fill(name, 10, 2);
-    await until('10 records', () => member.records.length === 10);
-    assert.equal(await member.consumer.commit(member.epoch, positions(member)), 'committed');
+    await until('10 records', () => [member, patient].every((each) => each.records.length === 10));
+    for (const each of [member, patient]) assert.equal(await each.consumer.commit(each.epoch, positions(each)), 'committed');
     await broker.kill();
     const sends = Array.from({ length: 20 }, (_, i) => producer.send({ topic: name, partition: i % 2, key: null, value: `later ${i}` }));
     await until('the consumer noticed', () => member.errors.length > 0, 60_000);
     await broker.restart();
     await Promise.all(sends);
-    await until('30 records', () => new Set(member.records.map(({ partition, offset }) => `${partition}/${offset}`)).size === 30, 60_000);
-    assert.deepEqual(member.violations, []);
-    assert.ok(member.errors.every(isPipelineError));
+    for (const each of [member, patient]) {
+      await until('30 records', () => new Set(each.records.map(({ partition, offset }) => `${partition}/${offset}`)).size === 30, 60_000);
+      assert.deepEqual(each.violations, []);
+      assert.ok(each.errors.every(isPipelineError));
+    }
+    // Apache Kafka keeps its groups with their members; the embedded broker only what they committed.
+    if (brokerKind() === 'apache') assert.deepEqual([patient.epoch, patient.errors, patient.records.length], [1, [], 30]);
     const read = await cluster.read({ topic: name });
     assert.equal(read.length, 30, 'a retried send stores nothing twice');
-    await member.consumer.close();
+    await Promise.all([member.consumer.close(), patient.consumer.close()]);
   });
 });
