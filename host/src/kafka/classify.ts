@@ -1,4 +1,4 @@
-import { AuthError, errorMessage, isPipelineError, PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { AuthError, errorMessage, isPipelineError, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
 
 /** The fields by which kafkajs's errors tell what happened; every one may be missing. */
 interface ClientError {
@@ -177,6 +177,10 @@ export function classify(error: unknown, where: Where): PipelineError {
   }
   const bug = errors.find(({ name }) => DEFECTS.has(name ?? ''));
   if (bug !== undefined) return new PermanentError('PH_KAFKA_REQUEST', `the request for ${at} cannot be made: ${bug.message}`, details);
+  if (type === 'INCONSISTENT_GROUP_PROTOCOL') {
+    const members = 'has members that divide the retry topic into another number of lanes, or that are none of ours';
+    return new PipelineError('PH_RETRY_DIVISION', `${details.place} ${members}`, details);
+  }
   if (type === 'OFFSET_METADATA_TOO_LARGE')
     return new PermanentError('PH_KAFKA_METADATA', `${at} refused the metadata of a commit: ${text}`, details);
   if (isTooLarge(error)) return new PermanentError('PH_MESSAGE_TOO_LARGE', `${at} refused a record as too large: ${text}`, details);

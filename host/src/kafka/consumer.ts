@@ -19,7 +19,8 @@ interface Life {
 
 /**
  * A consumer that outlives its kafkajs consumers: each crash ends one life and a new one is built, for ever, with jittered
- * back-off. kafkajs never restarts one itself, so there is never a live process with a dead consumer.
+ * back-off. kafkajs never restarts one itself, so there is never a live process with a dead consumer. Only a group that
+ * may not let this member in ends it: its unit fails, and says so.
  */
 export class GroupConsumer implements KafkaConsumer {
   readonly #config: ClusterConfig;
@@ -190,6 +191,7 @@ export class GroupConsumer implements KafkaConsumer {
     this.#formerId = life.member.memberId;
     const fault = classify(error, this.#where);
     this.#handlers.onError(fault);
+    if (fault.kind === 'fatal') return;
     this.#rebuilding = this.#rebuild(fault).finally(() => {
       this.#rebuilding = undefined;
     });

@@ -562,6 +562,35 @@ describe(`the Kafka port on ${brokerKind()}`, { skip: brokerMissing() }, () => {
     await member.consumer.close();
   });
 
+  test('a member that divides the lane topic in another way is refused, and those that are there hear nothing of it', async () => {
+    const source = await topic('divided', 2);
+    const lanes = await topic('lanes', 12);
+    const group = unique('g');
+    const optionsWith = (count: number) => ({ group, topics: [source], laneTopic: { source, topic: lanes, lanes: count } });
+    const isRefused = ({ errors, assigned, steps }: TestMember): boolean =>
+      errors.length === 1 &&
+      isPipelineError(errors[0]) &&
+      errors[0].code === 'PH_RETRY_DIVISION' &&
+      steps.length === 1 &&
+      assigned.length === 0;
+    const old = await join(cluster, optionsWith(2));
+    await until('the old assignment', () => old.holds(lanes).length === 12);
+    const other = await join(cluster, optionsWith(3));
+    await until('a refusal', () => isRefused(other));
+    // A third one of the old division comes in, and takes its half: the group is as it was.
+    const companion = await join(cluster, optionsWith(2));
+    await until('a half for each', () => [old, companion].every((each) => each.holds(lanes).length === 6));
+    assert.deepEqual([old.epoch, old.errors, isRefused(other)], [2, [], true]);
+    await Promise.all([old, other, companion].map(({ consumer }) => consumer.close()));
+    const later = await join(cluster, optionsWith(3));
+    await until('an assignment of the new division', () => later.holds(lanes).length === 12);
+    await later.consumer.close();
+    assert.deepEqual(
+      [old, other, companion, later].flatMap(({ violations }) => violations),
+      [],
+    );
+  });
+
   test('aborted records are not seen, but the batches that hold them move lastOffset on', async () => {
     const name = await topic('aborted', 1);
     const client = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING });
