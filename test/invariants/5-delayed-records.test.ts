@@ -3,13 +3,13 @@ import { after, before, describe, it } from 'node:test';
 import { createLogger } from '../../host/src/observability/logger.ts';
 import { HEADER, headerNumber } from '../../host/src/retry/headers.ts';
 import { unique, until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../integration/brokers.ts';
 import { numbers, openRelayWorld } from '../integration/relay-world.ts';
 
 describe('promise 5: a delayed record never becomes due before its delay, and waits in no memory', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Consumer, Kafka, logLevel, Partitioners, type Producer } from 'kafkajs';
-import { brokerKind, brokerMissing, openTestBroker, type TestBroker } from '../../integration/brokers.ts';
+import { brokerKind, brokerMissing, openSharedBroker, type TestBroker } from '../../integration/brokers.ts';
 import { unique, until } from '../kafka/contract-kit.ts';
 
 describe(`transactions over kafkajs on ${brokerKind()}`, { skip: brokerMissing() }, () => {
@@ -10,7 +10,7 @@ describe(`transactions over kafkajs on ${brokerKind()}`, { skip: brokerMissing()
   const clients: { disconnect(): Promise<void> }[] = [];
 
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
     kafka = new Kafka({ brokers: [...broker.brokers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, retries: 8 } });
   });
   after(async () => {
