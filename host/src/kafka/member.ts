@@ -52,6 +52,8 @@ export interface MemberOptions {
 const ID_MILLISECONDS = 2_000;
 /** A read that is refused is tried again after so long: well within the time in which a heartbeat is due. */
 const REFUSED_MILLISECONDS = 500;
+/** A coordinator that is to come is asked again after the pause; after the most the consumer says that it has none. */
+const JOIN_MILLISECONDS = { pause: 200, most: 5_000 } as const;
 /** A member that has left is answered at once, where the broker is there at all. */
 const ANSWER_MILLISECONDS = 1_000;
 
@@ -255,7 +257,7 @@ export class Member implements MembershipHooks {
       group.retrier = joinRetrier();
       group.memberId ??= this.#formerId;
       this.#formerId = null;
-      await join();
+      await this.#join(join);
       if (this.#closing) throw new Error('the consumer is closing');
       await this.#assign(group);
     } catch (error) {
@@ -263,6 +265,19 @@ export class Member implements MembershipHooks {
       if (this.#closing) await this.#leave();
       // kafkajs would go on fetching with half a membership; its crash, and our rebuild, is the recovery that always works.
       throw unretriable(error);
+    }
+  }
+
+  /** The group may be on its way to another coordinator, which is waited for here: a new life would take longer. */
+  async #join(join: () => Promise<void>): Promise<void> {
+    const end = performance.now() + JOIN_MILLISECONDS.most;
+    for (;;) {
+      try {
+        return await join();
+      } catch (error) {
+        if (!isHandover(error) || this.#closing || performance.now() > end) throw error;
+        await sleep(JOIN_MILLISECONDS.pause);
+      }
     }
   }
 
