@@ -12,14 +12,14 @@ export async function askForCoordinator(cluster: ClusterInternals, request: Coor
   const [connected = [], others = []] = [true, false].map((wanted) =>
     cluster.getNodeIds().filter((nodeId) => brokers[nodeId]?.isConnected() === wanted),
   );
-  let failure: unknown;
+  let failure: Error | undefined;
   for (const nodeId of [...connected, ...others]) {
     try {
       const broker = await cluster.findBroker({ nodeId });
       return await broker.findGroupCoordinator(request);
     } catch (error) {
       if (isGroupRefused(error)) throw error;
-      failure ??= error;
+      failure ??= error instanceof Error ? error : new Error(String(error));
     }
   }
   throw failure ?? new Error('no broker of the cluster is known');

@@ -24,7 +24,7 @@ export class Heartbeats {
   #heardAt = performance.now();
   /** One was sent since, and is not answered. */
   #isAsking = false;
-  #objection: unknown;
+  #objection: Error | undefined;
   /** What the last one failed with that was not answered. */
   #silence: unknown = new Error('the coordinator of the group does not answer');
 
@@ -67,7 +67,7 @@ export class Heartbeats {
         this.#silence = error;
         return;
       }
-      this.#objection ??= error;
+      this.#objection ??= error instanceof Error ? error : new Error(String(error));
     }
     this.#heardAt = sentAt;
     this.#isAsking = false;

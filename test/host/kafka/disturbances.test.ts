@@ -337,10 +337,12 @@ test('a leader and a coordinator that change end no assignment: reading goes on 
   const member = await join(cluster, { group, topics: [topic] });
   await until('assignment', () => member.assigned.length === 2);
   // All faults hit one request together, the first of them is answered: these one after the other.
-  [NOT_LEADER, LEADER_NOT_AVAILABLE].forEach((error, i) => void faults.push({ api: 'Fetch', topic, action: { error }, count: i + 1 }));
-  [NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE, COORDINATOR_LOADING].forEach(
-    (error, i) => void faults.push({ api: 'Heartbeat', action: { error }, count: i + 1 }),
-  );
+  for (const [api, errors] of [
+    ['Fetch', [NOT_LEADER, LEADER_NOT_AVAILABLE]],
+    ['Heartbeat', [NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE, COORDINATOR_LOADING]],
+  ] as const) {
+    for (const [i, error] of errors.entries()) faults.push({ api, action: { error }, count: i + 1 });
+  }
   await producer.sendAll([0, 1].map((partition) => ({ topic, partition, key: null, value: 'v' })));
   await until('both records', () => member.records.length === 2);
   // It hears of the other one by a heartbeat that comes through.
