@@ -5,8 +5,11 @@
  * its end, so that nothing passes for proven that did not run.
  */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { apacheKafkaMissing, startApacheKafka } from './integration/apache-kafka.ts';
+import { SHARED_BROKER } from './integration/shared-broker.ts';
 
 interface Suite {
   readonly files: () => readonly string[];
@@ -15,6 +18,10 @@ interface Suite {
   readonly timeout?: number;
   /** Test files at a time. */
   readonly atOnce?: number;
+  /** Files that run alone, after the others: what they measure and print must not be the load of those. */
+  readonly alone?: RegExp;
+  /** Whether the files share an Apache Kafka, those that ask for one. */
+  readonly sharesBroker?: boolean;
 }
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
@@ -34,38 +41,76 @@ const suites: Readonly<Record<string, Suite>> = {
     files: () => tests('test').filter((file) => file.endsWith('.kafka.test.ts') || startsBroker(file)),
     environment: { PH_TEST_BROKER: 'apache' },
     timeout: 300_000,
-    atOnce: 1,
+    alone: /fail-over\.kafka\.test\.ts$/,
+    sharesBroker: true,
   },
   delta: { files: () => tests('test').filter((file) => file.endsWith('.delta.test.ts')), timeout: 300_000, atOnce: 1 },
   packages: { files: () => ['test/repository/packages.test.ts'], timeout: 600_000, atOnce: 1 },
 };
 
 const [name = 'fast', ...more] = process.argv.slice(2);
-const suite = suites[name];
-if (suite === undefined) {
-  console.error(`no suite ${name}: one of ${Object.keys(suites).join(', ')}`);
-  process.exit(2);
-}
+const suite = suites[name] ?? refuse();
 const files = suite.files();
 if (files.length === 0) {
   console.log(`*** SKIPPED: the suite ${name} has no test files ***`);
   process.exit(0);
 }
-console.log(`suite ${name}: ${files.length} files on Node ${process.version}`);
-const run = spawn(
-  process.execPath,
-  [
-    '--import=tsx',
-    '--conditions=@pipeline-host/source',
-    '--test',
-    `--test-concurrency=${suite.atOnce ?? 2}`,
-    `--test-timeout=${suite.timeout ?? 120_000}`,
-    ...more.filter((argument) => argument.startsWith('-')),
-    ...(more.some((argument) => !argument.startsWith('-')) ? more.filter((argument) => !argument.startsWith('-')) : files),
-  ],
-  { cwd: repository, stdio: 'inherit', env: { ...process.env, ...suite.environment } },
-);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => run.kill(signal));
-run.on('exit', (code) => {
-  process.exitCode = code ?? 1;
-});
+const given = more.filter((argument) => !argument.startsWith('-'));
+const chosen = given.length > 0 ? given : files;
+const isAlone = (file: string): boolean => suite.alone?.test(file) === true;
+console.log(`suite ${name}: ${chosen.length} files on Node ${process.version}`);
+
+/** Its reason is the signal. */
+const stop = new AbortController();
+const stopped = stop.signal;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort(signal));
+
+/** Where a test failed, its file may have left something open: it ends all the same when its last test and hook have. */
+const ENDS = '--test-force-exit';
+
+function refuse(): never {
+  console.error(`no suite ${name}: one of ${Object.keys(suites).join(', ')}`);
+  process.exit(2);
+}
+
+/** Runs the files; gives the exit code. */
+async function run(these: readonly string[], atOnce: number, environment: Readonly<Record<string, string>>): Promise<number> {
+  if (these.length === 0) return 0;
+  if (stopped.aborted) return 1;
+  const child = spawn(
+    process.execPath,
+    [
+      '--import=tsx',
+      '--conditions=@pipeline-host/source',
+      '--test',
+      ENDS,
+      `--test-concurrency=${atOnce}`,
+      `--test-timeout=${suite.timeout ?? 120_000}`,
+      ...more.filter((argument) => argument.startsWith('-')),
+      ...these,
+    ],
+    { cwd: repository, stdio: 'inherit', env: { ...process.env, ...suite.environment, ...environment } },
+  );
+  const interrupt = () => void child.kill(stopped.reason);
+  stopped.addEventListener('abort', interrupt);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  stopped.removeEventListener('abort', interrupt);
+  return code ?? 1;
+}
+
+/** With a broker for all of them, where it can be had: the files themselves say what they miss. */
+async function runTogether(these: readonly string[]): Promise<number> {
+  const atOnce = suite.atOnce ?? 2;
+  const isShared = suite.sharesBroker === true && these.length > 1 && !process.env['KAFKA_BROKERS'];
+  if (!isShared || apacheKafkaMissing() !== undefined) return run(these, atOnce, {});
+  const kafka = await startApacheKafka();
+  try {
+    return await run(these, atOnce, { [SHARED_BROKER]: kafka.brokers.join() });
+  } finally {
+    await kafka.stop();
+  }
+}
+
+const together = await runTogether(chosen.filter((file) => !isAlone(file)));
+const alone = await run(chosen.filter(isAlone), 1, {});
+process.exitCode = together === 0 ? alone : together;

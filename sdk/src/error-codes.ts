@@ -40,6 +40,11 @@ export const ERROR_CODES = {
     3,
     'go back to the old delays until the retry topic is drained, then delete it and start with the new ones; or name a new one (retry.topic) once it is drained',
   ),
+  PH_RETRY_DIVISION: entry(
+    'fatal',
+    3,
+    'stop all processes of the worker before its number of retry.delays changes, then start them with the new one; or give this one as many delays as the others have',
+  ),
   PH_START_REQUIRED: entry('fatal', 2, 'state where to start: earliest, latest or an ISO time'),
   PH_CLUSTER_UNKNOWN: entry('fatal', 2, 'define the cluster under kafka.clusters'),
   PH_WORKER_COUNT: entry('fatal', 2, 'start fewer members (--count), or raise plugins.<p>.workers.<w>.concurrency'),

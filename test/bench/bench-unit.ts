@@ -108,6 +108,7 @@ export function benchUnit({ cluster, producer, topic, group, concurrency = 10, s
     byteBudget: 64 * 1024 * 1024,
     log,
     releaseFile: async () => {},
+    checkWaiting: async () => {},
     onCommit: () => {},
     refusal: () => producer.refusal([]),
     createSink: ({ intake, onPause, onFatal }) =>

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { openEmbeddedBroker } from '../../host/src/embedded/index.ts';
 import { apacheKafkaMissing, startApacheKafka } from './apache-kafka.ts';
+import { SHARED_BROKER } from './shared-broker.ts';
 
 /** A broker under test. Which one is chosen by the environment, so that every suite runs on all. */
 export interface TestBroker {
@@ -42,18 +43,24 @@ export function openTestBroker(kind: BrokerKind = brokerKind()): Promise<TestBro
   return kind === 'apache' ? openApache() : openEmbedded();
 }
 
+/**
+ * For suites that never stop their broker and look at topics and groups of their own alone: on Apache Kafka it is the one
+ * of the whole run, which saves its start for each file.
+ */
+export async function openSharedBroker(kind: BrokerKind = brokerKind()): Promise<TestBroker> {
+  const shared = process.env[SHARED_BROKER];
+  return kind === 'apache' && shared !== undefined ? lent(kind, shared, 'of other tests too') : openTestBroker(kind);
+}
+
 async function openExternal(): Promise<TestBroker> {
+  return lent('external', process.env['KAFKA_BROKERS'] ?? '', "a user's: guard with kind !== 'external'");
+}
+
+function lent(kind: BrokerKind, brokers: string, whose: string): TestBroker {
   const refuse = async (): Promise<void> => {
-    throw new Error("tests do not stop a user's cluster: guard with kind !== 'external'");
+    throw new Error(`this broker is not stopped, it is ${whose}`);
   };
-  return {
-    kind: 'external',
-    brokers: (process.env['KAFKA_BROKERS'] ?? '').split(','),
-    faults: undefined,
-    kill: refuse,
-    restart: refuse,
-    close: async () => {},
-  };
+  return { kind, brokers: brokers.split(','), faults: undefined, kill: refuse, restart: refuse, close: async () => {} };
 }
 
 async function openApache(): Promise<TestBroker> {

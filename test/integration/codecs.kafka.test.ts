@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import type { KafkaCluster } from '../../host/src/kafka/driver.ts';
 import { clusterOf, join, unique, until } from '../host/kafka/contract-kit.ts';
 import { runJava } from './apache-kafka.ts';
-import { brokerKind, brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerKind, brokerMissing, openSharedBroker, type TestBroker } from './brokers.ts';
 
 const CODECS = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
 const lines = CODECS.flatMap((codec) => Array.from({ length: 100 }, (_, i) => `${codec} ${i} ${'x'.repeat(1500)}`));
@@ -13,7 +13,7 @@ for (const kind of brokerKind() === 'external' ? (['external'] as const) : (['em
     let broker: TestBroker;
     let cluster: KafkaCluster;
     before(async () => {
-      broker = await openTestBroker(kind);
+      broker = await openSharedBroker(kind);
       cluster = clusterOf(broker.brokers);
     });
     after(async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from './brokers.ts';
 import { openRelayWorld } from './relay-world.ts';
 
 const MINUTE = 60_000;
@@ -9,7 +9,7 @@ const MINUTE = 60_000;
 describe('an open record that is older than half of what its topic keeps', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

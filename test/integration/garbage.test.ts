@@ -5,7 +5,7 @@ import kafkajs from 'kafkajs';
 import type { LocatedRecord, OutgoingRecord, RecordHeaders } from '../../host/src/kafka/driver.ts';
 import { HEADER, HOST_PREFIX, headerText } from '../../host/src/retry/headers.ts';
 import { cachedDownload, completedResult, downloadTask, eventMessages } from '../xact/samples.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from './brokers.ts';
 import { openRelayWorld } from './relay-world.ts';
 import { openXactWorld, XACT_WORKERS, type XactWorld } from './xact-world.ts';
 
@@ -94,7 +94,7 @@ const hex = (part: Buffer | string | null): string | null => (part === null ? nu
 describe('garbage on every topic of xact', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 
@@ -144,7 +144,7 @@ describe('garbage on every topic of xact', { skip: brokerMissing() }, () => {
 describe('a record that is large only when it is unpacked', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

@@ -6,7 +6,7 @@ import { createLogger } from '../../host/src/observability/logger.ts';
 import { HEADER, headerText } from '../../host/src/retry/headers.ts';
 import { type ObjectStore, openStore } from '../../host/src/storage/index.ts';
 import { AdminClient, adminSettings } from './admin-client.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from './brokers.ts';
 import { openRelayWorld, type RelayWorld } from './relay-world.ts';
 
 /** Compresses badly. */
@@ -16,7 +16,7 @@ describe('records that are too large', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   const settings = adminSettings();
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(async () => {
     await broker?.close();

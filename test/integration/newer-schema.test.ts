@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from './brokers.ts';
 import { openPipeline } from './pipeline.ts';
 import { numbers, openRelayWorld } from './relay-world.ts';
 
@@ -11,7 +11,7 @@ const NEXT = fileURLToPath(new URL('./fixtures/relay-next', import.meta.url));
 describe('a message of a newer schema than the plugin knows', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from './brokers.ts';
 import { openPythonReaders, type PythonReaders } from './python-readers.ts';
 import { openXactWorld, type XactWorld } from './xact-world.ts';
 
@@ -11,7 +11,7 @@ describe('the tables of a whole run', { skip: brokerMissing() || (readers === nu
   let broker: TestBroker;
   let world: XactWorld;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
     world = await openXactWorld({ brokers: broker.brokers, seed: 9, messages: 500 });
     const host = await world.start();
     await world.publish();

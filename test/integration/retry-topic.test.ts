@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { unique } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from './brokers.ts';
 import { openPipeline } from './pipeline.ts';
 
 const TWINS = fileURLToPath(new URL('./fixtures/twins', import.meta.url));
@@ -17,7 +17,7 @@ interface Handled {
 describe('one retry topic for all workers of a plugin, where topics and partitions are scarce', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

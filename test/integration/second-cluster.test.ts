@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { HEADER, headerText } from '../../host/src/retry/headers.ts';
 import { unique } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerMissing, openSharedBroker, openTestBroker, type TestBroker } from './brokers.ts';
 import { openRelayWorld } from './relay-world.ts';
 import { openXactWorld } from './xact-world.ts';
 
@@ -10,7 +10,7 @@ describe('a source topic on a second cluster', { skip: brokerMissing() }, () => 
   let own: TestBroker;
   let partner: TestBroker;
   before(async () => {
-    [own, partner] = await Promise.all([openTestBroker(), openTestBroker('embedded')]);
+    [own, partner] = await Promise.all([openSharedBroker(), openTestBroker('embedded')]);
   });
   after(() => Promise.all([own.close(), partner.close()]));
 

@@ -6,7 +6,7 @@ import { openLocalStore } from '../../host/src/storage/index.ts';
 import type { RunningHost } from '../../host/src/supervisor/host.ts';
 import { block, column } from '../host/delta/delta-fixture.ts';
 import { until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from './brokers.ts';
 import { openRelayWorld, type RelayWorld } from './relay-world.ts';
 
 const MAINTENANCE = { interval: '200ms', smallFiles: 3 };
@@ -44,7 +44,7 @@ function maintained(host: RunningHost) {
 describe('the worker table-maintenance', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

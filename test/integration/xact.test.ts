@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from './brokers.ts';
 import { openXactWorld } from './xact-world.ts';
 
 describe('xact from event to table', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

@@ -5,7 +5,7 @@ import { headerText } from '../../host/src/retry/headers.ts';
 import type { RunningHost } from '../../host/src/supervisor/host.ts';
 import { until } from '../host/kafka/contract-kit.ts';
 import { TOKEN as ADMIN_TOKEN, adminSettings } from '../integration/admin-client.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../integration/brokers.ts';
 import { openRelayWorld } from '../integration/relay-world.ts';
 import { openXactWorld } from '../integration/xact-world.ts';
 
@@ -34,7 +34,7 @@ describe('promise 10: no secret and no signed URL where it is not meant to be', 
   let broker: TestBroker;
   const { http, ...settings } = adminSettings();
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(async () => {
     await broker.close();

@@ -14,6 +14,9 @@ function isOut(host: RunningHost, worker: string): boolean {
   return state?.kind === 'paused' && state.reason.startsWith('outage: ');
 }
 
+/** Members give their partitions up when nobody answers them for so long. */
+const SOON_NOTICED = { kafka: { sessionTimeout: '2s' } };
+
 const untilNoticed = (host: RunningHost): Promise<void> =>
   until('all workers to have lost their partitions', () => host.status().units.every(({ partitions }) => partitions === 0), 90_000);
 
@@ -97,7 +100,7 @@ describe('promise 12: the host survives any outage, without restart or loss', { 
   });
 
   it('of the broker, with records in work', { skip: brokerKind() === 'external' }, async () => {
-    await using world = await openRelayWorld({ brokers: broker.brokers });
+    await using world = await openRelayWorld({ brokers: broker.brokers, config: SOON_NOTICED });
     const host = await world.start();
     await world.send(numbers(200).map((n) => ({ key: `key ${n % 30}`, n, ms: 20 })));
     await until('some to be in work', () => world.journal().length > 60);
@@ -110,7 +113,7 @@ describe('promise 12: the host survives any outage, without restart or loss', { 
   });
 
   it('of all of them at once', { skip: brokerKind() === 'external' }, async () => {
-    await using world = await openRelayWorld({ brokers: broker.brokers });
+    await using world = await openRelayWorld({ brokers: broker.brokers, config: SOON_NOTICED });
     const host = await world.start();
     await send(world, 0, 100);
     world.breakApi('unavailable');

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../integration/brokers.ts';
 import { numbers, openRelayWorld } from '../integration/relay-world.ts';
 
 describe('promise 2: the committed offset never passes an open record', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

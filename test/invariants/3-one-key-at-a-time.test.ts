@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../integration/brokers.ts';
 import type { Step } from '../integration/fixtures/relay/index.ts';
 import { numbers, openRelayWorld } from '../integration/relay-world.ts';
 
@@ -33,7 +33,7 @@ function assertInOrder(journal: readonly Step[], hasFailed: (n: number) => boole
 describe('promise 3: records of one key never run two at a time', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

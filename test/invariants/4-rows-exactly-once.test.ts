@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../integration/brokers.ts';
 import { numbers, openRelayWorld, type RelayWorld } from '../integration/relay-world.ts';
 
 const RECORDS = 2_000;
@@ -9,7 +9,7 @@ const RECORDS = 2_000;
 describe('promise 4: a row is in the table exactly once', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

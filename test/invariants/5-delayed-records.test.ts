@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { createLogger } from '../../host/src/observability/logger.ts';
 import { HEADER, headerNumber } from '../../host/src/retry/headers.ts';
 import { unique, until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../integration/brokers.ts';
 import { numbers, openRelayWorld } from '../integration/relay-world.ts';
 
 describe('promise 5: a delayed record never becomes due before its delay, and waits in no memory', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 
@@ -55,6 +56,26 @@ describe('promise 5: a delayed record never becomes due before its delay, and wa
     const again = world.journal().filter(({ attempt, step }) => attempt === 2 && step === 'start');
     assert.equal(again.length, 30);
     for (const { at } of again) assert.ok(at >= dueAt, `${dueAt - at} ms too early`);
+  });
+
+  it('is not read by two divisions at once: a process whose policy has another number of lanes is refused while others run', async () => {
+    const settings = { prefix: unique('relay') };
+    const open = (...delays: readonly string[]) =>
+      openRelayWorld({ brokers: broker.brokers, settings, workers: { relay: { retry: { delays } } } });
+    await using world = await open('10m', '20m');
+    const host = await world.start({ workers: ['relay'] });
+    await world.send([{ key: 'a', n: 0 }]);
+    await until('the first to be relayed', async () => (await world.relayed()).length === 1);
+    await using changed = await open('10m', '20m', '40m');
+    const refused = await changed.start({ workers: ['relay'], log: createLogger({ level: 'silent' }) });
+    await assert.rejects(refused.finished, { code: 'PH_RETRY_DIVISION', exitCode: 3, hint: /stop all processes of the worker/ });
+    await refused.stop();
+    await world.send([{ key: 'a', n: 1 }]);
+    await until('the second to be relayed by the one that was there', async () => (await world.relayed()).length === 2);
+    await host.stop();
+    await changed.start({ workers: ['relay'] });
+    await world.send([{ key: 'a', n: 2 }]);
+    await until('the third to be relayed by the new division', async () => (await world.relayed()).length === 3);
   });
 
   it('is not taken for one of another lane: a policy whose lanes fit into the topic otherwise is refused while records wait', async () => {

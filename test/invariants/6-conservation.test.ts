@@ -4,7 +4,7 @@ import kafkajs from 'kafkajs';
 import type { TopicBalance, UnitStatus } from '../../host/src/engine/status.ts';
 import type { RunningHost } from '../../host/src/supervisor/host.ts';
 import { unique, until } from '../host/kafka/contract-kit.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../integration/brokers.ts';
 import { numbers, openRelayWorld, type RelayWorld } from '../integration/relay-world.ts';
 
 /** Records that a topic holds, by its offsets. Nobody uses transactions or compaction here, so none is invisible. */
@@ -34,7 +34,7 @@ const settled = ({ counts }: UnitStatus): number => counts.done + counts.skipped
 describe('promise 6: every record ends, provably from offsets', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

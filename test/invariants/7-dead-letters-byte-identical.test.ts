@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { LocatedRecord, OutgoingRecord, RecordHeaders } from '../../host/src/kafka/driver.ts';
 import { HEADER, HOST_PREFIX, headerText } from '../../host/src/retry/headers.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../integration/brokers.ts';
 import { openRelayWorld } from '../integration/relay-world.ts';
 
 const SEED = Number(process.env['PH_SEED'] ?? 1);
@@ -31,7 +31,7 @@ const wire = ({ key: own, value, headers: given }: Pick<OutgoingRecord, 'key' | 
 describe('promise 7: a dead letter is byte-identical to the record', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(() => broker.close());
 

@@ -9,7 +9,7 @@ import { HEADER, headerText } from '../../host/src/retry/headers.ts';
 import { openStore } from '../../host/src/storage/index.ts';
 import { until } from '../host/kafka/contract-kit.ts';
 import { AdminClient, adminSettings, urlOf } from '../integration/admin-client.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../integration/brokers.ts';
 import { numbers, openRelayWorld, type RelayWorld } from '../integration/relay-world.ts';
 
 type Source = NonNullable<ResolvedWorker['consumes']>;
@@ -21,7 +21,7 @@ describe('promise 7: a dead letter is replayed to the one worker that failed it,
   let broker: TestBroker;
   const settings = adminSettings();
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(async () => {
     await broker.close();

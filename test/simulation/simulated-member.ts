@@ -101,6 +101,7 @@ export class SimulatedMember {
       log: silent,
       onCommit: () => {},
       releaseFile: async () => {},
+      checkWaiting: async () => {},
       refusal: () => null,
       createSink: ({ intake, onPause, onFatal }) => {
         const settle = intake.settle.bind(intake);

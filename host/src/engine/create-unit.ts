@@ -16,6 +16,7 @@ import { tableSpec } from './table-rows.ts';
 import type { TableSink } from './table-sink.ts';
 import type { WorkerTopics } from './topics.ts';
 import { Unit, type UnitHooks } from './unit.ts';
+import { checkWaitingRecords } from './waiting-records.ts';
 
 export interface UnitPlan {
   readonly id: string;
@@ -74,6 +75,7 @@ export async function createUnit(plan: UnitPlan, environment: UnitEnvironment): 
     byteBudget: plan.byteBudget,
     log,
     onCommit: metrics.forWorker(worker.plugin.name, worker.name).committed,
+    checkWaiting: async () => checkWaitingRecords(await clusters.get(worker.cluster), worker, topics.retry),
     releaseFile: (uri) => services.staging.delete(uri),
     refusal: () => writer.refusal,
     ...(clock !== undefined && { clock }),

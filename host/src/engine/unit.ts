@@ -36,6 +36,8 @@ export interface UnitOptions {
   readonly byteBudget: number;
   readonly log: HostLog;
   readonly releaseFile: (uri: string) => Promise<void>;
+  /** Throws where a record waits in the retry topic that was put there by another division than it is read by. */
+  readonly checkWaiting: () => Promise<void>;
   /** Told the seconds of each offset commit. */
   readonly onCommit: (seconds: number) => void;
   /** Why Kafka takes nothing from the worker now, or null. */
@@ -71,6 +73,8 @@ export class Unit implements HostUnit {
   /** Why nothing can be read. */
   #unreadable: Pause | null = null;
   #watch: PartitionWatch | null = null;
+  /** Whether it was in its group without a break since the waiting records were checked: no member of another division was then. */
+  #isChecked = false;
 
   constructor(options: UnitOptions) {
     this.id = options.id;
@@ -129,6 +133,8 @@ export class Unit implements HostUnit {
         onBatch: (batch) => this.#intake.receive(batch),
         onAssigned: async (epoch, partitions) => {
           try {
+            if (!this.#isChecked) await this.#options.checkWaiting();
+            this.#isChecked = true;
             await this.#intake.assign(epoch, partitions);
             log.info({ epoch, partitions: partitions.length }, 'partitions assigned');
             this.#pause = null;
@@ -147,6 +153,7 @@ export class Unit implements HostUnit {
         },
         onLost: (epoch) => {
           log.warn({ epoch }, 'partitions lost; what was open is handled again by the next owner');
+          this.#isChecked = false;
           this.#intake.lose();
         },
         onError: (error) => this.#onConsumerError(error),
@@ -174,6 +181,10 @@ export class Unit implements HostUnit {
   #onConsumerError(error: Error): void {
     if (this.#life === 'stopped') return;
     const cause = isPipelineError(error) ? error : new UnavailableError('PH_KAFKA_UNREACHABLE', error.message, { cause: error });
+    if (cause.kind === 'fatal') {
+      this.#fail(cause);
+      return;
+    }
     this.#options.log.warn({ error: cause }, 'consumer lost its cluster and is rebuilt');
     if (this.#life === 'running') this.#life = 'starting';
     if (cause.kind === 'auth') this.#setUnreadable(classifyFailure(cause));

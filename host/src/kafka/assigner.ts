@@ -37,12 +37,17 @@ export function assignLanes(
   return assignment;
 }
 
-/** kafkajs's form of {@link assignLanes}, which also carries the consumer's hooks into its group. */
+/**
+ * kafkajs's form of {@link assignLanes}, which also carries the consumer's hooks into its group. The number of lanes, from
+ * which all else follows, is part of its name: a broker lets no member into a group that shares no assignor with those who
+ * are there, and does so before any of them hears of it. So no two members ever read one lane topic by two divisions.
+ */
 export function lanesAssigner(lane: LaneTopic | undefined, hooks: MembershipHooks) {
+  const name = lane === undefined ? 'PipelineLanes' : `PipelineLanes/${lane.lanes}`;
   return ({ cluster }: { readonly cluster: unknown }) => {
     const { findTopicPartitionMetadata } = cluster as ClusterInternals;
     return {
-      name: 'PipelineLanes',
+      name,
       version: 1,
       [HOOKS]: hooks,
       assign: async ({
@@ -64,7 +69,7 @@ export function lanesAssigner(lane: LaneTopic | undefined, hooks: MembershipHook
         }));
       },
       protocol: ({ topics }: { readonly topics: string[] }) => ({
-        name: 'PipelineLanes',
+        name,
         metadata: MemberMetadata.encode({
           version: 1,
           topics,

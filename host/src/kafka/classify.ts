@@ -1,4 +1,4 @@
-import { AuthError, errorMessage, isPipelineError, PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { AuthError, errorMessage, isPipelineError, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
 
 /** The fields by which kafkajs's errors tell what happened; every one may be missing. */
 interface ClientError {
@@ -44,6 +44,30 @@ const CLOSED_HINT =
 /** What the language throws: never a matter of the broker, so trying again is of no use. */
 const DEFECTS = new Set(['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError']);
 const TOO_LARGE_TYPES = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_FETCH_SIZE']);
+/** What a broker answers while another one takes over from it, or it from another. */
+const HANDOVER_TYPES = new Set([
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'REPLICA_NOT_AVAILABLE',
+  'BROKER_NOT_AVAILABLE',
+  'OFFSET_NOT_AVAILABLE',
+  'KAFKA_STORAGE_ERROR',
+  'REQUEST_TIMED_OUT',
+  'NETWORK_EXCEPTION',
+  'GROUP_LOAD_IN_PROGRESS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+]);
+/** kafkajs's errors for a broker that does not answer, or is none of those that it has heard of. */
+const AWAY_NAMES = new Set([
+  'KafkaJSConnectionError',
+  'KafkaJSConnectionClosedError',
+  'KafkaJSRequestTimeoutError',
+  'KafkaJSLockTimeout',
+  'KafkaJSBrokerNotFound',
+]);
 const AUTHORIZATION = /^(?:TOPIC|GROUP|CLUSTER|TRANSACTIONAL_ID)_AUTHORIZATION_FAILED$/;
 
 /** The error and its causes, outermost first; of an aggregate the first of its errors. */
@@ -65,6 +89,14 @@ export function brokerErrorType(error: unknown): string | undefined {
 
 /** The broker no longer counts us as a member of this generation: what we hold is somebody else's. */
 export const isGone = (error: unknown): boolean => GONE_TYPES.has(brokerErrorType(error) ?? '');
+
+/** The broker is away, or says that another one is in charge, or is not ready itself: a fail-over looks like this while it lasts. */
+export function isHandover(error: unknown): boolean {
+  const type = brokerErrorType(error);
+  if (type !== undefined) return HANDOVER_TYPES.has(type);
+  // A connection that is not trusted has the same names.
+  return chain(error).some(({ name }) => AWAY_NAMES.has(name ?? '')) && classify(error, NOWHERE).kind === 'unavailable';
+}
 
 /** The producer's identity or sequence is refused: only a new identity helps. */
 export const isProducerRefused = (error: unknown): boolean => PRODUCER_TYPES.has(brokerErrorType(error) ?? '');
@@ -94,6 +126,8 @@ export interface Where {
   /** Topic, group or both. */
   readonly place?: string;
 }
+
+const NOWHERE: Where = { cluster: '', brokers: [] };
 
 /** Any failure of the client as one of ours, with code, place and hint. Keeps a PipelineError as it is. */
 export function classify(error: unknown, where: Where): PipelineError {
@@ -143,6 +177,10 @@ export function classify(error: unknown, where: Where): PipelineError {
   }
   const bug = errors.find(({ name }) => DEFECTS.has(name ?? ''));
   if (bug !== undefined) return new PermanentError('PH_KAFKA_REQUEST', `the request for ${at} cannot be made: ${bug.message}`, details);
+  if (type === 'INCONSISTENT_GROUP_PROTOCOL') {
+    const members = 'has members that divide the retry topic into another number of lanes, or that are none of ours';
+    return new PipelineError('PH_RETRY_DIVISION', `${details.place} ${members}`, details);
+  }
   if (type === 'OFFSET_METADATA_TOO_LARGE')
     return new PermanentError('PH_KAFKA_METADATA', `${at} refused the metadata of a commit: ${text}`, details);
   if (isTooLarge(error)) return new PermanentError('PH_MESSAGE_TOO_LARGE', `${at} refused a record as too large: ${text}`, details);

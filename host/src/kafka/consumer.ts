@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { PipelineError } from '@pipeline-host/sdk';
 import type { Consumer } from 'kafkajs';
 import { lanesAssigner } from './assigner.ts';
 import { classify, type Where } from './classify.ts';
@@ -8,7 +9,8 @@ import type { CommitAnswer, CommitOffset, ConsumerHandlers, ConsumerOptions, Kaf
 import { leaveGroup } from './leave-group.ts';
 import { Member } from './member.ts';
 
-const REBUILD_MILLISECONDS = { first: 100, most: 10_000 } as const;
+/** An outage is asked after often; what people have to mend, less. */
+const REBUILD_MILLISECONDS = { first: 100, most: 2_000, mostRefused: 10_000 } as const;
 
 interface Life {
   readonly member: Member;
@@ -17,7 +19,8 @@ interface Life {
 
 /**
  * A consumer that outlives its kafkajs consumers: each crash ends one life and a new one is built, for ever, with jittered
- * back-off. kafkajs never restarts one itself, so there is never a live process with a dead consumer.
+ * back-off. kafkajs never restarts one itself, so there is never a live process with a dead consumer. Only a group that
+ * may not let this member in ends it: its unit fails, and says so.
  */
 export class GroupConsumer implements KafkaConsumer {
   readonly #config: ClusterConfig;
@@ -29,6 +32,8 @@ export class GroupConsumer implements KafkaConsumer {
   #life: Life | undefined;
   #epoch = 0;
   #failures = 0;
+  /** Of the last life, where it ended without leaving the group. */
+  #formerId: string | null = null;
   #closing: Promise<void> | undefined;
   #rebuilding: Promise<void> | undefined;
 
@@ -123,6 +128,8 @@ export class GroupConsumer implements KafkaConsumer {
       handlers: this.#handlers,
       log: this.#log,
       heartbeatInterval,
+      sessionTimeout,
+      formerId: this.#formerId,
       drainDeadline,
       nextEpoch: () => ++this.#epoch,
       access: (refused) => {
@@ -181,16 +188,21 @@ export class GroupConsumer implements KafkaConsumer {
     life.member.lose();
     if (this.#closed.signal.aborted) return;
     this.#life = undefined;
-    this.#handlers.onError(classify(error, this.#where));
-    this.#rebuilding = this.#rebuild().finally(() => {
+    this.#formerId = life.member.memberId;
+    const fault = classify(error, this.#where);
+    this.#handlers.onError(fault);
+    if (fault.kind === 'fatal') return;
+    this.#rebuilding = this.#rebuild(fault).finally(() => {
       this.#rebuilding = undefined;
     });
   }
 
-  async #rebuild(): Promise<void> {
+  async #rebuild(cause: PipelineError): Promise<void> {
     const { signal } = this.#closed;
+    let { kind } = cause;
     while (!signal.aborted) {
-      const backoff = Math.min(REBUILD_MILLISECONDS.most, REBUILD_MILLISECONDS.first * 2 ** this.#failures++);
+      const { first, most, mostRefused } = REBUILD_MILLISECONDS;
+      const backoff = Math.min(kind === 'unavailable' ? most : mostRefused, first * 2 ** this.#failures++);
       await sleep(backoff * (0.5 + Math.random() / 2), undefined, {
         signal,
       }).catch(() => {});
@@ -200,7 +212,9 @@ export class GroupConsumer implements KafkaConsumer {
         this.#run(life);
         return;
       } catch (error) {
-        this.#handlers.onError(classify(error, this.#where));
+        const fault = classify(error, this.#where);
+        kind = fault.kind;
+        this.#handlers.onError(fault);
       }
     }
   }

@@ -78,7 +78,10 @@ export interface ConsumerHandlers {
   onRevoking(epoch: number): Promise<void>;
   /** The partitions are gone without a chance to drain: session lost, broker gone, crash. Commits of this epoch answer `stale`. */
   onLost(epoch: number): void;
-  /** The consumer crashed and is being rebuilt. Always a PipelineError; kind `auth` where credentials or rights are refused. */
+  /**
+   * The consumer crashed and is being rebuilt. Always a PipelineError; kind `auth` where credentials or rights are refused.
+   * Kind `fatal` ends it: PH_RETRY_DIVISION where members with another number of lanes are in the group. Nothing comes after it.
+   */
   onError(error: Error): void;
 }
 

@@ -12,9 +12,20 @@ export interface ClusterInternals {
   refreshMetadataIfNecessary(): Promise<void>;
   findTopicPartitionMetadata(topic: string): { readonly partitionId: number; readonly leader: number }[];
   findGroupCoordinator(options: { readonly groupId: string }): Promise<BrokerInternals>;
-  getNodeIds(): number[];
+  getNodeIds(): string[];
+  retrier<Result>(attempt: (bail: (error: unknown) => void) => Promise<Result | undefined>): Promise<Result>;
+  /** Those of the last metadata, by node. */
+  readonly brokerPool: { readonly brokers: Readonly<Record<string, BrokerInternals>> };
   findBroker(options: { readonly nodeId: number | string }): Promise<BrokerInternals>;
   findControllerBroker(): Promise<BrokerInternals>;
+}
+
+export interface CoordinatorRequest {
+  readonly groupId: string;
+}
+
+export interface CoordinatorAnswer {
+  readonly coordinator: { readonly nodeId: number };
 }
 
 export interface ProduceAnswer {
@@ -56,8 +67,9 @@ export interface ProtocolRequest {
 /** The part of kafkajs's `Broker` that we use. */
 export interface BrokerInternals {
   lookupRequest: Lookup;
+  isConnected(): boolean;
   metadata(topics: readonly string[]): Promise<unknown>;
-  findGroupCoordinator(request: { readonly groupId: string }): Promise<unknown>;
+  findGroupCoordinator(request: CoordinatorRequest): Promise<CoordinatorAnswer>;
   fetch(request: FetchRequest): Promise<{
     readonly responses: readonly {
       readonly topicName: string;
@@ -115,11 +127,12 @@ interface Seeks {
 /** The part of kafkajs's `ConsumerGroup` that we use. */
 export interface GroupInternals {
   readonly groupId: string;
-  readonly memberId: string | null;
+  memberId: string | null;
   readonly generationId: number;
   readonly cluster: ClusterInternals;
-  readonly coordinator: BrokerInternals | null;
-  readonly offsetManager: { getCoordinator(): Promise<BrokerInternals> };
+  /** Found by each join, and kept until the next. */
+  coordinator: BrokerInternals;
+  readonly offsetManager: { coordinator: BrokerInternals };
   readonly assigners: readonly object[];
   readonly seekOffset: Seeks;
   retrier: unknown;

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PipelineError } from '@pipeline-host/sdk';
-import { brokerErrorType, isGone, isTopicRefused } from './classify.ts';
+import { errorMessage, PipelineError } from '@pipeline-host/sdk';
+import { brokerErrorType, isGone, isHandover, isTopicRefused } from './classify.ts';
 import type { AssignedPartition, CommitAnswer, CommitOffset, ConsumerHandlers, KafkaLog, RecordBatch, TopicPartition } from './driver.ts';
-import type { BatchInternals, BrokerInternals, GroupInternals } from './kafkajs-internals.ts';
+import { GroupCoordinator } from './group-coordinator.ts';
+import { Heartbeats } from './heartbeats.ts';
+import type { BatchInternals, GroupInternals } from './kafkajs-internals.ts';
+import { LeaderOutages } from './leader-outages.ts';
 import { recordBatch } from './record-batch.ts';
 import { joinRetrier, type MembershipHooks, ownConnections } from './repairs.ts';
 
@@ -13,7 +16,8 @@ interface Assignment {
   /** Held apart from the group, which forgets them on the next join: a late commit must carry the generation it belongs to. */
   readonly memberId: string;
   readonly generationId: number;
-  readonly coordinator: () => Promise<BrokerInternals>;
+  readonly coordinator: GroupCoordinator;
+  readonly heartbeats: Heartbeats;
   readonly partitions: ReadonlyMap<string, ReadonlySet<number>>;
   /** Batches are handed on. */
   open: boolean;
@@ -33,6 +37,9 @@ export interface MemberOptions {
   readonly handlers: ConsumerHandlers;
   readonly log: KafkaLog;
   readonly heartbeatInterval: number;
+  readonly sessionTimeout: number;
+  /** Its id in a life before, which the group may still know: joining under it, it need not wait for the end of that session. */
+  readonly formerId: string | null;
   readonly drainDeadline: number;
   readonly nextEpoch: () => number;
   /** Null: fetches are answered, or there is nothing to fetch. An error: they are refused for want of a right, and repeated. */
@@ -45,6 +52,8 @@ export interface MemberOptions {
 const ID_MILLISECONDS = 2_000;
 /** A read that is refused is tried again after so long: well within the time in which a heartbeat is due. */
 const REFUSED_MILLISECONDS = 500;
+/** A coordinator that is to come is asked again after the pause; after the most the consumer says that it has none. */
+const JOIN_MILLISECONDS = { pause: 200, most: 5_000 } as const;
 /** A member that has left is answered at once, where the broker is there at all. */
 const ANSWER_MILLISECONDS = 1_000;
 
@@ -54,15 +63,28 @@ const ANSWER_MILLISECONDS = 1_000;
  */
 export class Member implements MembershipHooks {
   readonly #options: MemberOptions;
+  readonly #outages: LeaderOutages;
   #assignment: Assignment | undefined;
   #joining: Promise<void> | undefined;
   /** Of this member at the broker, from before its first join is answered until it has left. */
-  #memberId: string | null = null;
+  #memberId: string | null;
+  /** To join under, once. */
+  #formerId: string | null;
   readonly #known = Promise.withResolvers<void>();
+  /** Why kafkajs has to end this life. */
+  #end: Error | undefined;
   #closing = false;
 
   constructor(options: MemberOptions) {
     this.#options = options;
+    this.#outages = new LeaderOutages(options.log, options.group);
+    this.#memberId = options.formerId;
+    this.#formerId = options.formerId;
+  }
+
+  /** By which the group may still know it; null where it has left or never joined. */
+  get memberId(): string | null {
+    return this.#memberId;
   }
 
   /** Several fetchers can ask for it at once (one a broker); they share one join. */
@@ -85,6 +107,12 @@ export class Member implements MembershipHooks {
   async leaving(_group: GroupInternals, leave: () => Promise<void>): Promise<void> {
     this.lose();
     await leave();
+    this.#memberId = null;
+  }
+
+  beating(): void {
+    if (this.#end !== undefined) throw this.#end;
+    this.#assignment?.heartbeats.check();
   }
 
   /** Hands each batch on as soon as it is decoded, past kafkajs's queue, which would hold all partitions for the slowest. */
@@ -108,20 +136,24 @@ export class Member implements MembershipHooks {
   }
 
   /**
-   * Whoever may not read (any more) is a member still. Its end and a rebuild would repeat what is settled, since the broker
-   * takes no offsets of a topic that may not be read; so it stays, and asks again.
+   * Whoever may not read (any more), or whose leader is away, is a member still. Its end and a rebuild would repeat what is
+   * settled, since the broker takes no offsets of a topic that may not be read, and stop the other partitions; so it
+   * stays, and asks again.
    */
   async #fetch(assignment: Assignment, nodeId: string, fetch: () => Promise<BatchInternals[]>): Promise<BatchInternals[]> {
     let batches: BatchInternals[];
     try {
       batches = await fetch();
     } catch (error) {
-      if (!isTopicRefused(error)) throw error;
-      assignment.refusing.add(nodeId);
-      this.#setReading(assignment, error);
-      await sleep(REFUSED_MILLISECONDS);
+      if (isHandover(error)) await this.#outages.wait(nodeId, error, assignment.group.cluster);
+      else if (isTopicRefused(error)) {
+        assignment.refusing.add(nodeId);
+        this.#setReading(assignment, error);
+        await sleep(REFUSED_MILLISECONDS);
+      } else throw error;
       return [];
     }
+    this.#outages.end(nodeId);
     assignment.refusing.delete(nodeId);
     if (assignment.refusing.size === 0) this.#setReading(assignment, null);
     return batches;
@@ -168,16 +200,14 @@ export class Member implements MembershipHooks {
     }
     if (topics.size === 0) return 'committed';
     try {
-      const coordinator = await assignment.coordinator();
-      const { throttleTime = 0, clientSideThrottleTime = 0 } = await coordinator.offsetCommit({
-        groupId: this.#options.group,
-        memberId: assignment.memberId,
-        groupGenerationId: assignment.generationId,
-        topics: [...topics].map(([topic, partitions]) => ({
-          topic,
-          partitions,
-        })),
-      });
+      const { throttleTime = 0, clientSideThrottleTime = 0 } = await assignment.coordinator.request((broker) =>
+        broker.offsetCommit({
+          groupId: this.#options.group,
+          memberId: assignment.memberId,
+          groupGenerationId: assignment.generationId,
+          topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),
+        }),
+      );
       return throttleTime > 0 || clientSideThrottleTime > 0 ? 'throttled' : 'committed';
     } catch (error) {
       if (isGone(error)) assignment.live = false;
@@ -214,6 +244,7 @@ export class Member implements MembershipHooks {
     assignment.open = false;
     assignment.live = false;
     if (assignment.revoking !== undefined) return;
+    assignment.heartbeats.stop();
     this.#assignment = undefined;
     this.#options.handlers.onLost(assignment.epoch);
   }
@@ -224,32 +255,48 @@ export class Member implements MembershipHooks {
       if (this.#closing) throw new Error('the consumer is closing');
       ownConnections(group.cluster, this);
       group.retrier = joinRetrier();
-      await join();
+      group.memberId ??= this.#formerId;
+      this.#formerId = null;
+      await this.#join(join);
       if (this.#closing) throw new Error('the consumer is closing');
       await this.#assign(group);
     } catch (error) {
-      // kafkajs itself leaves only a group that it had joined before, and this member would hold the next one up.
-      await this.#leave();
+      // kafkajs itself leaves only a group that it had joined before. Where it goes on, its next life takes the id over.
+      if (this.#closing) await this.#leave();
       // kafkajs would go on fetching with half a membership; its crash, and our rebuild, is the recovery that always works.
       throw unretriable(error);
     }
   }
 
+  /** The group may be on its way to another coordinator, which is waited for here: a new life would take longer. */
+  async #join(join: () => Promise<void>): Promise<void> {
+    const end = performance.now() + JOIN_MILLISECONDS.most;
+    for (;;) {
+      try {
+        return await join();
+      } catch (error) {
+        if (!isHandover(error) || this.#closing || performance.now() > end) throw error;
+        await sleep(JOIN_MILLISECONDS.pause);
+      }
+    }
+  }
+
   async #assign(group: GroupInternals): Promise<void> {
-    const { memberId, generationId, offsetManager } = group;
+    const { memberId, generationId } = group;
     if (memberId === null) throw new Error('joined the group without a member id');
     // Pauses and seeks of kafkajs outlive a rebalance; the new assignment starts clean.
     group.resume(group.paused());
     group.seekOffset.clear();
     const assigned = group.assigned().filter(({ partitions }) => partitions.length > 0);
-    const coordinator = () => offsetManager.getCoordinator();
-    const committed = await this.#committed(await coordinator(), assigned);
+    const coordinator = new GroupCoordinator(group);
+    const committed = await this.#committed(coordinator, assigned);
     const assignment: Assignment = {
       epoch: this.#options.nextEpoch(),
       group,
       memberId,
       generationId,
       coordinator,
+      heartbeats: this.#beat(() => assignment),
       partitions: new Map(assigned.map(({ topic, partitions }) => [topic, new Set(partitions)])),
       open: false,
       reading: null,
@@ -259,13 +306,8 @@ export class Member implements MembershipHooks {
       revoking: undefined,
     };
     this.#assignment = assignment;
-    const heartbeats = this.#beat(assignment);
-    try {
-      assignment.ready = Promise.resolve(this.#options.handlers.onAssigned(assignment.epoch, committed));
-      await assignment.ready;
-    } finally {
-      clearInterval(heartbeats);
-    }
+    assignment.ready = Promise.resolve(this.#options.handlers.onAssigned(assignment.epoch, committed));
+    await assignment.ready;
     if (this.#assignment !== assignment || assignment.revoking !== undefined) return;
     assignment.open = true;
     // Nothing will be fetched.
@@ -273,7 +315,7 @@ export class Member implements MembershipHooks {
   }
 
   async #committed(
-    coordinator: BrokerInternals,
+    coordinator: GroupCoordinator,
     assigned: readonly {
       readonly topic: string;
       readonly partitions: readonly number[];
@@ -284,10 +326,7 @@ export class Member implements MembershipHooks {
       topic,
       partitions: partitions.map((partition) => ({ partition })),
     }));
-    const { responses } = await coordinator.offsetFetch({
-      groupId: this.#options.group,
-      topics,
-    });
+    const { responses } = await coordinator.request((broker) => broker.offsetFetch({ groupId: this.#options.group, topics }));
     return responses.flatMap(({ topic, partitions }) =>
       partitions.map(({ partition, offset, metadata }) => ({
         topic,
@@ -305,6 +344,7 @@ export class Member implements MembershipHooks {
     assignment.open = false;
     assignment.revoking ??= this.#drain(assignment).finally(() => {
       assignment.live = false;
+      assignment.heartbeats.stop();
       if (this.#assignment === assignment) this.#assignment = undefined;
     });
     return assignment.revoking;
@@ -313,12 +353,11 @@ export class Member implements MembershipHooks {
   async #drain(assignment: Assignment): Promise<void> {
     const { handlers, log, group, drainDeadline } = this.#options;
     await assignment.ready.catch(() => {});
-    if (await this.#thrownOut(assignment)) {
-      assignment.live = false;
+    await Promise.race([assignment.heartbeats.now(), pause(ANSWER_MILLISECONDS)]);
+    if (!assignment.live) {
       handlers.onLost(assignment.epoch);
       return;
     }
-    const heartbeats = this.#beat(assignment);
     const expired = new AbortController();
     try {
       const deadline = sleep(drainDeadline, 'expired' as const, {
@@ -339,36 +378,31 @@ export class Member implements MembershipHooks {
         error: String(error),
       });
     } finally {
-      clearInterval(heartbeats);
       expired.abort();
     }
   }
 
-  async #thrownOut(assignment: Assignment): Promise<boolean> {
-    if (!assignment.live) return true;
-    try {
-      await this.#heartbeat(assignment);
-      return false;
-    } catch (error) {
-      return isGone(error);
-    }
-  }
-
-  /** Keeps the session alive while kafkajs's own loop stands still; notices when the broker has thrown us out. */
-  #beat(assignment: Assignment): NodeJS.Timeout {
-    return setInterval(() => {
-      this.#heartbeat(assignment).catch((error: unknown) => {
-        if (isGone(error)) assignment.live = false;
-      });
-    }, this.#options.heartbeatInterval);
-  }
-
-  async #heartbeat({ coordinator, memberId, generationId }: Assignment): Promise<void> {
-    const broker = await coordinator();
-    await broker.heartbeat({
-      groupId: this.#options.group,
-      groupGenerationId: generationId,
-      memberId,
+  #beat(of: () => Assignment): Heartbeats {
+    const { group: groupId, heartbeatInterval: interval, sessionTimeout } = this.#options;
+    return new Heartbeats({
+      interval,
+      sessionTimeout,
+      beat: async () => {
+        const assignment = of();
+        const { memberId, generationId: groupGenerationId } = assignment;
+        try {
+          await assignment.coordinator.request((broker) => broker.heartbeat({ groupId, groupGenerationId, memberId }));
+        } catch (error) {
+          if (isGone(error)) assignment.live = false;
+          throw error;
+        }
+      },
+      onExpired: (silence) => {
+        const assignment = of();
+        // One that is being drained goes on to join anew.
+        if (assignment.revoking === undefined) this.#end = unretriable(silence);
+        if (this.#assignment === assignment) this.lose();
+      },
     });
   }
 }
@@ -376,5 +410,4 @@ export class Member implements MembershipHooks {
 const pause = (milliseconds: number): Promise<void> => sleep(milliseconds, undefined, { ref: false });
 
 /** Marked so that kafkajs does not try again but crashes at once. */
-const unretriable = (error: unknown): Error =>
-  Object.assign(error instanceof Error ? error : new Error(String(error)), { retriable: false });
+const unretriable = (cause: unknown): Error => Object.assign(new Error(errorMessage(cause), { cause }), { retriable: false });

@@ -10,7 +10,7 @@ import { RefusedTopics } from './refused-topics.ts';
 import { SendQueue, type Waiting, waitingRecord } from './send-queue.ts';
 import { Sequences } from './sequences.ts';
 
-const BACKOFF_MILLISECONDS = { first: 50, most: 1_000 } as const;
+const BACKOFF_MILLISECONDS = { first: 50, most: 500 } as const;
 /** Whoever closes has drained before: what is still here waits for a broker that is away. Drain and this together stay far below 30 s. */
 const CLOSE_MILLISECONDS = 5_000;
 /** A request with so many records was under load, and the next is worth a linger. */

@@ -1,11 +1,14 @@
 import { createRequire } from 'node:module';
 import { PipelineError } from '@pipeline-host/sdk';
-import { isGroupRefused } from './classify.ts';
+import { brokerErrorType, isHandover } from './classify.ts';
+import { askForCoordinator } from './coordinator-lookup.ts';
 import { decodeFetchResponse, FETCH_VERSIONS } from './fetch-decoder.ts';
 import type {
   BatchInternals,
   BrokerInternals,
   ClusterInternals,
+  CoordinatorAnswer,
+  CoordinatorRequest,
   FetchRequest,
   GroupInternals,
   Lookup,
@@ -27,10 +30,13 @@ import { type EncodedBatch, encodeProduceRequest, PRODUCE_VERSIONS } from './pro
  * 4. `Broker.joinGroup` tells the member id as soon as the broker gives it, and asks before each request whether to join
  *    still: kafkajs knows the id only when the join is answered, so a member that stops before that cannot leave, and its
  *    group waits for it until its session ends.
- * 5. `Cluster.findGroupCoordinatorMetadata` says why a broker refuses it where that is for lack of rights: kafkajs drops
- *    every error there, and a missing right on a group looks like a cluster without coordinator.
+ * 5. `Cluster.findGroupCoordinatorMetadata` asks on where a broker is away, and says why none answered: see
+ *    {@link askForCoordinator}.
+ * 6. `ConsumerGroup.recoverFromFetch` leaves a leader that is away or has changed to the hook of `fetch`: kafkajs joins the
+ *    group again for it, which stops all members, or ends the consumer. `ConsumerGroup.heartbeat` asks the hooks, which
+ *    beat by a timer and outlast a coordinator that changes.
  *
- * A plain kafkajs client in the same process is not touched by 2 to 4.
+ * A plain kafkajs client in the same process is touched by 1 and 5 alone.
  */
 const PINNED = '2.2.4';
 
@@ -44,6 +50,8 @@ export interface MembershipHooks {
   memberIdGiven(memberId: string): void;
   /** Returns what kafkajs's own worker queue shall handle: nothing, since batches are handed off here. */
   fetching(group: GroupInternals, nodeId: string, fetch: () => Promise<BatchInternals[]>): Promise<BatchInternals[]>;
+  /** Between fetches. Throws what ends the assignment. */
+  beating(): void;
 }
 
 export const HOOKS = Symbol('pipeline-host.kafka.hooks');
@@ -86,6 +94,8 @@ interface GroupPrototype {
   joinAndSync(this: GroupInternals): Promise<void>;
   leave(this: GroupInternals): Promise<void>;
   fetch(this: GroupInternals, nodeId: string): Promise<BatchInternals[]>;
+  recoverFromFetch(this: GroupInternals, error: unknown): Promise<void>;
+  heartbeat(this: GroupInternals, options: unknown): Promise<void>;
 }
 
 function hooksOf(group: GroupInternals): MembershipHooks | undefined {
@@ -102,7 +112,7 @@ function refuse(found: string): never {
 }
 
 interface ClusterPrototype {
-  findGroupCoordinatorMetadata(this: ClusterInternals, request: { readonly groupId: string }): Promise<unknown>;
+  findGroupCoordinatorMetadata(this: ClusterInternals, request: CoordinatorRequest): Promise<CoordinatorAnswer>;
 }
 
 interface BrokerPrototype {
@@ -132,18 +142,6 @@ function withProtocol(broker: BrokerInternals, change: (protocol: ProtocolReques
     return (parameters) => change(make(parameters));
   };
   return Object.create(broker, { lookupRequest: { value: lookupRequest } }) as BrokerInternals;
-}
-
-/** The broker's own answer where it does not let us see the group. */
-async function groupRefusal(cluster: ClusterInternals, request: { readonly groupId: string }): Promise<unknown> {
-  const [nodeId] = cluster.getNodeIds();
-  if (nodeId === undefined) return undefined;
-  try {
-    await (await cluster.findBroker({ nodeId })).findGroupCoordinator(request);
-    return undefined;
-  } catch (error) {
-    return isGroupRefused(error) ? error : undefined;
-  }
 }
 
 const within = ({ first, last }: { readonly first: number; readonly last: number }, version: number): boolean =>
@@ -221,9 +219,9 @@ export function repairKafkajs(): void {
     }
   ).prototype;
   const { scheduleCheckPendingRequests, scheduleRequestTimeoutCheck } = queue;
-  const { joinAndSync, leave, fetch } = group;
-  if ([scheduleCheckPendingRequests, scheduleRequestTimeoutCheck, joinAndSync, leave, fetch].some((method) => typeof method !== 'function'))
-    refuse(`${version} with other insides`);
+  const { joinAndSync, leave, fetch, recoverFromFetch, heartbeat } = group;
+  const changed = [scheduleCheckPendingRequests, scheduleRequestTimeoutCheck, joinAndSync, leave, fetch, recoverFromFetch, heartbeat];
+  if (changed.some((method) => typeof method !== 'function')) refuse(`${version} with other insides`);
 
   queue.scheduleCheckPendingRequests = function () {
     if (this.pending.length > 0) scheduleCheckPendingRequests.call(this);
@@ -243,15 +241,28 @@ export function repairKafkajs(): void {
     const hooks = hooksOf(this);
     return hooks === undefined ? fetch.call(this, nodeId) : hooks.fetching(this, nodeId, () => fetch.call(this, nodeId));
   };
+  group.recoverFromFetch = async function (error) {
+    if (hooksOf(this) !== undefined && isHandover(error)) throw error;
+    await recoverFromFetch.call(this, error);
+  };
+  group.heartbeat = async function (options) {
+    const hooks = hooksOf(this);
+    if (hooks === undefined) await heartbeat.call(this, options);
+    else hooks.beating();
+  };
 
   const cluster = (internals('kafkajs/src/cluster') as { prototype: ClusterPrototype }).prototype;
-  const { findGroupCoordinatorMetadata } = cluster;
-  cluster.findGroupCoordinatorMetadata = async function (request) {
-    try {
-      return await findGroupCoordinatorMetadata.call(this, request);
-    } catch (error) {
-      throw (await groupRefusal(this, request)) ?? error;
-    }
+  cluster.findGroupCoordinatorMetadata = function (request) {
+    return this.retrier(async (bail) => {
+      try {
+        return await askForCoordinator(this, request);
+      } catch (error) {
+        // A cluster that never had a group makes the topic of groups first.
+        if (brokerErrorType(error) === 'GROUP_COORDINATOR_NOT_AVAILABLE') throw error;
+        bail(error);
+        return undefined;
+      }
+    });
   };
 
   const broker = (internals('kafkajs/src/broker') as { prototype: BrokerPrototype }).prototype;

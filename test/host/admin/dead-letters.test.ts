@@ -7,7 +7,7 @@ import { createLogger } from '../../../host/src/observability/logger.ts';
 import { HEADER, headerText } from '../../../host/src/retry/headers.ts';
 import { openStore } from '../../../host/src/storage/index.ts';
 import { ACTOR, AdminClient, adminSettings } from '../../integration/admin-client.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../../integration/brokers.ts';
 import { openRelayWorld, type RelayWorld } from '../../integration/relay-world.ts';
 import { until } from '../kafka/contract-kit.ts';
 
@@ -17,7 +17,7 @@ describe('dead letters over HTTP', { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   const settings = adminSettings();
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
   });
   after(async () => {
     await broker.close();

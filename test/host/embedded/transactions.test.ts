@@ -1,29 +1,30 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Consumer, Kafka, logLevel, Partitioners, type Producer } from 'kafkajs';
-import { brokerKind, brokerMissing, openTestBroker, type TestBroker } from '../../integration/brokers.ts';
-import { unique, until } from '../kafka/contract-kit.ts';
+import type { KafkaCluster } from '../../../host/src/kafka/driver.ts';
+import { brokerKind, brokerMissing, openSharedBroker, type TestBroker } from '../../integration/brokers.ts';
+import { clusterOf, unique, until } from '../kafka/contract-kit.ts';
 
 describe(`transactions over kafkajs on ${brokerKind()}`, { skip: brokerMissing() }, () => {
   let broker: TestBroker;
   let kafka: Kafka;
+  let cluster: KafkaCluster;
   const clients: { disconnect(): Promise<void> }[] = [];
 
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
+    cluster = clusterOf(broker.brokers);
     kafka = new Kafka({ brokers: [...broker.brokers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, retries: 8 } });
   });
   after(async () => {
-    await Promise.allSettled(clients.map((client) => client.disconnect()));
+    await Promise.allSettled([cluster?.close(), ...clients.map((client) => client.disconnect())]);
     await broker?.close();
   });
 
   const topic = async (partitions = 1): Promise<string> => {
-    const admin = kafka.admin();
-    await admin.connect();
     const name = unique('transacted');
-    await admin.createTopics({ topics: [{ topic: name, numPartitions: partitions }], waitForLeaders: true });
-    await admin.disconnect();
+    // kafkajs gives up where the broker does not know a topic yet that it has just made.
+    await (await cluster.admin()).createTopics([{ name, partitions }]);
     return name;
   };
   const transactional = async (transactionalId: string, transactionTimeout = 60_000): Promise<Producer> => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { AuthError, defineWorker, done, PermanentError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import { AuthError, defineWorker, done, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
 import { classifyFailure } from '../../../host/src/engine/failure-class.ts';
 import type { Sink } from '../../../host/src/engine/intake.ts';
 import { Unit, type UnitHooks } from '../../../host/src/engine/unit.ts';
@@ -14,7 +14,7 @@ const PARTITION = { topic: 'p.jobs', partition: 0, committed: 0, metadata: null 
 function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = async () => ({ offsets: async () => [] }) as never) {
   const closed = { consumer: 0 };
   const commits: CommitOffset[] = [];
-  const given: { handlers?: ConsumerHandlers; hooks?: UnitHooks; refusal?: PipelineError } = {};
+  const given: { handlers?: ConsumerHandlers; hooks?: UnitHooks; refusal?: PipelineError; stray?: PipelineError } = {};
   const consumer: KafkaConsumer = {
     pause() {},
     resume() {},
@@ -41,6 +41,9 @@ function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = a
     byteBudget: 1e6,
     log: createLogger({ level: 'silent' as never }),
     releaseFile: async () => {},
+    checkWaiting: async () => {
+      if (given.stray !== undefined) throw given.stray;
+    },
     onCommit: () => {},
     refusal: () => given.refusal ?? null,
     createSink: (hooks) => {
@@ -98,6 +101,29 @@ describe('a unit', () => {
     assert.equal(unit.status().state.kind, 'working');
     t.mock.timers.tick(1_000 + 31_000);
     assert.equal(unit.status().state.kind, 'stalled');
+    await unit.stop();
+  });
+
+  it('is failed where its group does not let it in', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    given.handlers.onError(new PipelineError('PH_RETRY_DIVISION', 'other lanes'));
+    await assert.rejects(unit.failed, { code: 'PH_RETRY_DIVISION' });
+    assert.deepEqual(unit.status().state, { kind: 'failed', code: 'PH_RETRY_DIVISION', reason: 'other lanes' });
+    await unit.stop();
+  });
+
+  it('looks at the records that wait for a retry whenever another member may have put them there, and only then', async () => {
+    const { unit, given } = openUnit();
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    await given.handlers.onRevoking(1);
+    given.stray = new PipelineError('PH_RETRY_TOPIC_SHAPE', 'put there by another division');
+    await given.handlers.onAssigned(2, [PARTITION]);
+    assert.equal(unit.status().state.kind, 'idle');
+    given.handlers.onLost(2);
+    await given.handlers.onAssigned(3, [PARTITION]);
+    await assert.rejects(unit.failed, { code: 'PH_RETRY_TOPIC_SHAPE' });
     await unit.stop();
   });
 

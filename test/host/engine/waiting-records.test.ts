@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { checkWaitingRecords } from '../../../host/src/engine/waiting-records.ts';
 import type { KafkaCluster } from '../../../host/src/kafka/driver.ts';
 import { layoutFor, type RetryLayout, retryPartition } from '../../../host/src/retry/layout.ts';
-import { brokerMissing, openTestBroker, type TestBroker } from '../../integration/brokers.ts';
+import { brokerMissing, openSharedBroker, type TestBroker } from '../../integration/brokers.ts';
 import { clusterOf, unique } from '../kafka/contract-kit.ts';
 
 describe('records that wait in a retry topic', { skip: brokerMissing() }, () => {
@@ -11,7 +11,7 @@ describe('records that wait in a retry topic', { skip: brokerMissing() }, () => 
   let broker: TestBroker;
   let cluster: KafkaCluster;
   before(async () => {
-    broker = await openTestBroker();
+    broker = await openSharedBroker();
     cluster = clusterOf(broker.brokers);
   });
   after(async () => {

@@ -15,8 +15,10 @@ import { clusterOf, join, silent, unique, until } from './contract-kit.ts';
 
 /** What only a broker with fault hooks can be made to do. */
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
+const LEADER_NOT_AVAILABLE = 5;
 const NOT_LEADER = 6;
 const REQUEST_TIMED_OUT = 7;
+const COORDINATOR_LOADING = 14;
 const COORDINATOR_NOT_AVAILABLE = 15;
 const NOT_COORDINATOR = 16;
 const UNKNOWN_MEMBER_ID = 25;
@@ -293,7 +295,7 @@ test('a member that the broker forgot hears onLost, its commit is stale, and it 
   const { cluster, faults } = await disturbed(t);
   const topic = unique('t');
   await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
-  const member = await join(cluster, { group: unique('g'), topics: [topic] });
+  const member = await join(cluster, { group: unique('g'), topics: [topic], sessionTimeout: 1_500 });
   await until('assignment', () => member.assigned.length === 1);
   const epoch = member.epoch;
   faults.push({ api: 'Heartbeat', action: { error: UNKNOWN_MEMBER_ID }, count: 2 });
@@ -323,6 +325,51 @@ test('a commit that meets a moved coordinator fails as unavailable, not as store
   assert.equal((await admin.committed(group, [topic]))[0]?.offset, null);
   assert.equal(await member.consumer.commit(member.epoch, [{ topic, partition: 0, offset: 3 }]), 'committed');
   await member.consumer.close();
+});
+
+test('a leader and a coordinator that change end no assignment: reading goes on where it was, and the next rebalance is heard of', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  const group = unique('g');
+  const admin = await cluster.admin();
+  await admin.createTopics([{ name: topic, partitions: 2 }]);
+  const producer = await cluster.producer();
+  const member = await join(cluster, { group, topics: [topic] });
+  await until('assignment', () => member.assigned.length === 2);
+  // All faults hit one request together, the first of them is answered: these one after the other.
+  for (const [api, errors] of [
+    ['Fetch', [NOT_LEADER, LEADER_NOT_AVAILABLE]],
+    ['Heartbeat', [NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE, COORDINATOR_LOADING]],
+  ] as const) {
+    for (const [i, error] of errors.entries()) faults.push({ api, action: { error }, count: i + 1 });
+  }
+  await producer.sendAll([0, 1].map((partition) => ({ topic, partition, key: null, value: 'v' })));
+  await until('both records', () => member.records.length === 2);
+  // It hears of the other one by a heartbeat that comes through.
+  const other = await join(cluster, { group, topics: [topic] });
+  await until('both to read', () => [member, other].every(({ assigned }) => assigned.length === 1));
+  assert.deepEqual(
+    member.steps.filter(({ step }) => step !== 'batch').map(({ step, epoch }) => `${step} ${epoch}`),
+    ['assigned 1', 'revoking 1', 'revoked 1', 'assigned 2'],
+  );
+  await Promise.all([member.consumer.close(), other.consumer.close()]);
+  assert.deepEqual([member.errors, member.violations], [[], []]);
+});
+
+test('a member that no coordinator answers for as long as its session gives its partitions up, and has them back later', async (t) => {
+  const { cluster, faults } = await disturbed(t);
+  const topic = unique('t');
+  await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
+  const member = await join(cluster, { group: unique('g'), topics: [topic], sessionTimeout: 1_500 });
+  await until('assignment', () => member.assigned.length === 1);
+  faults.push({ api: 'Heartbeat', action: { error: COORDINATOR_NOT_AVAILABLE }, count: 1_000 });
+  await until('the loss', () => member.steps.some(({ step, epoch }) => step === 'lost' && epoch === 1));
+  assert.equal(await member.consumer.commit(1, [{ topic, partition: 0, offset: 1 }]), 'stale');
+  faults.clear();
+  await until('a later assignment', () => member.assigned.length === 1);
+  assert.ok(member.errors.length > 0 && member.errors.every((error) => isPipelineError(error) && error.kind === 'unavailable'));
+  await member.consumer.close();
+  assert.deepEqual(member.violations, []);
 });
 
 test('a fault in onBatch crashes no process: the consumer is rebuilt and the records come again', async (t) => {
@@ -368,7 +415,7 @@ test('a stop in the middle of a rebuild ends at once', async (t) => {
   const { broker, cluster } = await disturbed(t);
   const topic = unique('t');
   await (await cluster.admin()).createTopics([{ name: topic, partitions: 1 }]);
-  const member = await join(cluster, { group: unique('g'), topics: [topic] });
+  const member = await join(cluster, { group: unique('g'), topics: [topic], sessionTimeout: 1_500 });
   await until('assignment', () => member.assigned.length === 1);
   await broker.close();
   await until('a failed rebuild', () => member.errors.length >= 2);
