@@ -1,11 +1,8 @@
 import type { SourceMessage } from '@pipeline-host/sdk';
 import { Random } from 'pipeline-host/testing';
 import { garbage } from './garbage.ts';
-import { type Happening, History } from './history.ts';
+import { type EndOfEvent, type Happening, History } from './history.ts';
 import type { ClaimXState, Media } from './state.ts';
-
-/** How the enricher must end that meets an event. */
-export type EndOfEvent = 'success' | 'skipped' | 'failed';
 
 /** A message and what must come of it. */
 export interface PlannedEvent {

@@ -1,7 +1,9 @@
 import type { Random } from 'pipeline-host/testing';
-import type { EndOfEvent } from './events.ts';
 import { planMedia } from './media.ts';
 import type { ClaimXState, Media, Person, Project, Task, TaskTemplate, Video } from './state.ts';
+
+/** How the enricher must end that meets an event. */
+export type EndOfEvent = 'success' | 'skipped' | 'failed';
 
 /** What has happened to the state, as an event tells of it. */
 export interface Happening {
