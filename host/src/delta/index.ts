@@ -27,6 +27,7 @@ export type { Optimized, OptimizeOptions } from './optimize.ts';
 export { intervalMilliseconds } from './retention.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';
 export type { TableSpec } from './schema.ts';
+export type { SchemaDifference } from './schema-fit.ts';
 export { DeltaTable } from './table.ts';
 export type {
   Appended,

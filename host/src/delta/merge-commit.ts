@@ -1,6 +1,7 @@
 import { discardFiles } from './data-files.ts';
 import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
 import { computeMerge, type MergeOutcome } from './merge.ts';
+import type { MergePlan } from './merge-plan.ts';
 import { hasDeletionVectors, isAppendOnly } from './protocol.ts';
 import type { RowBlock } from './row-block.ts';
 import { hasPositions } from './scan.ts';
@@ -31,12 +32,13 @@ export async function mergeBlock(
   }
 }
 
-async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
+async function mergeOnce(state: TableState, given: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
   const { engine, folder } = state;
-  const { fields, partitionBy, protocol, metaData } = state.check('write');
+  const { fields, partitionBy, protocol, metaData, givenNames } = state.check('write');
   if (isAppendOnly(metaData))
     throw deltaError('PH_DELTA_APPEND_ONLY', folder.path, `the table ${folder.path} is append-only: it takes no merge`);
-  const plan = { key: options.key, policies: options.policies ?? {} };
+  const block: RowBlock = givenNames.size === 0 ? given : { ...given, givenNames };
+  const plan = planOf(options, givenNames);
   const unknown = [...plan.key, ...Object.keys(plan.policies)].filter((name) => !fields.some((field) => field.name === name));
   if (unknown.length > 0) throw deltaError('PH_DELTA_SCHEMA', folder.path, `the table ${folder.path} has no column ${unknown.join(', ')}`);
   const target = { ...folder, fields, partitionBy, files: [...state.snapshot.files.values()] };
@@ -66,4 +68,14 @@ async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptio
     if (isKnownLost(error)) await discardFiles(folder, outcome.written);
     throw error;
   }
+}
+
+/** The plan in the names of the live table. */
+function planOf({ key, policies = {} }: MergeOptions, givenNames: ReadonlyMap<string, string>): MergePlan {
+  const liveNames = new Map([...givenNames].map(([live, given]) => [given, live]));
+  const nameOf = (name: string): string => liveNames.get(name) ?? name;
+  return {
+    key: key.map(nameOf),
+    policies: Object.fromEntries(Object.entries(policies).map(([name, policy]) => [nameOf(name), policy])),
+  };
 }

@@ -4,8 +4,13 @@ import type { MergePolicy } from './merge-plan.ts';
 import type { TableSpec } from './schema.ts';
 
 export interface OpenOptions {
-  /** Creates the table where its log is provably absent; where it is there, its schema must offer every column of this. */
+  /**
+   * Creates the table where its log is provably absent. One that is there must take its rows: {@link DeltaTable.differences}
+   * tells in what it is another.
+   */
   readonly create?: TableSpec;
+  /** Adds nullable columns that the table lacks, in a commit before it is opened. Default false: they are refused. */
+  readonly addColumns?: boolean;
 }
 
 /** The last offset of one writer, to be committed with the rows up to it. */
