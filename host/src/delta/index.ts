@@ -22,7 +22,7 @@ export {
 export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
 export { type HistoryEntry, readHistory } from './history.ts';
 export type { CleanedLog, LogCleanupOptions } from './log-cleanup.ts';
-export type { MergePolicy } from './merge-plan.ts';
+export type { MergePolicy, UpdateCondition } from './merge-plan.ts';
 export type { Optimized, OptimizeOptions } from './optimize.ts';
 export { intervalMilliseconds } from './retention.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';

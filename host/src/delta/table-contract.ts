@@ -1,6 +1,6 @@
 import type { CommitInfo, Protocol, Txn } from './actions.ts';
 import type { SchemaField } from './column-type.ts';
-import type { MergePolicy } from './merge-plan.ts';
+import type { MergePolicy, UpdateCondition } from './merge-plan.ts';
 import type { TableSpec } from './schema.ts';
 
 export interface OpenOptions {
@@ -31,6 +31,8 @@ export interface MergeOptions extends WriteOptions {
   readonly key: readonly [string, ...string[]];
   /** Per column; `keepOldWhenNull` where absent. */
   readonly policies?: Readonly<Record<string, MergePolicy>>;
+  /** When a row is merged into the one that has its key; always where absent. */
+  readonly updateWhen?: UpdateCondition;
 }
 
 /** Every txn of the write was in the table already: nothing was written. */

@@ -119,7 +119,7 @@ export class DeltaTable {
 
   /**
    * Inserts the rows whose key is new and updates the others, by the columns' policies, with the txns in one commit.
-   * Several rows of one key give what they would give one after the other. Throws as {@link append}
+   * Several rows of one key give what they would give one after the other, by `updateWhen` too. Throws as {@link append}
    * does, with `PH_DELTA_NULL_KEY` for rows without a key.
    */
   async merge(block: RowBlock, options: MergeOptions): Promise<Merged | Skipped> {
