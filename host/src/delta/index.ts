@@ -41,6 +41,7 @@ export type {
   WriteTxn,
 } from './table-contract.ts';
 export type { ReadOptions, TableRow } from './table-rows.ts';
+export type { ProtocolUpgrade } from './upgrade.ts';
 export type { Vacuumed, VacuumOptions } from './vacuum.ts';
 export type { CheckCount, VerifyFault } from './verify/findings.ts';
 export { type Verified, type VerifyOptions, verifyTable } from './verify/verify-table.ts';

@@ -22,6 +22,7 @@ import type { Appended, Merged, MergeOptions, OpenOptions, OptimizePlan, Skipped
 import { copyToParquet, type ReadOptions, readPages, selectSql, type TableRow } from './table-rows.ts';
 import { TableState } from './table-state.ts';
 import { areWritten, txnIds } from './txns.ts';
+import { type ProtocolUpgrade, planUpgrade, upgradeTable } from './upgrade.ts';
 import { type Vacuumed, type VacuumOptions, vacuumTable } from './vacuum.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -156,6 +157,17 @@ export class DeltaTable {
    */
   async optimize(options: OptimizeOptions = {}): Promise<Optimized> {
     return await optimizeTable(this.#state, this.#exclusive, options).catch((error: unknown) => this.#state.explain(error));
+  }
+
+  /** What {@link upgrade} would change; null where there is nothing to do. */
+  planUpgrade(): ProtocolUpgrade | null {
+    this.#state.check('write');
+    return planUpgrade(this.#state);
+  }
+
+  /** Raises the protocol so that merges mark replaced rows by deletion vectors. Others must know them to read the table. */
+  async upgrade(): Promise<ProtocolUpgrade | null> {
+    return await this.#queue.exclusive(() => upgradeTable(this.#state)).catch((error: unknown) => this.#state.explain(error));
   }
 
   /** Deletes files that the table does not need any more. Throws `PH_DELTA_RETENTION` for a retention below the table's. */
