@@ -137,7 +137,7 @@ for (const deletionVectors of [true, false]) {
             assert.deepEqual(sortedBy(await table.readRows(), 'id'), sortedBy([...model.values()], 'id'));
           },
         ),
-        { numRuns: 25 },
+        { numRuns: 15 },
       );
     });
 
