@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Action, MetaData, Protocol } from './actions.ts';
 import { CommitConflictError, deltaError } from './delta-errors.ts';
 import { hasDeletionVectors, VECTOR_PROTOCOL, VECTORS_ENABLED } from './protocol.ts';
@@ -69,8 +70,9 @@ export async function upgradeTable(state: TableState): Promise<ProtocolUpgrade |
   }
 }
 
-function actionsOf({ to, properties }: ProtocolUpgrade, metaData: MetaData): readonly Action[] {
-  return [{ protocol: to }, { metaData: { ...metaData, configuration: { ...metaData.configuration, ...properties } } }];
+function actionsOf({ from, to, properties }: ProtocolUpgrade, metaData: MetaData): readonly Action[] {
+  const raised = isDeepStrictEqual(from, to) ? [] : [{ protocol: to }];
+  return [...raised, { metaData: { ...metaData, configuration: { ...metaData.configuration, ...properties } } }];
 }
 
 function union(some: readonly string[], others: readonly string[] = []): readonly string[] {
