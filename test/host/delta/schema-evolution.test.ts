@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import fc from 'fast-check';
-import { type DeltaColumn, DeltaTable, type OpenOptions, RowConversionError, type TableSpec } from '../../../host/src/delta/index.ts';
+import {
+  type DeltaColumn,
+  DeltaTable,
+  type OpenOptions,
+  RowConversionError,
+  type TableSpec,
+  verifyTable,
+} from '../../../host/src/delta/index.ts';
 import type { ObjectStore } from '../../../host/src/storage/index.ts';
 import { block, boundStore, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 
@@ -70,6 +77,7 @@ suite('columns that a table lacks', () => {
         { id: 'b', day: '2026-01-05', amount: '1.50', note: 'x' },
       ]);
     assert.deepEqual((await open('added', columns, { partitionBy: ['day'] })).addedColumns, []);
+    assert.deepEqual((await verifyTable(lake.engine, lake.store, 'added', { mergeKey: ['id'] })).faults, []);
   });
 
   test('are added once by writers that start at once', async () => {
@@ -206,6 +214,7 @@ suite('a live table that is another than its definition', () => {
         { trace: '2', at: '5', first: 'b', told: 'b' },
         { trace: '3', at: '1', first: null, told: null },
       ]);
+      assert.deepEqual((await verifyTable(lake.engine, lake.store, name, { mergeKey: [['id', 'trace']] })).faults, []);
       await assert.rejects(
         table.merge(block([{ id: 4 }, { seen: 1 }]), merge),
         (error: unknown) => error instanceof RowConversionError && error.rows[0]?.column === 'trace',
