@@ -9,6 +9,7 @@ import {
   type TableSpec,
   verifyTable,
 } from '../../../host/src/delta/index.ts';
+import { fitSchema } from '../../../host/src/delta/schema-fit.ts';
 import type { ObjectStore } from '../../../host/src/storage/index.ts';
 import { block, boundStore, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 
@@ -252,6 +253,46 @@ suite('a live table that is another than its definition', () => {
     await lake.create('keyed', [column('id', 'long'), column('n', 'integer')]);
     await assert.rejects(open('keyed', [column('id')], { key: ['id'] }), coded('PH_DELTA_SCHEMA'));
     assert.deepEqual(texts(await open('keyed', [column('id'), column('n', 'long')], { key: ['n'] })).length, 2);
+  });
+
+  test('is written, written but for values that do not fit, or refused, by its types', () => {
+    const fit = (wanted: DeltaColumn['type'], type: string): string => {
+      const live = { fields: [{ name: 'v', type, nullable: true, metadata: {} }], partitionBy: [], deletionVectors: false };
+      try {
+        const { differences } = fitSchema('t', live, { name: 't', columns: [column('v', wanted)], partitionBy: [] });
+        return differences.length === 0 ? 'same' : differences.some(({ refusesRows }) => refusesRows) ? 'some' : 'every';
+      } catch (error) {
+        assert.ok(coded('PH_DELTA_SCHEMA')(error), String(error));
+        return 'none';
+      }
+    };
+    for (const [wanted, live, expected] of [
+      ['long', 'long', 'same'],
+      ['long', 'integer', 'some'],
+      ['integer', 'long', 'every'],
+      ['integer', 'double', 'every'],
+      ['long', 'double', 'none'],
+      ['long', 'decimal(19,0)', 'every'],
+      ['long', 'decimal(18,0)', 'some'],
+      ['decimal(19,0)', 'long', 'some'],
+      ['decimal(18,0)', 'long', 'every'],
+      ['decimal(5,2)', 'long', 'none'],
+      ['decimal(12,2)', 'decimal(12,2)', 'same'],
+      ['decimal(12,2)', 'decimal(14,4)', 'every'],
+      ['decimal(12,2)', 'decimal(12,4)', 'some'],
+      ['decimal(12,2)', 'decimal(12,1)', 'some'],
+      ['double', 'decimal(38,10)', 'none'],
+      ['double', 'float', 'none'],
+      ['string', 'timestamp', 'some'],
+      ['string', 'float', 'none'],
+      ['string', 'binary', 'none'],
+      ['timestamp', 'string', 'none'],
+      ['date', 'timestamp', 'every'],
+      ['timestamp', 'date', 'none'],
+      ['timestamp', 'timestamp_ntz', 'none'],
+      ['boolean', 'integer', 'none'],
+    ] as const)
+      assert.equal(fit(wanted, live), expected, `${wanted} into ${live}`);
   });
 
   test('has each row exactly or refuses it whole, whatever its types are', async () => {

@@ -73,6 +73,29 @@ for (const deletionVectors of [true, false]) {
       assert.match(commit, /s\.mark IS DISTINCT FROM t\.mark/);
     });
 
+    test('a null that is written counts for the rows after it, and an absent column does not', async () => {
+      const table = await lake.create('written-null', COLUMNS);
+      const merge = { key, updateWhen: { distinct: ['mark'] }, policies: { mark: 'always' } } as const;
+      await table.merge(block([1, 2].map((id) => ({ id, mark: 'a', other: 'stored' }))), merge);
+      await table.merge(
+        block([
+          { id: 1, mark: null },
+          { id: 1, mark: 'a', other: 'after null' },
+          { id: 2, written: 7 },
+          { id: 2, mark: 'a', other: 'after absent' },
+        ]),
+        merge,
+      );
+      const rows = sortedBy(await table.readRows({ columns: ['id', 'mark', 'other', 'written'] }), 'id');
+      assert.deepEqual(
+        rows.map((row) => Object.values(row)),
+        [
+          ['1', 'a', 'after null', null],
+          ['2', 'a', 'stored', '7'],
+        ],
+      );
+    });
+
     test('an older row never overwrites a newer one, in one batch or in two', async () => {
       for (const [name, batches] of [
         ['one', [[5, 3, 7, 7, 6]]],
