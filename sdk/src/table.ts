@@ -54,7 +54,8 @@ export type UpdateCondition<Column extends string = string> =
   | { readonly newer: Column }
   | { readonly notOlder: Column };
 
-interface TableBasics<Column extends string> {
+/** Of tables of both modes. */
+export interface TableOptions<Column extends string> {
   readonly partitionBy?: readonly Column[];
   /**
    * Other names under which a table that exists may have a column, such as `{ event_id: ['trace_id'] }`. Its own name comes
@@ -64,12 +65,12 @@ interface TableBasics<Column extends string> {
   /** The table and the rows for it are left out until `plugins.<p>.tables.<t>.enabled` is true in the config. */
   readonly optional?: boolean;
 }
-export interface AppendOptions<Column extends string> extends TableBasics<Column> {
+export interface AppendOptions<Column extends string> extends TableOptions<Column> {
   readonly mode: 'append';
   /** Rows whose column value was already written within the window are dropped. Needed where the topic is made by a worker. */
   readonly dedupe?: { readonly column: Column; readonly window: Duration };
 }
-export interface MergeOptions<Column extends string> extends TableBasics<Column> {
+export interface MergeOptions<Column extends string> extends TableOptions<Column> {
   readonly mode: 'merge';
   /** The columns that name a row. Null keys are dead letters. */
   readonly key: readonly [Column, ...Column[]];

@@ -84,7 +84,7 @@ suite('columns that a table lacks', () => {
   test('are added once by writers that start at once', async () => {
     await lake.create('at-once', [column('id')]);
     const tables = await Promise.all(Array.from({ length: 4 }, () => open('at-once', [column('id'), column('n', 'long')])));
-    assert.deepEqual(tables.map(({ addedColumns }) => addedColumns.length).sort(), [0, 0, 0, 1]);
+    assert.equal(tables.flatMap(({ addedColumns }) => addedColumns).length, 1);
     for (const table of tables) await table.append(block([{ id: 'a', n: 1 }]));
     const newest = await lake.open('at-once');
     assert.deepEqual([newest.version, await newest.count('n = 1')], [5, 4]);
@@ -256,7 +256,7 @@ suite('a live table that is another than its definition', () => {
   });
 
   test('is written, written but for values that do not fit, or refused, by its types', () => {
-    const fit = (wanted: DeltaColumn['type'], type: string): string => {
+    const fitOf = (wanted: DeltaColumn['type'], type: string): string => {
       const live = { fields: [{ name: 'v', type, nullable: true, metadata: {} }], partitionBy: [], deletionVectors: false };
       try {
         const { differences } = fitSchema('t', live, { name: 't', columns: [column('v', wanted)], partitionBy: [] });
@@ -292,7 +292,7 @@ suite('a live table that is another than its definition', () => {
       ['timestamp', 'timestamp_ntz', 'none'],
       ['boolean', 'integer', 'none'],
     ] as const)
-      assert.equal(fit(wanted, live), expected, `${wanted} into ${live}`);
+      assert.equal(fitOf(wanted, live), expected, `${wanted} into ${live}`);
   });
 
   test('has each row exactly or refuses it whole, whatever its types are', async () => {
@@ -345,7 +345,7 @@ suite('a live table that is another than its definition', () => {
             for (const { index } of error.rows) isRefused.add(index);
             await table.append(block(rows.filter(({ at }) => !isRefused.has(at))));
           });
-          assert.ok(table.differences.some(({ refusesRows }) => refusesRows) || isRefused.size === 0, `${wanted} ${live} ${given}`);
+          assert.ok(table.differences.some(({ refusesRows }) => refusesRows) || isRefused.size === 0, `${wanted} ${live} ${given.join()}`);
           for (const { at, value } of await table.readRows())
             assert.equal(plain(value, live), plain(given[Number(at)], live), `${wanted} in ${live}`);
         },
