@@ -319,7 +319,12 @@ export const ERROR_CODES = {
   PH_DELTA_SCHEMA: entry(
     'fatal',
     2,
-    'make the live table and the table definition agree: add the missing columns, or change the definition',
+    'make the live table and its definition agree: add or change columns of one of them, or give the table another name (plugins.<p>.tables.<t>.name)',
+  ),
+  PH_DELTA_DRIFT: entry(
+    'permanent',
+    2,
+    'the live table refuses rows that its definition allows: make the two agree, and replay the dead letters',
   ),
   PH_DELTA_APPEND_ONLY: entry('permanent', 2, 'delta.appendOnly is set on this table: use append mode, or unset the property'),
   PH_DELTA_ROW_CONVERSION: entry('permanent', 2, 'the row does not fit the column types of the table; mend the writer or the message'),

@@ -44,18 +44,39 @@ export const column = {
  */
 export type ColumnPolicy = 'keepOldWhenNull' | 'always' | 'preserve';
 
-export interface AppendOptions<Column extends string> {
-  readonly mode: 'append';
+/**
+ * When a row is merged into the one that has its key; always where there is none. `distinct`: one of the columns differs
+ * from what is stored, null being a value like others. `newer`: the column is greater than what is stored; `notOlder`: or
+ * equal to it. A stored null is older than all; a row whose column is null, or absent, is newer than nothing.
+ */
+export type UpdateCondition<Column extends string = string> =
+  | { readonly distinct: readonly [Column, ...Column[]] }
+  | { readonly newer: Column }
+  | { readonly notOlder: Column };
+
+/** Of tables of both modes. */
+export interface TableOptions<Column extends string> {
   readonly partitionBy?: readonly Column[];
+  /**
+   * Other names under which a table that exists may have a column, such as `{ event_id: ['trace_id'] }`. Its own name comes
+   * first, then the first of these that is there; a new table has the column's own.
+   */
+  readonly aliases?: Readonly<Partial<Record<Column, readonly string[]>>>;
+  /** The table and the rows for it are left out until `plugins.<p>.tables.<t>.enabled` is true in the config. */
+  readonly optional?: boolean;
+}
+export interface AppendOptions<Column extends string> extends TableOptions<Column> {
+  readonly mode: 'append';
   /** Rows whose column value was already written within the window are dropped. Needed where the topic is made by a worker. */
   readonly dedupe?: { readonly column: Column; readonly window: Duration };
 }
-export interface MergeOptions<Column extends string> {
+export interface MergeOptions<Column extends string> extends TableOptions<Column> {
   readonly mode: 'merge';
   /** The columns that name a row. Null keys are dead letters. */
   readonly key: readonly [Column, ...Column[]];
-  readonly partitionBy?: readonly Column[];
   readonly columns?: Readonly<Partial<Record<Column, ColumnPolicy>>>;
+  /** Rows of a batch are held against it one after the other. */
+  readonly updateWhen?: UpdateCondition<Column>;
   /**
    * Of a new table: whether a merge marks replaced rows by deletion vectors (default), or writes their files anew, for
    * readers that do not know the feature (Delta reader version 3). A table that exists keeps what it has.
@@ -63,7 +84,11 @@ export interface MergeOptions<Column extends string> {
   readonly deletionVectors?: boolean;
 }
 
-/** A Delta table. The host creates it where it is provably absent, and never changes one silently. */
+/**
+ * A Delta table. The host creates it where it is provably absent. One that exists keeps its columns, types and partitions:
+ * nullable columns that it lacks are added when a writer starts, values that its types do not hold exactly make their
+ * records dead letters, and a writer whose rows it cannot take does not start.
+ */
 export interface TableDefinition<Name extends string = string, Row = unknown> extends Branded<'table'> {
   readonly name: Name;
   readonly row: TObject;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import type { DeltaTable } from '../../host/src/delta/index.ts';
+import { DeltaTable } from '../../host/src/delta/index.ts';
 import { block, column, type Lake, openLake, sortedBy } from '../host/delta/delta-fixture.ts';
 import { openPythonReaders, type PythonReaders } from './python-readers.ts';
 
@@ -204,4 +204,68 @@ test('delta-rs and DuckDB read a table that was put together, vacuumed, and cut 
 test('delta-rs and DuckDB read a table without rows', async (context) => {
   const table = await lake.create('empty', [column('id'), column('n', 'long')]);
   await checkForeignReads(context, table, 'empty', 'id', ["id = 'x'"]);
+});
+
+test('delta-rs and DuckDB read a table after columns were added and its protocol was raised', async (context) => {
+  const name = 'evolved';
+  const first = [column('id', 'long'), column('day', 'date')];
+  await (await lake.create(name, first, { partitionBy: ['day'] })).append(block([{ id: 1, day: '2026-01-01' }, { id: 2 }, { id: 5 }]));
+  const columns = [...first, column('amount', 'decimal(12,2)'), column('seen', 'timestamp'), column('note')];
+  const create = { name, columns, partitionBy: ['day'], key: ['id'], deletionVectors: true };
+  const table = await DeltaTable.open(lake.engine, lake.store, name, { create, addColumns: true });
+  assert.deepEqual(table.addedColumns, ['amount', 'seen', 'note']);
+  await table.append(block([{ id: 3, day: '2026-01-02', amount: '1.50', seen: '2026-01-05T10:00:00Z', note: 'new' }]));
+  const predicates = ['amount = 1.50', 'amount IS NULL', "note = 'new'", 'id = 1', "seen > TIMESTAMP '2026-01-01T00:00:00Z'"];
+  await checkForeignReads(context, table, name, 'id', predicates);
+  // A file from before the columns were there is written anew, another one gets a deletion vector.
+  await table.merge(block([{ id: 1, note: 'copied' }]), { key: ['id'] });
+  await table.upgrade();
+  await table.merge(block([{ id: 2, amount: '7.25' }, { id: 4 }]), { key: ['id'], updateWhen: { distinct: ['amount'] } });
+  assert.match(await lake.text(`${name}/_delta_log/00000000000000000006.json`), /"deletionVector"/);
+  await table.checkpoint();
+  await checkForeignReads(context, table, name, 'id', [...predicates, "note = 'copied'", 'amount = 7.25']);
+});
+
+test('a table that delta-rs made takes our rows without a change of its schema, and goes on with both', async (context) => {
+  if (readers === null) return context.skip('no Python');
+  const name = 'made-by-delta-rs';
+  const path = join(lake.folder, 'tables', name);
+  const columns = [
+    ['version', 'long'],
+    ['trace_id', 'string'],
+    ['ingested_at', 'timestamp'],
+    ['event_date', 'date'],
+    ['theirs', 'double'],
+  ] as const;
+  const row = { version: 1, trace_id: 'theirs', ingested_at: '2026-01-05T10:00:00+00:00', event_date: '2026-01-05', theirs: 0.5 };
+  await readers.writeWithDeltaRs(path, { columns, rows: [row], partitionBy: ['event_date'] });
+  const create = {
+    name,
+    columns: [
+      column('version'),
+      { ...column('id'), aliases: ['trace_id'] },
+      column('ingested_at', 'timestamp', false),
+      column('event_date', 'date', false),
+    ],
+    partitionBy: [],
+  };
+  const table = await DeltaTable.open(lake.engine, lake.store, name, { create, addColumns: true });
+  assert.deepEqual([table.version, table.addedColumns], [0, []]);
+  await table.append(block([{ version: '2', id: 'ours', ingested_at: '2026-01-06T10:00:00Z', event_date: '2026-01-06' }]));
+  await assert.rejects(
+    table.append(block([{ version: 'two', id: 'ours', ingested_at: '2026-01-06T10:00:00Z', event_date: '2026-01-06' }])),
+    { code: 'PH_DELTA_ROW_CONVERSION' },
+  );
+  await readers.writeWithDeltaRs(path, { columns, rows: [{ ...row, trace_id: 'again' }] });
+  await table.refresh();
+  await table.merge(block([{ version: 3, id: 'theirs' }]), { key: ['id'], updateWhen: { newer: 'version' } });
+  assert.deepEqual(
+    sortedBy(await table.readRows({ columns: ['trace_id', 'version', 'theirs'] }), 'trace_id').map((one) => Object.values(one)),
+    [
+      ['again', '1', 0.5],
+      ['ours', '2', null],
+      ['theirs', '3', 0.5],
+    ],
+  );
+  await checkForeignReads(context, table, name, 'trace_id', ['version = 3', 'theirs IS NULL', "event_date = DATE '2026-01-05'"]);
 });

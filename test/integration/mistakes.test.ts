@@ -471,6 +471,20 @@ const MISTAKES: readonly Mistake[] = [
     },
   },
   {
+    title: 'a table whose columns are of other types',
+    code: 'PH_DELTA_SCHEMA',
+    exit: 2,
+    arrange: (setting) => {
+      const fields = ['sensor', 'celsius'].map((name) => ({ name, type: 'date', nullable: true, metadata: {} }));
+      const schemaString = JSON.stringify({ type: 'struct', fields });
+      const metaData = { id: 'x', format: { provider: 'parquet', options: {} }, schemaString, partitionColumns: [], configuration: {} };
+      const actions = [{ protocol: { minReaderVersion: 1, minWriterVersion: 2 } }, { metaData }];
+      const log = actions.map((action) => `${JSON.stringify(action)}\n`).join('');
+      setting.write('data/tables/weather_warm/_delta_log/00000000000000000000.json', log);
+      return { args: [...run.args, '--data', 'data'] };
+    },
+  },
+  {
     title: 'publishing to a topic that no plugin has',
     code: 'PH_TOPIC_UNKNOWN',
     exit: 2,

@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 /** Exact versions: DuckDB loads an extension of its own version only. */
 const PACKAGES = ['deltalake==1.6.6', 'pyarrow==26.0.1', 'duckdb==1.5.5', 'duckdb-extension-delta==1.5.5'];
 const CACHE = fileURLToPath(new URL('../../.cache/python/', import.meta.url));
-const PROGRAM = fileURLToPath(new URL('./read-delta.py', import.meta.url));
+const READER = fileURLToPath(new URL('./read-delta.py', import.meta.url));
+const WRITER = fileURLToPath(new URL('./write-delta.py', import.meta.url));
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
 const READ_TIMEOUT_MS = 120_000;
 const LARGEST_ANSWER_BYTES = 512 * 1024 * 1024;
@@ -31,12 +32,22 @@ export interface ForeignReadOptions {
   readonly rows?: boolean;
 }
 
-/** Readers of Delta tables that share no code with ours. */
+/** Rows for a table that delta-rs writes. */
+export interface ForeignWrite {
+  /** Name and Delta type. */
+  readonly columns: readonly (readonly [name: string, type: string])[];
+  readonly rows: readonly ForeignRow[];
+  readonly partitionBy?: readonly string[];
+}
+
+/** Readers of Delta tables that share no code with ours, and a writer. */
 export interface PythonReaders {
   /** delta-rs, by its SQL (DataFusion). */
   readonly readWithDeltaRs: (tablePath: string, options?: ForeignReadOptions) => Promise<ForeignRead>;
   /** DuckDB's delta extension (delta-kernel-rs). */
   readonly readWithDuckDb: (tablePath: string, options?: ForeignReadOptions) => Promise<ForeignRead>;
+  /** Appends with delta-rs, and makes the table where there is none. */
+  readonly writeWithDeltaRs: (tablePath: string, write: ForeignWrite) => Promise<void>;
 }
 
 /**
@@ -49,6 +60,9 @@ export async function openPythonReaders(): Promise<PythonReaders | null> {
     return {
       readWithDeltaRs: (tablePath, options) => read(packages, 'deltalake', tablePath, options),
       readWithDuckDb: (tablePath, options) => read(packages, 'duckdb', tablePath, options),
+      writeWithDeltaRs: async (table, write) => {
+        await ask(packages, [WRITER], { table, partitionBy: [], ...write });
+      },
     };
   } catch (error) {
     const reason = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error);
@@ -83,14 +97,19 @@ async function read(
   table: string,
   options: ForeignReadOptions = {},
 ): Promise<ForeignRead> {
-  const child = run('python3', [PROGRAM, reader], {
+  const request = { table, predicates: options.predicates ?? [], rows: options.rows ?? true };
+  return JSON.parse(await ask(packages, [READER, reader], request)) as ForeignRead;
+}
+
+/** What a program of ours prints for a request. */
+async function ask(packages: string, program: readonly string[], request: object): Promise<string> {
+  const child = run('python3', [...program], {
     timeout: READ_TIMEOUT_MS,
     maxBuffer: LARGEST_ANSWER_BYTES,
     env: { ...process.env, PYTHONPATH: packages },
   });
-  child.child.stdin?.end(JSON.stringify({ table, predicates: options.predicates ?? [], rows: options.rows ?? true }));
-  const { stdout } = await child;
-  return JSON.parse(stdout) as ForeignRead;
+  child.child.stdin?.end(JSON.stringify(request));
+  return (await child).stdout;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -136,6 +136,14 @@ describe('the types of the SDK flow without annotations', () => {
     });
     // @ts-expect-error no such column
     defineTable('bad', Type.Object({ id: column.string() }), { mode: 'merge', key: ['ident'] });
+    // @ts-expect-error no such column
+    defineTable('bad', Type.Object({ id: column.string() }), { mode: 'append', aliases: { ident: ['key'] } });
+    // @ts-expect-error no such column
+    defineTable('bad', Type.Object({ id: column.string() }), { mode: 'merge', key: ['id'], updateWhen: { newer: 'at' } });
+    // @ts-expect-error an append updates nothing
+    defineTable('bad', Type.Object({ id: column.string() }), { mode: 'append', updateWhen: { newer: 'id' } });
+    // @ts-expect-error which columns?
+    defineTable('bad', Type.Object({ id: column.string() }), { mode: 'merge', key: ['id'], updateWhen: { distinct: [] } });
   });
 
   it('makes a plugin of definitions', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { TableWriterDefinition } from '@pipeline-host/sdk';
-import { xactAttachments, xactEvents } from '../../plugins/xact/src/index.ts';
+import type { TableDefinition, TableWriterDefinition } from '@pipeline-host/sdk';
+import { xactAttachments, xactAttachmentsFailed, xactEvents } from '../../plugins/xact/src/index.ts';
 import { eventWriter } from '../../plugins/xact/src/writers/event-writer.ts';
 import { resultProcessor } from '../../plugins/xact/src/writers/result-processor.ts';
 import { type Lake, openLake } from '../host/delta/delta-fixture.ts';
@@ -19,8 +19,13 @@ after(() => lake.close());
 type Row = Readonly<Record<string, unknown>>;
 
 /** The rows of one record, in a table of their own. */
-async function rowsOf(writer: TableWriterDefinition, message: unknown, config: object = {}): Promise<readonly Row[]> {
-  const table = await WriterTable.open(lake, writer, config);
+async function rowsOf(
+  writer: TableWriterDefinition,
+  message: unknown,
+  config: object = {},
+  definition?: TableDefinition,
+): Promise<readonly Row[]> {
+  const table = await WriterTable.open(lake, writer, config, definition);
   await table.write(Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)), WRITTEN_AT);
   return await table.rows();
 }
@@ -161,6 +166,38 @@ describe('xact_attachments', () => {
       key: ['media_id'],
       partitionBy: ['event_date'],
       columns: { created_at: 'preserve', event_date: 'preserve' },
+    });
+  });
+});
+
+describe('xact_attachments_failed', () => {
+  const row = (message: unknown) => rowsOf(resultProcessor, message, {}, xactAttachmentsFailed);
+
+  it('holds results that were given up, without the signature of the link, and no others', async () => {
+    const expected = {
+      media_id: failedResult.media_id,
+      trace_id: failedResult.trace_id,
+      attachment_url: failedResult.attachment_url.replace(/\?.*/, ''),
+      error_message: 'Validation failed: Presigned URL expired',
+      status: 'failed_permanent',
+      failed_at: '2026-01-05T15:02:00.000000Z',
+      retry_count: '0',
+      http_status: null,
+      created_at: '2026-01-07T00:30:00.123000Z',
+    };
+    assert.deepEqual(await row(failedResult), [expected]);
+    assert.equal((await row({ ...failedResult, error_message: null }))[0]?.['error_message'], 'Unknown error');
+    const [shown] = await row({ ...failedResult, error_message: `no answer from ${URL_OF_REPORT}` });
+    assert.equal(shown?.['error_message'], `no answer from ${URL_OF_REPORT.replace(/\?.*/, '')}`);
+    for (const other of [completedResult, { ...failedResult, status: 'failed' }]) assert.deepEqual(await row(other), []);
+  });
+
+  it('is off unless config enables it, and is merged on the media id', () => {
+    assert.deepEqual(xactAttachmentsFailed.options, {
+      mode: 'merge',
+      key: ['media_id'],
+      columns: { created_at: 'preserve' },
+      optional: true,
     });
   });
 });

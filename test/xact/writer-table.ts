@@ -1,4 +1,4 @@
-import type { RecordInfo, TableWriterDefinition } from '@pipeline-host/sdk';
+import type { RecordInfo, TableDefinition, TableWriterDefinition } from '@pipeline-host/sdk';
 import { Value } from '@sinclair/typebox/value';
 import { DeltaTable, type TableRow } from '../../host/src/delta/index.ts';
 import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
@@ -10,7 +10,7 @@ import { quietLog } from '../host/http/fixture.ts';
 
 let serial = 0;
 
-/** The table of a writer, and the way of its records into it, without a broker. */
+/** One table of a writer, and the way of its records into it, without a broker. */
 export class WriterTable {
   readonly #maker: RowMaker;
   readonly #table: WritableTable;
@@ -20,9 +20,9 @@ export class WriterTable {
     this.#table = table;
   }
 
-  /** A new table. */
-  static async open(lake: Lake, writer: TableWriterDefinition, config: object = {}): Promise<WriterTable> {
-    const [definition] = writer.writes;
+  /** A new table, the writer's first unless another is named. The others are left out. */
+  static async open(lake: Lake, writer: TableWriterDefinition, config: object = {}, given?: TableDefinition): Promise<WriterTable> {
+    const definition = given ?? writer.writes[0];
     if (definition === undefined) throw new TypeError('the writer writes no table');
     const name = `${definition.name}-${serial++}`;
     const delta = await DeltaTable.open(lake.engine, lake.store, name, { create: tableSpec(definition) });

@@ -1,5 +1,6 @@
 import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { TableDefinition } from '@pipeline-host/sdk';
 import { type DeltaEngineOptions, DeltaTable } from '../delta/index.ts';
 import { storageUris } from '../engine/host-services.ts';
 import { type ObjectStore, openLocalStore, openStore } from '../storage/index.ts';
@@ -13,8 +14,8 @@ export interface TablePlace {
   readonly store: ObjectStore;
   readonly path: string;
   readonly engine: Pick<DeltaEngineOptions, 'memoryLimit' | 'threads'>;
-  /** Of a plugin's merge table. */
-  readonly mergeKey: readonly string[] | null;
+  /** Of a plugin's table; null for a folder. */
+  readonly definition: TableDefinition | null;
 }
 
 /** A table with the name and place to print. */
@@ -22,6 +23,7 @@ export interface OpenedTable {
   readonly table: DeltaTable;
   readonly name: string;
   readonly uri: string;
+  readonly definition: TableDefinition | null;
 }
 
 /** The table of a name among those of the plugins. A folder, with a / in it, needs no plugin and may have been written by anybody. */
@@ -29,14 +31,12 @@ export async function findTablePlace(name: string, flags: CommandFlags, subcomma
   if (/[\\/]|^\.\.?$/.test(name)) {
     const { config } = await openConfig(flags);
     const folder = resolve(name.startsWith('file:') ? fileURLToPath(name) : name);
-    return { store: openLocalStore(dirname(folder)), path: basename(folder), engine: config.delta, mergeKey: null };
+    return { store: openLocalStore(dirname(folder)), path: basename(folder), engine: config.delta, definition: null };
   }
   const session = await openSession(flags);
   const { config } = session.config;
   const { table } = findTable(session, name, `tables ${subcommand} ${name}`);
-  const { options } = table.definition;
-  const mergeKey = options.mode === 'merge' ? options.key : null;
-  return { store: openStore(storageUris(config).tables), path: table.name, engine: config.delta, mergeKey };
+  return { store: openStore(storageUris(config).tables), path: table.name, engine: config.delta, definition: table.definition };
 }
 
 /** Opens the table that {@link findTablePlace} finds, for as long as `use` runs. Nothing is created. */
@@ -46,11 +46,11 @@ export async function withTable<T>(
   flags: CommandFlags,
   use: (opened: OpenedTable) => Promise<T>,
 ): Promise<T> {
-  const { store, path, engine: options } = await findTablePlace(name, flags, subcommand);
+  const { store, path, engine: options, definition } = await findTablePlace(name, flags, subcommand);
   return await withDeltaEngine(options, async (engine) => {
     const table = await DeltaTable.open(engine, store, path);
     try {
-      return await use({ table, name: path, uri: store.local?.path(path) ?? `${store.uri}/${path}` });
+      return await use({ table, name: path, uri: store.local?.path(path) ?? `${store.uri}/${path}`, definition });
     } finally {
       await table.close();
     }

@@ -1,3 +1,4 @@
+import type { UpdateCondition } from '@pipeline-host/sdk';
 import { Command } from 'commander';
 import { tableSpec } from '../engine/table-rows.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
@@ -17,6 +18,8 @@ interface ExplainedTable {
   readonly partitionBy: readonly string[];
   /** Whether the table is made with deletion vectors; one that exists keeps what it has. */
   readonly deletionVectors: boolean;
+  /** When a merge updates a row that is there; null where always. */
+  readonly updateWhen: string | null;
   readonly writers: readonly ExplainedWriter[];
   readonly columns: readonly ExplainedColumn[];
 }
@@ -29,6 +32,8 @@ interface ExplainedColumn {
   readonly name: string;
   readonly type: string;
   readonly nullable: boolean;
+  /** Names under which a table that exists may have it. */
+  readonly aliases: readonly string[];
   /** What a merge does with it; null in an append table. */
   readonly merge: string | null;
   /** By the name of the worker; null where the writer has no source for the column. */
@@ -72,19 +77,27 @@ function explain({ topology }: Session, { plugin, table }: PluginTable): Explain
     key,
     partitionBy,
     deletionVectors,
+    updateWhen: options.mode === 'merge' && options.updateWhen !== undefined ? conditionWords(options.updateWhen) : null,
     writers: writers.map((worker) => ({
       worker: worker.id,
       topic: worker.consumes?.topic ?? null,
       by: columnsOf(worker) === undefined ? 'rows()' : 'columns',
     })),
-    columns: columns.map(({ name, type, nullable }) => ({
+    columns: columns.map(({ name, type, nullable, aliases = [] }) => ({
       name,
       type,
       nullable,
+      aliases,
       merge: mergeOf(name),
       sources: Object.fromEntries(writers.map((worker) => [worker.id, sourceOf(worker, name)])),
     })),
   };
+}
+
+function conditionWords(condition: UpdateCondition): string {
+  if ('newer' in condition) return `${condition.newer} is newer than what is stored`;
+  if ('notOlder' in condition) return `${condition.notOlder} is not older than what is stored`;
+  return `${condition.distinct.join(' or ')} is distinct from what is stored`;
 }
 
 function columnsOf({ definition }: ResolvedWorker) {
@@ -98,15 +111,17 @@ function sourceOf(worker: ResolvedWorker, column: string): string | null {
   return source === undefined ? null : sourceWords(source.expression);
 }
 
-function explainedLines({ table, plugin, mode, key, partitionBy, deletionVectors, writers, columns }: ExplainedTable): readonly string[] {
+function explainedLines(explained: ExplainedTable): readonly string[] {
+  const { table, plugin, mode, key, partitionBy, deletionVectors, updateWhen, writers, columns } = explained;
   const lines = [`table      ${table}  (plugin ${plugin}, ${mode}${key.length > 0 ? ` on ${key.join(', ')}` : ''})`];
   if (partitionBy.length > 0) lines.push(`partition  ${partitionBy.join(', ')}`);
   lines.push(`vectors    ${deletionVectors ? 'a merge marks replaced rows by deletion vectors' : 'no deletion vectors'}`);
+  if (updateWhen !== null) lines.push(`updates    where ${updateWhen}`);
   for (const { worker, topic, by } of writers) lines.push(`writer     ${worker} by ${by}${topic === null ? '' : `, from topic ${topic}`}`);
   if (writers.length === 0) lines.push('writer     none of the plugins that are loaded');
   const header = ['COLUMN', 'TYPE', 'NULL', ...(mode === 'merge' ? ['MERGE'] : []), 'FROM'];
-  const rows = columns.map(({ name, type, nullable, merge, sources }) => [
-    name,
+  const rows = columns.map(({ name, type, nullable, aliases, merge, sources }) => [
+    [name, ...aliases].join(' or '),
     type,
     nullable ? 'yes' : 'no',
     ...(merge === null ? [] : [merge]),

@@ -1,6 +1,6 @@
-import { PipelineError } from '@pipeline-host/sdk';
+import { PipelineError, type TableDefinition } from '@pipeline-host/sdk';
 import { Command } from 'commander';
-import { type Verified, type VerifyFault, verifyTable } from '../delta/index.ts';
+import { type Verified, type VerifyFault, type VerifyOptions, verifyTable } from '../delta/index.ts';
 import { addCommonOptions, type CommandFlags, jsonOption } from './command-options.ts';
 import { counted } from './counted.ts';
 import { withDeltaEngine } from './delta-session.ts';
@@ -25,12 +25,18 @@ export function verifyCommand(): Command {
 }
 
 async function verify(name: string, flags: VerifyFlags): Promise<void> {
-  const { store, path, engine: options, mergeKey } = await findTablePlace(name, flags, 'verify');
+  const { store, path, engine: options, definition } = await findTablePlace(name, flags, 'verify');
   const uri = store.local?.path(path) ?? `${store.uri}/${path}`;
-  const verified = await withDeltaEngine(options, (engine) => verifyTable(engine, store, path, mergeKey === null ? {} : { mergeKey }));
+  const verified = await withDeltaEngine(options, (engine) => verifyTable(engine, store, path, verifyOptions(definition)));
   print(flags.json ? JSON.stringify({ table: path, uri, ...verified }, null, 2) : lines(path, uri, verified).join('\n'));
   if (verified.faults.length > 0)
     throw new PipelineError('PH_DELTA_VERIFY', `${counted(verified.faults.length, 'promise')} of table ${path} broken`, { place: uri });
+}
+
+function verifyOptions(definition: TableDefinition | null): VerifyOptions {
+  if (definition?.options.mode !== 'merge') return {};
+  const { key, aliases = {} } = definition.options;
+  return { mergeKey: key.map((name) => [name, ...(aliases[name] ?? [])]) };
 }
 
 function lines(table: string, uri: string, { version, checks, faults, unnamed, unfinishedCommits }: Verified): readonly string[] {

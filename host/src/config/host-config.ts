@@ -195,7 +195,14 @@ const Plugin = Type.Object(
     tables: Type.Optional(
       Type.Record(
         Type.String(),
-        Type.Object({ name: Type.Optional(Type.String()), generation: Type.Optional(Type.Integer({ minimum: 1 })) }, closed),
+        Type.Object(
+          {
+            name: Type.Optional(Type.String()),
+            generation: Type.Optional(Type.Integer({ minimum: 1 })),
+            enabled: Type.Optional(Type.Boolean({ description: 'of an optional table: whether it is written; default false' })),
+          },
+          closed,
+        ),
       ),
     ),
     retry: Type.Optional(

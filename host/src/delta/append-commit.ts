@@ -15,10 +15,11 @@ export interface WrittenBlock extends WrittenFiles {
 }
 
 /** The first half of an append: the block as data files. Several may run at once. */
-export async function writeBlock(state: TableState, block: RowBlock): Promise<WrittenBlock> {
+export async function writeBlock(state: TableState, given: RowBlock): Promise<WrittenBlock> {
   const { engine, folder } = state;
   const shape = state.check('write');
-  const { fields, partitionBy } = shape;
+  const { fields, partitionBy, givenNames } = shape;
+  const block: RowBlock = givenNames.size === 0 ? given : { ...given, givenNames };
   if (block.rows === 0) return { ...NO_FILES, shape };
   await state.checkPresent(); // before DuckDB makes folders
   const written = await engine.withConnection((connection) =>

@@ -6,6 +6,8 @@ export interface DeltaColumn {
   readonly name: string;
   readonly type: DeltaType;
   readonly nullable: boolean;
+  /** Names under which a table that exists may have the column. A new one has its own. */
+  readonly aliases?: readonly string[];
 }
 
 /** A type as the schema of a live table may hold it; tables of others also have nested and narrow types. */

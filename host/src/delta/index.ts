@@ -22,11 +22,12 @@ export {
 export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
 export { type HistoryEntry, readHistory } from './history.ts';
 export type { CleanedLog, LogCleanupOptions } from './log-cleanup.ts';
-export type { MergePolicy } from './merge-plan.ts';
+export type { MergePolicy, UpdateCondition } from './merge-plan.ts';
 export type { Optimized, OptimizeOptions } from './optimize.ts';
 export { intervalMilliseconds } from './retention.ts';
 export type { RowBlock, RowProjection } from './row-block.ts';
 export type { TableSpec } from './schema.ts';
+export type { SchemaDifference } from './schema-fit.ts';
 export { DeltaTable } from './table.ts';
 export type {
   Appended,
@@ -40,6 +41,7 @@ export type {
   WriteTxn,
 } from './table-contract.ts';
 export type { ReadOptions, TableRow } from './table-rows.ts';
+export type { ProtocolUpgrade } from './upgrade.ts';
 export type { Vacuumed, VacuumOptions } from './vacuum.ts';
 export type { CheckCount, VerifyFault } from './verify/findings.ts';
 export { type Verified, type VerifyOptions, verifyTable } from './verify/verify-table.ts';

@@ -107,6 +107,8 @@ export async function findVersion(table: TableFolder, version: number): Promise<
 export async function readCommit(table: TableFolder, version: number): Promise<readonly Action[] | null> {
   const body = await table.store.get(commitPath(table, version));
   if (body === null) return null;
+  // A writer that does not commit in one step leaves this behind where it dies; taken for a version, its rows would be lost.
+  if (body.length === 0) throw damaged(table, `version ${version} is empty`);
   try {
     return parseCommit(body);
   } catch (error) {

@@ -2,12 +2,9 @@ import { identifier, type SchemaField } from './column-type.ts';
 import { refusalReason } from './conversion.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
 import type { DeltaEngine, SqlConnection } from './engine.ts';
-import { CHANGES, givenName, HITS, keyList, type MergePlan, type MergeTarget, policyOf } from './merge-plan.ts';
+import { CHANGES, givenName, HITS, keyList, type MergePlan, type MergeTarget, policyOf, ROW, SOURCE } from './merge-plan.ts';
 import { checkRowCount, type RowBlock, typedRows } from './row-block.ts';
 import { blameRows } from './row-diagnosis.ts';
-
-const SOURCE = 'temp.main."__ph_source"';
-const ROW = '"__ph_row"';
 
 /** Converts the block and folds it to one row a key, {@link CHANGES}. Throws a {@link RowConversionError}. */
 export async function stageChanges(
@@ -33,6 +30,12 @@ export async function stageChanges(
   const [[staged] = []] = await connection.rows(`SELECT count(*) FROM ${SOURCE}`);
   checkRowCount(target.path, block, Number(staged));
   await refuseNullKeys(connection, target, plan);
+  await foldChanges(connection, target, plan);
+}
+
+/** Makes {@link CHANGES} of the rows that {@link SOURCE} holds. */
+export async function foldChanges(connection: SqlConnection, target: MergeTarget, plan: MergePlan): Promise<void> {
+  const always = target.fields.filter((field) => policyOf(plan, field) === 'always');
   const folded = target.fields.filter((field) => !plan.key.includes(field.name)).map((field) => foldExpression(field, plan));
   const given = always.map((field) => `bool_or(${givenName(field)}) AS ${givenName(field)}`);
   await connection.run(

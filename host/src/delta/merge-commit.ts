@@ -1,15 +1,16 @@
 import { discardFiles } from './data-files.ts';
 import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
-import { computeMerge, type MergeOutcome } from './merge.ts';
+import { computeMerge, NO_CHANGE } from './merge.ts';
+import type { MergePlan } from './merge-plan.ts';
 import { hasDeletionVectors, isAppendOnly } from './protocol.ts';
 import type { RowBlock } from './row-block.ts';
 import { hasPositions } from './scan.ts';
 import type { Merged, MergeOptions, Skipped, WriteTxn } from './table-contract.ts';
 import type { TableState } from './table-state.ts';
 import { areWritten, refuseWrittenTxns, txnActions } from './txns.ts';
+import { checkCondition, comparedColumns, conditionText, renamedCondition } from './update-condition.ts';
 
 const ATTEMPTS = 20;
-const NO_CHANGE: MergeOutcome = { actions: [], written: [], inserted: 0, updated: 0, bytes: 0 };
 
 /** Merges on the newest version, and again from the start when another writer was faster. */
 export async function mergeBlock(
@@ -31,14 +32,18 @@ export async function mergeBlock(
   }
 }
 
-async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
+async function mergeOnce(state: TableState, given: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
   const { engine, folder } = state;
-  const { fields, partitionBy, protocol, metaData } = state.check('write');
+  const { fields, partitionBy, protocol, metaData, givenNames } = state.check('write');
   if (isAppendOnly(metaData))
     throw deltaError('PH_DELTA_APPEND_ONLY', folder.path, `the table ${folder.path} is append-only: it takes no merge`);
-  const plan = { key: options.key, policies: options.policies ?? {} };
-  const unknown = [...plan.key, ...Object.keys(plan.policies)].filter((name) => !fields.some((field) => field.name === name));
+  const block: RowBlock = givenNames.size === 0 ? given : { ...given, givenNames };
+  const plan = planOf(options, givenNames);
+  const compared = plan.updateWhen === null ? [] : comparedColumns(plan.updateWhen);
+  const named = [...plan.key, ...Object.keys(plan.policies), ...compared];
+  const unknown = named.filter((name) => !fields.some((field) => field.name === name));
   if (unknown.length > 0) throw deltaError('PH_DELTA_SCHEMA', folder.path, `the table ${folder.path} has no column ${unknown.join(', ')}`);
+  checkCondition(folder.path, plan);
   const target = { ...folder, fields, partitionBy, files: [...state.snapshot.files.values()] };
   const how = hasDeletionVectors(protocol, metaData) && hasPositions(fields) ? 'deletion vectors' : 'copy on write';
   const outcome =
@@ -47,7 +52,12 @@ async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptio
     const { version } = await state.commit({
       actions: [...txnActions(txns), ...outcome.actions],
       operation: 'MERGE',
-      operationParameters: { predicate: plan.key.map((name) => `t.${name} = s.${name}`).join(' AND ') },
+      operationParameters: {
+        predicate: plan.key.map((name) => `t.${name} = s.${name}`).join(' AND '),
+        ...(plan.updateWhen !== null && {
+          matchedPredicates: JSON.stringify([{ predicate: conditionText(plan.updateWhen), actionType: 'update' }]),
+        }),
+      },
       operationMetrics: {
         numSourceRows: String(block.rows),
         numTargetRowsInserted: String(outcome.inserted),
@@ -66,4 +76,15 @@ async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptio
     if (isKnownLost(error)) await discardFiles(folder, outcome.written);
     throw error;
   }
+}
+
+/** The plan in the names of the live table. */
+function planOf({ key, policies = {}, updateWhen }: MergeOptions, givenNames: ReadonlyMap<string, string>): MergePlan {
+  const liveNames = new Map([...givenNames].map(([live, given]) => [given, live]));
+  const nameOf = (name: string): string => liveNames.get(name) ?? name;
+  return {
+    key: key.map(nameOf),
+    policies: Object.fromEntries(Object.entries(policies).map(([name, policy]) => [nameOf(name), policy])),
+    updateWhen: updateWhen === undefined ? null : renamedCondition(updateWhen, nameOf),
+  };
 }

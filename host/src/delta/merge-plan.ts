@@ -8,6 +8,17 @@ import type { TableFolder } from './data-files.ts';
  */
 export type MergePolicy = 'keepOldWhenNull' | 'always' | 'preserve';
 
+/**
+ * When a row is merged into the one that has its key; always where there is none. `distinct`: any of the columns differs
+ * from what is stored, null being a value like others. `newer`, `notOlder`: the column's value is greater than the stored
+ * one, or also equal to it; a stored null is older than all, and null is newer than nothing that is stored. A column that a
+ * row does not have counts as null.
+ */
+export type UpdateCondition =
+  | { readonly distinct: readonly [string, ...string[]] }
+  | { readonly newer: string }
+  | { readonly notOlder: string };
+
 /** The table that a merge works on, at one version. */
 export interface MergeTarget extends TableFolder {
   readonly fields: readonly SchemaField[];
@@ -18,7 +29,13 @@ export interface MergeTarget extends TableFolder {
 export interface MergePlan {
   readonly key: readonly string[];
   readonly policies: Readonly<Record<string, MergePolicy>>;
+  readonly updateWhen: UpdateCondition | null;
 }
+
+/** The rows of the block in the table's types. */
+export const SOURCE = 'temp.main."__ph_source"';
+/** The column of {@link SOURCE} that holds the row's index in the block. */
+export const ROW = '"__ph_row"';
 
 /** One row a key, folded from the block. */
 export const CHANGES = 'temp.main."__ph_changes"';

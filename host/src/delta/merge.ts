@@ -2,12 +2,13 @@ import type { Action, AddFile } from './actions.ts';
 import { objectPath } from './data-files.ts';
 import type { DeltaEngine, SqlConnection } from './engine.ts';
 import { candidateFiles } from './file-pruning.ts';
-import { dropChanges, refuseMissing, stageChanges } from './merge-changes.ts';
+import { dropChanges, foldChanges, refuseMissing, stageChanges } from './merge-changes.ts';
 import { CHANGES, HITS, keyList, type MergePlan, type MergeTarget } from './merge-plan.ts';
 import { rewriteFiles } from './merge-rewrite.ts';
 import { supersedeRows } from './merge-vectors.ts';
 import type { RowBlock } from './row-block.ts';
 import { FILE_INDEX, FILE_POSITION, withScan } from './scan.ts';
+import { leaveOutRows, storedValues } from './update-condition.ts';
 
 export interface MergeOutcome {
   readonly actions: readonly Action[];
@@ -18,6 +19,9 @@ export interface MergeOutcome {
   /** Of the new data files. */
   readonly bytes: number;
 }
+
+/** Of a merge that leaves every row as it is. */
+export const NO_CHANGE: MergeOutcome = { actions: [], written: [], inserted: 0, updated: 0, bytes: 0 };
 
 /**
  * Computes a merge, by deletion vectors or by rewriting every file that holds a key of the block. Several rows of one key
@@ -34,16 +38,22 @@ export async function computeMerge(
   try {
     await stageChanges(engine, connection, target, block, plan);
     const files = await candidateFiles(connection, CHANGES, target, plan.key);
-    const position = how === 'deletion vectors' ? `${FILE_POSITION}, ` : '';
+    const position = how === 'deletion vectors' ? [FILE_POSITION] : [];
+    const stored = plan.updateWhen === null ? [] : storedValues(target, plan.updateWhen);
     await withScan(engine, target, files, target.fields, target.partitionBy, (relation) =>
       connection.run(
-        `CREATE OR REPLACE TEMP TABLE "__ph_hits" AS SELECT ${FILE_INDEX}, ${position}${keyList(plan)} FROM ${relation} t SEMI JOIN ${CHANGES} s USING (${keyList(plan)})`,
+        `CREATE OR REPLACE TEMP TABLE "__ph_hits" AS SELECT ${[FILE_INDEX, ...position, keyList(plan), ...stored].join(', ')} FROM ${relation} t SEMI JOIN ${CHANGES} s USING (${keyList(plan)})`,
       ),
     );
+    if (plan.updateWhen !== null) {
+      await leaveOutRows(connection, target, plan, plan.updateWhen);
+      await foldChanges(connection, target, plan);
+    }
     await refuseMissing(connection, target, plan);
     const [[changes, updated] = []] = await connection.rows(
       `SELECT (SELECT count(*) FROM ${CHANGES}), (SELECT count(*) FROM (SELECT DISTINCT ${keyList(plan)} FROM ${HITS}))`,
     );
+    if (Number(changes) === 0) return NO_CHANGE;
     const { actions, added, vectorFile } =
       how === 'deletion vectors'
         ? await supersedeRows(engine, connection, target, plan, files)

@@ -35,10 +35,14 @@ export interface RowBlock {
   readonly constants?: Readonly<Record<string, string>>;
   /** Whether any line has an original behind U+0001, which valid JSON never holds. */
   readonly hasOriginals?: boolean;
+  /** By column, the name under which lines and projection give it, where it is another than the column's. */
+  readonly givenNames?: ReadonlyMap<string, string>;
 }
 
 /** SQL of a block's rows in the table's types. */
 export interface TypedRows {
+  /** A column as it is given, not converted; a null where the lines have none of its name. */
+  given(field: SchemaField): string;
   /** The select list item of a column: its converted value. */
   value(field: SchemaField): string;
   /** Whether a row gives the column, which may then still be null. */
@@ -51,17 +55,15 @@ export function typedRows(file: string, block: RowBlock, fields: readonly Schema
   const options = `format = 'newline_delimited', maximum_object_size = ${maximumObjectSize(block)}`;
   if (block.projection !== undefined) return typedLines(readLines(file, block), block, fields);
   if (!presence) {
-    const types = fields.map((field) => `${literal(field.name)}: 'VARCHAR'`).join(', ');
-    return {
-      value: textValue,
-      presence: () => 'true',
-      relation: `read_json(${literal(file)}, ${options}, records = 'true', columns = {${types}})`,
-    };
+    const types = fields.map((field) => `${literal(givenName(block, field))}: 'VARCHAR'`).join(', ');
+    return textRows(block, `read_json(${literal(file)}, ${options}, records = 'true', columns = {${types}})`);
   }
   return {
-    value: textValue,
-    presence: (field) => `list_contains("__ph_keys", ${literal(field.name)})`,
-    relation: `(SELECT unnest(from_json(json, ${literal(textStructure(fields))})), json_keys(json) AS "__ph_keys" FROM read_json_objects(${literal(file)}, ${options}))`,
+    ...textRows(
+      block,
+      `(SELECT unnest(from_json(json, ${literal(textStructure(block, fields))})), json_keys(json) AS "__ph_keys" FROM read_json_objects(${literal(file)}, ${options}))`,
+    ),
+    presence: (field) => `list_contains("__ph_keys", ${literal(givenName(block, field))})`,
   };
 }
 
@@ -73,27 +75,31 @@ export function typedLines(lines: string, block: RowBlock, fields: readonly Sche
   const { projection } = block;
   const first = kept === undefined ? '' : `${identifier(kept)}, `;
   if (projection === undefined) {
-    const relation = `(SELECT ${first}unnest(from_json(line, ${literal(textStructure(fields))})) FROM ${lines})`;
-    return { value: textValue, presence: () => 'true', relation };
+    return textRows(block, `(SELECT ${first}unnest(from_json(line, ${literal(textStructure(block, fields))})) FROM ${lines})`);
   }
-  const given = (field: SchemaField): boolean => Object.hasOwn(projection.columns, field.name);
+  const isGiven = (field: SchemaField): boolean => Object.hasOwn(projection.columns, givenName(block, field));
+  const given = (field: SchemaField): string => (isGiven(field) ? identifier(field.name) : 'CAST(NULL AS VARCHAR)');
   return {
-    value: (field) =>
-      given(field)
-        ? convertExpression(field, identifier(field.name), projection.form)
-        : convertExpression(field, 'CAST(NULL AS VARCHAR)', 'text'),
-    presence: (field) => (given(field) ? 'true' : 'false'),
-    relation: `(SELECT ${first}${projected(lines, block, projection, fields.filter(given))})`,
+    given,
+    value: (field) => convertExpression(field, given(field), isGiven(field) ? projection.form : 'text'),
+    presence: (field) => (isGiven(field) ? 'true' : 'false'),
+    relation: `(SELECT ${first}${projected(lines, block, projection, fields.filter(isGiven))})`,
   };
 }
 
-function textValue(field: SchemaField): string {
-  return convertExpression(field, identifier(field.name), 'text');
+/** A relation that has each column as text, under the name by which it is given. */
+function textRows(block: RowBlock, relation: string): TypedRows {
+  const given = (field: SchemaField): string => identifier(givenName(block, field));
+  return { given, value: (field) => convertExpression(field, given(field), 'text'), presence: () => 'true', relation };
+}
+
+function givenName({ givenNames }: RowBlock, { name }: SchemaField): string {
+  return givenNames?.get(name) ?? name;
 }
 
 /** The structure argument of `from_json` that gives every column as text. */
-function textStructure(fields: readonly SchemaField[]): string {
-  return JSON.stringify(Object.fromEntries(fields.map((field) => [field.name, 'VARCHAR'])));
+function textStructure(block: RowBlock, fields: readonly SchemaField[]): string {
+  return JSON.stringify(Object.fromEntries(fields.map((field) => [givenName(block, field), 'VARCHAR'])));
 }
 
 /** The lines of a block, blank ones left out. */
@@ -126,7 +132,7 @@ function maximumObjectSize(block: RowBlock): number {
 /** A select list and what it selects from. */
 function projected(lines: string, block: RowBlock, { message, columns }: RowProjection, fields: readonly SchemaField[]): string {
   const { constants = {}, hasOriginals = false } = block;
-  const items = fields.map(({ name }) => `${columns[name] ?? 'NULL'} AS ${identifier(name)}`).join(', ');
+  const items = fields.map((field) => `${columns[givenName(block, field)] ?? 'NULL'} AS ${identifier(field.name)}`).join(', ');
   // Those that are not asked for are left out, so that the text of the statement stays the same.
   const named = Object.entries(constants)
     .filter(([name]) => items.includes(name))

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { identifier, literal, type SchemaField } from './column-type.ts';
+import { literal, type SchemaField } from './column-type.ts';
 import { refusalCondition, refusalReason } from './conversion.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
 import type { SqlConnection } from './engine.ts';
@@ -79,15 +79,14 @@ async function columnFaults(
   const numbered = Buffer.from(
     lines.map(({ index, bytes }) => `${JSON.stringify({ [INDEX]: index, line: bytes.toString('utf8') })}\n`).join(''),
   );
-  const given = block.projection?.columns;
-  const checks = fields.map((field, at) => {
-    const value = given === undefined || Object.hasOwn(given, field.name) ? `r.${identifier(field.name)}` : 'CAST(NULL AS VARCHAR)';
-    return `CASE WHEN ${refusalCondition(field, value)} THEN {'at': ${at}, 'value': left(${value}, ${SHOWN_CHARACTERS})} END`;
-  });
   return await scratch.withFile(numbered, async (file) => {
     const source = `(SELECT * FROM read_json(${literal(file)}, format = 'newline_delimited', maximum_object_size = ${2 * LONGEST_ROW_BYTES}, columns = {'${INDEX}': 'BIGINT', 'line': 'VARCHAR'}) WHERE json_valid(split_part(line, chr(1), 1)))`;
-    const { relation } = typedLines(source, block, fields, INDEX);
-    const sql = `SELECT ${INDEX}, f.at, f.value FROM (SELECT ${INDEX}, unnest(list_filter([${checks.join(', ')}], lambda x: x IS NOT NULL)) AS f FROM ${relation} r) ORDER BY 1, 2`;
+    const { relation, given } = typedLines(source, block, fields, INDEX);
+    const checks = fields.map((field, at) => {
+      const value = given(field);
+      return `CASE WHEN ${refusalCondition(field, value)} THEN {'at': ${at}, 'value': left(${value}, ${SHOWN_CHARACTERS})} END`;
+    });
+    const sql = `SELECT ${INDEX}, f.at, f.value FROM (SELECT ${INDEX}, unnest(list_filter([${checks.join(', ')}], lambda x: x IS NOT NULL)) AS f FROM ${relation}) ORDER BY 1, 2`;
     try {
       return (await connection.rows(sql)).flatMap(([index, at, value]) => {
         const field = fields[Number(at)];

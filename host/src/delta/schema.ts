@@ -1,4 +1,4 @@
-import { type DeltaColumn, decimalOf, duckType, type SchemaField, type SchemaType, typeText } from './column-type.ts';
+import { type DeltaColumn, decimalOf, type SchemaField } from './column-type.ts';
 import { deltaError } from './delta-errors.ts';
 
 /** What a table is to be when it is created, and what it must offer when it is there already. */
@@ -6,16 +6,18 @@ export interface TableSpec {
   readonly name: string;
   readonly columns: readonly DeltaColumn[];
   readonly partitionBy: readonly string[];
+  /** Of a merge table. In one that exists its columns have the types of the definition. */
+  readonly key?: readonly string[];
   /** Merges mark replaced rows instead of writing their files anew. Only for a new table; readers must know the feature. Default false. */
   readonly deletionVectors?: boolean;
   readonly properties?: Readonly<Record<string, string>>;
   readonly description?: string;
 }
 
-/** The `schemaString` of a table's metadata. */
-export function schemaText(columns: readonly DeltaColumn[]): string {
+/** The `schemaString` of a table's metadata: of columns, behind those that are there. */
+export function schemaText(columns: readonly DeltaColumn[], before: readonly SchemaField[] = []): string {
   const fields = columns.map(({ name, type, nullable }) => ({ name, type, nullable, metadata: {} }));
-  return JSON.stringify({ type: 'struct', fields });
+  return JSON.stringify({ type: 'struct', fields: [...before, ...fields] });
 }
 
 /** The columns of a live table. Throws `PH_DELTA_LOG_DAMAGED` for text that is no schema. */
@@ -58,26 +60,4 @@ export function checkSpec(spec: TableSpec): void {
     throw deltaError('PH_DELTA_SCHEMA', spec.name, `table ${spec.name} cannot be made: ${faults.join('; ')}`, {
       hint: "mend the table's definition",
     });
-}
-
-/** Throws `PH_DELTA_SCHEMA` naming every column in which a live table does not offer what the definition wants. */
-export function checkLiveSchema(table: string, live: readonly SchemaField[], spec: TableSpec): void {
-  const byName = new Map(live.map((field) => [field.name.toLowerCase(), field]));
-  const faults: string[] = [];
-  for (const column of spec.columns) {
-    const field = byName.get(column.name.toLowerCase());
-    if (field === undefined) faults.push(`${column.name} is missing`);
-    else if (field.name !== column.name) faults.push(`${column.name} is written ${field.name} there`);
-    else if (!sameType(field.type, column.type)) faults.push(`${column.name} is ${typeText(field.type)} there, not ${column.type}`);
-  }
-  const wanted = new Set(spec.columns.map((column) => column.name.toLowerCase()));
-  for (const field of live)
-    if (!field.nullable && !wanted.has(field.name.toLowerCase()))
-      faults.push(`${field.name} must not be null there, and the definition has no such column`);
-  if (faults.length > 0)
-    throw deltaError('PH_DELTA_SCHEMA', table, `the live table ${table} does not fit its definition: ${faults.join('; ')}`);
-}
-
-function sameType(live: SchemaType, wanted: string): boolean {
-  return typeof live === 'string' && duckType(live) === duckType(wanted);
 }

@@ -1,11 +1,16 @@
 import type { CommitInfo, Protocol, Txn } from './actions.ts';
 import type { SchemaField } from './column-type.ts';
-import type { MergePolicy } from './merge-plan.ts';
+import type { MergePolicy, UpdateCondition } from './merge-plan.ts';
 import type { TableSpec } from './schema.ts';
 
 export interface OpenOptions {
-  /** Creates the table where its log is provably absent; where it is there, its schema must offer every column of this. */
+  /**
+   * Creates the table where its log is provably absent. One that is there must take its rows: {@link DeltaTable.differences}
+   * tells in what it is another.
+   */
   readonly create?: TableSpec;
+  /** Adds nullable columns that the table lacks, in a commit before it is opened. Default false: they are refused. */
+  readonly addColumns?: boolean;
 }
 
 /** The last offset of one writer, to be committed with the rows up to it. */
@@ -26,6 +31,8 @@ export interface MergeOptions extends WriteOptions {
   readonly key: readonly [string, ...string[]];
   /** Per column; `keepOldWhenNull` where absent. */
   readonly policies?: Readonly<Record<string, MergePolicy>>;
+  /** When a row is merged into the one that has its key; always where absent. */
+  readonly updateWhen?: UpdateCondition;
 }
 
 /** Every txn of the write was in the table already: nothing was written. */

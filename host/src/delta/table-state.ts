@@ -8,7 +8,8 @@ import type { DeltaEngine } from './engine.ts';
 import { advanceSnapshot, findVersion, isOvertaken, listLog, loadSnapshot } from './log.ts';
 import { PartitionProbe } from './partition-probe.ts';
 import { checkReadable, checkWritable } from './protocol.ts';
-import { checkLiveSchema, parseSchema, type TableSpec } from './schema.ts';
+import type { TableSpec } from './schema.ts';
+import { fitSchema, liveTable, type SchemaDifference } from './schema-fit.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** After so long without a look at the whole log, another process may have cleaned up versions that we have not seen. */
@@ -20,6 +21,9 @@ export interface TableShape {
   readonly metaData: MetaData;
   readonly fields: readonly SchemaField[];
   readonly partitionBy: readonly string[];
+  /** The definition's name of a column, where it is another. */
+  readonly givenNames: ReadonlyMap<string, string>;
+  readonly differences: readonly SchemaDifference[];
 }
 
 /** A table at the newest version that this process knows. Whoever changes it sees to it that nobody else does so at the time. */
@@ -129,12 +133,16 @@ export class TableState {
   }
 }
 
+/** Of a table without a definition. */
+const AS_IT_IS: Pick<TableShape, 'givenNames' | 'differences'> = { givenNames: new Map(), differences: [] };
+
+/** What the newest protocol and metadata make of a table, held against its definition. Throws `PH_DELTA_PROTOCOL` and `PH_DELTA_SCHEMA`. */
 function shapeOf(table: string, snapshot: Snapshot, spec: TableSpec | undefined): TableShape {
   const { protocol, metaData } = snapshot;
   if (protocol === null || metaData === null)
     throw deltaError('PH_DELTA_LOG_DAMAGED', table, `the log of ${table} holds no protocol or no metadata`);
   checkReadable(table, protocol, metaData);
-  const fields = parseSchema(table, metaData.schemaString);
-  if (spec !== undefined) checkLiveSchema(table, fields, spec);
-  return { protocol, metaData, fields, partitionBy: metaData.partitionColumns };
+  const live = liveTable(table, protocol, metaData);
+  const { givenNames, differences } = spec === undefined ? AS_IT_IS : fitSchema(table, live, spec);
+  return { protocol, metaData, fields: live.fields, partitionBy: live.partitionBy, givenNames, differences };
 }

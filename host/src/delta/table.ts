@@ -1,4 +1,5 @@
 import type { ObjectStore } from '../storage/index.ts';
+import { addMissingColumns } from './add-columns.ts';
 import { breakOrder, commitBlock, writeBlock } from './append-commit.ts';
 import type { WrittenCheckpoint } from './checkpoint.ts';
 import { identifier, type SchemaField } from './column-type.ts';
@@ -15,11 +16,13 @@ import { NO_FILES } from './parquet-copy.ts';
 import type { RowBlock } from './row-block.ts';
 import { withScan } from './scan.ts';
 import { checkSpec } from './schema.ts';
+import type { SchemaDifference } from './schema-fit.ts';
 import { summaryOf } from './summary.ts';
 import type { Appended, Merged, MergeOptions, OpenOptions, OptimizePlan, Skipped, TableSummary, WriteOptions } from './table-contract.ts';
 import { copyToParquet, type ReadOptions, readPages, selectSql, type TableRow } from './table-rows.ts';
 import { TableState } from './table-state.ts';
 import { areWritten, txnIds } from './txns.ts';
+import { type ProtocolUpgrade, planUpgrade, upgradeTable } from './upgrade.ts';
 import { type Vacuumed, type VacuumOptions, vacuumTable } from './vacuum.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -27,23 +30,27 @@ import { WriteQueue } from './write-queue.ts';
 export class DeltaTable {
   readonly #state: TableState;
   readonly #queue = new WriteQueue();
+  /** Columns that were added when it was opened. */
+  readonly addedColumns: readonly string[];
 
-  private constructor(state: TableState) {
+  private constructor(state: TableState, addedColumns: readonly string[] = []) {
     this.#state = state;
+    this.addedColumns = addedColumns;
   }
 
   /**
    * Opens the table at `path` of the store. Throws `PH_DELTA_ABSENT` where there is none and `create` is not given,
    * `PH_DELTA_FOLDER_TAKEN` where files but no log are, `PH_DELTA_PROTOCOL` naming features that we do not honour, and
-   * `PH_DELTA_SCHEMA` naming columns that the live table lacks. Never writes over anything.
+   * `PH_DELTA_SCHEMA` naming the columns in which the live table cannot take the rows of `create`. Never writes over anything.
    */
   static async open(engine: DeltaEngine, store: ObjectStore, path: string, options: OpenOptions = {}): Promise<DeltaTable> {
     const folder: TableFolder = { store, path };
-    const { create } = options;
+    const { create, addColumns = false } = options;
     if (create !== undefined) checkSpec(create);
     const snapshot = (await loadSnapshot(engine, folder)) ?? (create === undefined ? null : await createTable(engine, folder, create));
     if (snapshot === null) throw deltaError('PH_DELTA_ABSENT', path, `there is no Delta table at ${store.uri}/${path}`);
-    return new DeltaTable(new TableState(engine, folder, snapshot, create));
+    const added = create !== undefined && addColumns ? await addMissingColumns(folder, snapshot, create) : [];
+    return new DeltaTable(new TableState(engine, folder, snapshot, create), added);
   }
 
   /**
@@ -66,6 +73,13 @@ export class DeltaTable {
   }
   get partitionBy(): readonly string[] {
     return this.#state.shape.partitionBy;
+  }
+  /**
+   * In what the live table is another than its definition, as of {@link version}: empty without one. The same object until
+   * its metadata changes.
+   */
+  get differences(): readonly SchemaDifference[] {
+    return this.#state.shape.differences;
   }
   /** Why the last checkpoint in the background failed; null if it did not. The table is right without it, only slower to open. */
   get checkpointFailure(): unknown {
@@ -106,8 +120,8 @@ export class DeltaTable {
 
   /**
    * Inserts the rows whose key is new and updates the others, by the columns' policies, with the txns in one commit.
-   * Several rows of one key give what they would give one after the other. Throws as {@link append} does, with
-   * `PH_DELTA_NULL_KEY` for rows without a key.
+   * Several rows of one key give what they would give one after the other, by `updateWhen` too. Throws as {@link append}
+   * does, with `PH_DELTA_NULL_KEY` for rows without a key.
    */
   async merge(block: RowBlock, options: MergeOptions): Promise<Merged | Skipped> {
     const state = this.#state;
@@ -143,6 +157,17 @@ export class DeltaTable {
    */
   async optimize(options: OptimizeOptions = {}): Promise<Optimized> {
     return await optimizeTable(this.#state, this.#exclusive, options).catch((error: unknown) => this.#state.explain(error));
+  }
+
+  /** What {@link upgrade} would change; null where there is nothing to do. */
+  planUpgrade(): ProtocolUpgrade | null {
+    this.#state.check('write');
+    return planUpgrade(this.#state);
+  }
+
+  /** Raises the protocol so that merges mark replaced rows by deletion vectors. Others must know them to read the table. */
+  async upgrade(): Promise<ProtocolUpgrade | null> {
+    return await this.#queue.exclusive(() => upgradeTable(this.#state)).catch((error: unknown) => this.#state.explain(error));
   }
 
   /** Deletes files that the table does not need any more. Throws `PH_DELTA_RETENTION` for a retention below the table's. */

@@ -168,10 +168,15 @@ async function tableSink(
   const engine = await services.delta();
   const tables: WritableTable[] = [];
   for (const resolved of worker.tables) {
-    const { definition } = resolved;
     const delta = await DeltaTable.open(engine, services.tables, resolved.name, {
-      create: tableSpec(definition),
+      create: tableSpec(resolved.definition),
+      addColumns: true,
     });
+    if (delta.addedColumns.length > 0)
+      log.info(
+        { table: resolved.name, columns: delta.addedColumns, version: delta.version },
+        `columns of the definition that table ${resolved.name} did not have were added: ${delta.addedColumns.join(', ')}`,
+      );
     tables.push({ resolved, delta });
   }
   const cluster = reads === 'source' ? source.cluster : worker.cluster;

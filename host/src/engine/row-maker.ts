@@ -28,6 +28,7 @@ export interface RowMaker {
 export interface RowMakerOptions {
   readonly definition: TableWriterDefinition;
   readonly config: unknown;
+  /** Those of the definition, but for optional ones that are not enabled. */
   readonly tables: readonly WritableTable[];
   readonly codec: MessageCodec;
   readonly log: Log;
@@ -41,10 +42,11 @@ export function createRowMaker(options: RowMakerOptions): RowMaker {
   throw new TypeError('a table writer has rows or columns'); // the plugin was checked when it was loaded
 }
 
-function byRows({ config, tables, codec, log }: RowMakerOptions, rowsOf: NonNullable<TableWriterDefinition['rows']>): RowMaker {
+function byRows({ definition, config, tables, codec, log }: RowMakerOptions, rowsOf: NonNullable<TableWriterDefinition['rows']>): RowMaker {
   const encoders = new Map(
     tables.map((table) => [table.resolved.definition.name, { table, encoder: createRowEncoder(table.resolved.definition) }]),
   );
+  const leftOut = new Set(definition.writes.map(({ name }) => name).filter((name) => !encoders.has(name)));
   return {
     decode: (value) => codec.decode(value),
     lines(message, record, writtenAt) {
@@ -53,7 +55,7 @@ function byRows({ config, tables, codec, log }: RowMakerOptions, rowsOf: NonNull
         throw new PermanentError('PH_ROW_INVALID', 'rows() returned no rows by table');
       const lines = new Map<WritableTable, readonly Buffer[]>();
       for (const [name, given] of Object.entries(rows) as [string, readonly object[] | undefined][]) {
-        if (given === undefined || given.length === 0) continue;
+        if (given === undefined || given.length === 0 || leftOut.has(name)) continue;
         const target = encoders.get(name);
         if (target === undefined) throw new PermanentError('PH_ROW_INVALID', `rows for "${name}", which the writer does not declare`);
         lines.set(

@@ -10,23 +10,25 @@ export interface RowEncoder {
 }
 
 /** The Delta columns of a row schema, in its order. A column that may be null is nullable in the table. */
-function deltaColumns(table: TableDefinition): DeltaColumn[] {
-  return Object.entries(table.row.properties).map(([name, schema]) => {
+function deltaColumns({ row, options }: TableDefinition): DeltaColumn[] {
+  return Object.entries(row.properties).map(([name, schema]) => {
+    const aliases = options.aliases?.[name] ?? [];
     const own = schema[DELTA_TYPE] as DeltaType | undefined;
-    if (own !== undefined) return { name, type: own, nullable: false };
+    if (own !== undefined) return { name, type: own, nullable: false, aliases };
     const members = (schema['anyOf'] as readonly (typeof schema)[] | undefined) ?? [];
     const typed = members.find((member) => member[DELTA_TYPE] !== undefined);
-    return { name, type: typed?.[DELTA_TYPE] as DeltaType, nullable: true };
+    return { name, type: typed?.[DELTA_TYPE] as DeltaType, nullable: true, aliases };
   });
 }
 
-/** What the host makes of a definition where there is no table yet. */
+/** What the host makes of a definition where there is no table yet, and holds one against that is there. */
 export function tableSpec(table: TableDefinition): TableSpec {
   const { options } = table;
   return {
     name: table.name,
     columns: deltaColumns(table),
     partitionBy: options.partitionBy ?? [],
+    ...(options.mode === 'merge' && { key: options.key }),
     deletionVectors: options.mode === 'merge' && (options.deletionVectors ?? true),
   };
 }

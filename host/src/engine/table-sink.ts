@@ -1,9 +1,10 @@
 import { errorMessage, isPipelineError, type Log, PermanentError, type TableWriterDefinition } from '@pipeline-host/sdk';
-import { RowConversionError } from '../delta/index.ts';
+import { CommitConflictError, RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
 import type { ResolvedTable } from '../plugins/topology.ts';
 import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
 import { type Clock, pass, systemClock, type Wait } from './clock.ts';
+import { DriftWatch } from './drift-watch.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';
 import { type MessageCodec, readableValue } from './message-codec.ts';
@@ -90,6 +91,7 @@ export class TableSink implements Sink {
   readonly #conflicts = new Map<WritableTable, number>();
   readonly #smallFiles: SmallFileWatch;
   readonly #clock: Clock;
+  readonly #drift: DriftWatch;
   /** Nothing may be written above a batch that failed for good: its offsets would be covered, and its rows lost. */
   #failed = false;
 
@@ -98,10 +100,12 @@ export class TableSink implements Sink {
     this.#rowMaker = createRowMaker(options);
     this.#smallFiles = new SmallFileWatch(options.log);
     this.#clock = options.clock ?? systemClock;
+    this.#drift = new DriftWatch(options.log);
+    for (const table of options.tables) this.#drift.look(table);
   }
 
   get alerts(): readonly UnitAlert[] {
-    return this.#smallFiles.alerts;
+    return [...this.#drift.alerts, ...this.#smallFiles.alerts];
   }
 
   /** A table whose transactions are beyond the end of the partition belongs to other offsets than these. */
@@ -110,6 +114,7 @@ export class TableSink implements Sink {
     const ends = await this.#options.endOffsets([...new Set(partitions.map(({ topic }) => topic))]);
     for (const table of this.#options.tables) {
       await table.delta.refresh();
+      this.#drift.look(table);
       for (const { topic, partition } of partitions) {
         const last = table.delta.lastTxn(this.#options.appId(table.resolved, topic, partition));
         const end = ends.get(`${topic}/${partition}`);
@@ -212,6 +217,7 @@ export class TableSink implements Sink {
       try {
         if (unsure) {
           await table.delta.refresh();
+          this.#drift.look(table);
           unsure = false;
           fresh = this.#freshEntries(table, entries);
           if (fresh.length === 0) return entries;
@@ -229,6 +235,8 @@ export class TableSink implements Sink {
           entries = entries.filter((entry) => !refused.has(entry));
         } else if (isPipelineError(error) && error.code === 'PH_DELTA_TXN_CONFLICT') {
           this.#countConflict(table);
+        } else if (error instanceof CommitConflictError && isOfTable(error)) {
+          // Nothing is in the way: after a look at what the table is now, the batch goes into it, or is told why it does not.
         } else if (isPipelineError(error) && (error.kind === 'permanent' || error.kind === 'fatal')) {
           throw error;
         } else {
@@ -285,7 +293,13 @@ export class TableSink implements Sink {
     const { skipped } =
       options.mode === 'append'
         ? await table.delta.append(block, { txns })
-        : await table.delta.merge(block, { key: options.key, policies: definedPolicies(options.columns), txns });
+        : await table.delta.merge(block, {
+            key: options.key,
+            policies: definedPolicies(options.columns),
+            ...(options.updateWhen !== undefined && { updateWhen: options.updateWhen }),
+            txns,
+          });
+    this.#drift.look(table);
     if (skipped) return false;
     this.#smallFiles.look(table.resolved.name, () => table.delta.planOptimize().files);
     this.#options.onCommit(table.resolved.name, lines.length, (performance.now() - started) / 1000);
@@ -365,6 +379,11 @@ export class TableSink implements Sink {
 function writtenBefore({ lane }: PartitionState, { headers }: KafkaRecord): readonly string[] {
   const tables = lane === null ? undefined : headerText(headers, HEADER.written);
   return tables === undefined || tables === '' ? [] : tables.split(',');
+}
+
+/** Whether another writer changed the table itself, not its rows. */
+function isOfTable({ rule }: CommitConflictError): boolean {
+  return rule === 'MetadataChanged' || rule === 'ProtocolChanged';
 }
 
 function secondWriter(table: WritableTable): PermanentError {

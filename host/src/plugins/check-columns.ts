@@ -17,6 +17,8 @@ export function checkColumns({ consumes, writes, rows, columns }: TableWriterDef
   if (table === undefined || writes.length > 1)
     return [fault('PH_TOPOLOGY_COLUMN', `it has columns and writes ${writes.length} tables`, place, 'columns are for one table; use rows')];
   const faults: PipelineError[] = [];
+  if (table.options.optional === true)
+    faults.push(fault('PH_TOPOLOGY_COLUMN', `it has columns, and its only table "${table.name}" is optional`, place, 'use rows'));
   if (consumes.codec !== 'json')
     faults.push(fault('PH_TOPOLOGY_COLUMN', `it has columns, and "${consumes.name}" is no topic of JSON`, place, 'use rows'));
   const names = Object.keys(table.row.properties);

@@ -20,6 +20,7 @@ export function checkPlugin(plugin: LoadedPlugin, section: PluginSettings, confi
     ...Object.entries(definition.workers).flatMap(([name, worker]) => checkWorker(definition, name, worker)),
     ...definition.tables.flatMap((table) => checkTable(table, definition.name)),
     ...checkSection(definition, section),
+    ...checkEnabled(definition, section),
     ...checkRetryTopics(definition.name, section),
     ...checkClusters(definition.name, section, config),
   ];
@@ -151,6 +152,20 @@ function checkSection(plugin: PluginDefinition, section: PluginSettings): Pipeli
         );
       }),
   );
+}
+
+/** What a plugin cannot do without is not switched off. */
+function checkEnabled(plugin: PluginDefinition, { tables = {} }: PluginSettings): PipelineError[] {
+  return plugin.tables
+    .filter(({ name, options }) => options.optional !== true && tables[name]?.enabled === false)
+    .map(({ name }) =>
+      fault(
+        'PH_TOPOLOGY_SETTING',
+        `table "${name}" is not optional`,
+        `plugins.${plugin.name}.tables.${name}.enabled`,
+        'take the setting out',
+      ),
+    );
 }
 
 /** A worker has a retry topic of its own, or shares one: a name for the other would say nothing. */

@@ -1,4 +1,12 @@
-import { DELTA_TYPE, milliseconds, type PipelineError, type TableDefinition, type TSchema } from '@pipeline-host/sdk';
+import {
+  DELTA_TYPE,
+  type MergeOptions,
+  milliseconds,
+  type PipelineError,
+  type TableDefinition,
+  type TSchema,
+  type UpdateCondition,
+} from '@pipeline-host/sdk';
 import { didYouMean } from '../config/did-you-mean.ts';
 import { list } from '../config/schema-faults.ts';
 import { fault } from './fault.ts';
@@ -31,14 +39,20 @@ export function checkTable({ name, row, options }: TableDefinition, plugin: stri
         );
     }
   };
+  faults.push(...checkAliases(options.aliases ?? {}, columns, place));
   const { partitionBy = [] } = options;
   named('partitionBy', partitionBy);
   if (columns.length > 0 && columns.every((column) => partitionBy.includes(column)))
     faults.push(fault('PH_TOPOLOGY_COLUMN', 'partitionBy names every column', place, 'leave at least one column out'));
   if (options.mode === 'merge') {
-    const { key, columns: policies = {} } = options;
+    const { key, columns: policies = {}, updateWhen } = options;
     named('key', key);
     named('columns', Object.keys(policies));
+    if (updateWhen !== undefined) {
+      const compared: readonly string[] = Object.values(updateWhen).flat();
+      named('updateWhen', compared);
+      faults.push(...checkCondition(updateWhen, compared, options, place));
+    }
     if (key.length === 0)
       faults.push(fault('PH_TOPOLOGY_COLUMN', 'a merge table without a key', place, 'name the columns that make a row the same row'));
     for (const column of key) {
@@ -74,6 +88,53 @@ export function checkTable({ name, row, options }: TableDefinition, plugin: stri
       );
   }
   return faults;
+}
+
+/** Each name that a column may have in a table that exists is for that column alone. */
+function checkAliases(
+  aliases: Readonly<Partial<Record<string, readonly string[]>>>,
+  columns: readonly string[],
+  place: string,
+): PipelineError[] {
+  const faults: PipelineError[] = [];
+  const taken = new Map(columns.map((column) => [column.toLowerCase(), column]));
+  for (const [column, names] of Object.entries(aliases)) {
+    if (!columns.includes(column))
+      faults.push(
+        fault(
+          'PH_TOPOLOGY_COLUMN',
+          `aliases names "${column}", which is no column`,
+          place,
+          didYouMean(column, columns, `the columns are ${list(columns)}`),
+        ),
+      );
+    for (const name of names ?? []) {
+      const owner = taken.get(name.toLowerCase());
+      if (owner !== undefined)
+        faults.push(
+          fault('PH_TOPOLOGY_DUPLICATE', `"${name}" is an alias of "${column}" and a name of "${owner}"`, place, 'keep one of them'),
+        );
+      else taken.set(name.toLowerCase(), column);
+    }
+  }
+  return faults;
+}
+
+/** Exactly one comparison, of columns that a merge changes. */
+function checkCondition(
+  updateWhen: UpdateCondition,
+  compared: readonly string[],
+  { key, columns = {} }: MergeOptions<string>,
+  place: string,
+): PipelineError[] {
+  const kinds = Object.keys(updateWhen);
+  if (kinds.length !== 1 || compared.length === 0)
+    return [fault('PH_TOPOLOGY_COLUMN', 'updateWhen does not say one condition', place, 'give it one of distinct, newer and notOlder')];
+  return compared
+    .filter((column) => key.includes(column) || columns[column] === 'preserve')
+    .map((column) =>
+      fault('PH_TOPOLOGY_COLUMN', `updateWhen compares "${column}", which never changes`, place, 'name a column that a merge writes'),
+    );
 }
 
 function checkColumn(column: string, schema: TSchema, place: string): PipelineError[] {

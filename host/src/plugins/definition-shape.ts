@@ -119,16 +119,20 @@ export const POLLER: Shape = {
   identity: required(fn),
 };
 
-const mode = required(oneOf('append', 'merge'));
-export const APPEND: Shape = {
-  mode,
+const TABLE: Shape = {
+  mode: required(oneOf('append', 'merge')),
   partitionBy: columns,
+  aliases: recordOf('lists of names', columns),
+  optional: flag,
+};
+export const APPEND: Shape = {
+  ...TABLE,
   dedupe: objectOf('{ column, window }', { column: required(text), window: required(duration) }),
 };
 export const MERGE: Shape = {
-  mode,
+  ...TABLE,
   key: required(columns),
-  partitionBy: columns,
+  updateWhen: objectOf('{ distinct }, { newer } or { notOlder }', { distinct: columns, newer: text, notOlder: text }),
   columns: recordOf('policies', oneOf('keepOldWhenNull', 'always', 'preserve')),
   deletionVectors: flag,
 };

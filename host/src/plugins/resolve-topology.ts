@@ -72,11 +72,13 @@ export function resolveTopics(plugin: LoadedPlugin, config: HostConfig): readonl
   return [...new Set([...plugin.definition.topics, ...external])].map((definition) => resolveTopic(definition, plugin, config));
 }
 
+/** The tables of a plugin, but for optional ones that are not enabled. */
 export function resolveTables(plugin: LoadedPlugin, config: HostConfig): readonly ResolvedTable[] {
   const overrides = config.plugins[plugin.name]?.tables;
-  return plugin.definition.tables.map((definition) => {
+  return plugin.definition.tables.flatMap((definition) => {
     const override = overrides?.[definition.name];
-    return { definition, name: override?.name ?? definition.name, generation: override?.generation ?? 1 };
+    if (definition.options.optional === true && override?.enabled !== true) return [];
+    return [{ definition, name: override?.name ?? definition.name, generation: override?.generation ?? 1 }];
   });
 }
 

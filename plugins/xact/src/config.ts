@@ -35,7 +35,10 @@ export const XactConfig = Type.Object(
       default: 'reference',
       description: 'collision-safe puts a folder named by the media id into each blob path',
     }),
-    keepUrlQuery: Type.Boolean({ default: false, description: 'keep the query (the signature) in xact_attachments.attachment_url' }),
+    keepUrlQuery: Type.Boolean({
+      default: false,
+      description: 'keep the query (the signature) in attachment_url of the tables of attachments',
+    }),
   },
   { ...closed, default: {} },
 );

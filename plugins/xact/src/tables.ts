@@ -2,7 +2,7 @@ import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
 
 const text = () => Nullable(column.string());
 
-/** Every event, flattened: 31 columns in the order of the systems before us. */
+/** Every event, flattened: 31 columns in the order of the systems before us. Tables of the first of them have no `event_id`: it is added. */
 export const xactEvents = defineTable(
   'xact_events',
   Type.Object({
@@ -12,7 +12,7 @@ export const xactEvents = defineTable(
     ingested_at: column.timestamp(),
     event_date: column.date(),
     trace_id: column.string(),
-    event_id: column.string(),
+    event_id: text(),
     description: text(),
     assignment_id: text(),
     original_assignment_id: text(),
@@ -58,4 +58,21 @@ export const xactAttachments = defineTable(
     event_date: column.date(),
   }),
   { mode: 'merge', key: ['media_id'], partitionBy: ['event_date'], columns: { created_at: 'preserve', event_date: 'preserve' } },
+);
+
+/** Attachments that were given up, one row a media id, for those who look for them in a table; off until it is enabled. */
+export const xactAttachmentsFailed = defineTable(
+  'xact_attachments_failed',
+  Type.Object({
+    media_id: column.string(),
+    trace_id: column.string(),
+    attachment_url: column.string(),
+    error_message: column.string(),
+    status: column.string(),
+    failed_at: column.timestamp(),
+    retry_count: column.long(),
+    http_status: Nullable(column.long()),
+    created_at: column.timestamp(),
+  }),
+  { mode: 'merge', key: ['media_id'], columns: { created_at: 'preserve' }, optional: true },
 );

@@ -16,7 +16,8 @@ test('tables explain tells where the columns of a table by data come from', asyn
     code: weatherPlugin({
       'column, defineTable,': 'column, defineTable, firstOf, text,',
       'rows: (reading) => ({ weather_warm: [reading] })': "columns: { sensor: firstOf(text('sensor')) }",
-      "key: ['sensor'] }": "key: ['sensor'], partitionBy: ['sensor'], columns: { celsius: 'preserve' }, deletionVectors: false }",
+      "key: ['sensor'] }":
+        "key: ['sensor'], partitionBy: ['sensor'], aliases: { sensor: ['probe'] }, columns: { celsius: 'always' }, updateWhen: { distinct: ['celsius'] }, deletionVectors: false }",
     }),
   });
   const { code, stdout, stderr } = await explain();
@@ -26,11 +27,12 @@ test('tables explain tells where the columns of a table by data come from', asyn
     `table      weather_warm  (plugin weather, merge on sensor)
 partition  sensor
 vectors    no deletion vectors
+updates    where celsius is distinct from what is stored
 writer     weather.writer by columns, from topic weather.warm
 
-COLUMN   TYPE    NULL  MERGE     FROM
-sensor   string  no    key       first of sensor
-celsius  double  yes   preserve  - (never written)
+COLUMN           TYPE    NULL  MERGE   FROM
+sensor or probe  string  no    key     first of sensor
+celsius          double  yes   always  - (never written)
 `,
   );
 });
@@ -46,10 +48,18 @@ test('tables explain names the writer of a table by rows, and its default polici
     key: ['sensor'],
     partitionBy: [],
     deletionVectors: true,
+    updateWhen: null,
     writers: [{ worker: 'weather.writer', topic: 'weather.warm', by: 'rows()' }],
     columns: [
-      { name: 'sensor', type: 'string', nullable: false, merge: 'key', sources: { 'weather.writer': 'writer by rows()' } },
-      { name: 'celsius', type: 'double', nullable: true, merge: 'keepOldWhenNull', sources: { 'weather.writer': 'writer by rows()' } },
+      { name: 'sensor', type: 'string', nullable: false, aliases: [], merge: 'key', sources: { 'weather.writer': 'writer by rows()' } },
+      {
+        name: 'celsius',
+        type: 'double',
+        nullable: true,
+        aliases: [],
+        merge: 'keepOldWhenNull',
+        sources: { 'weather.writer': 'writer by rows()' },
+      },
     ],
   });
 });

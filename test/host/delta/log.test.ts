@@ -50,10 +50,11 @@ test('two processes that create a table at once both have it', async () => {
   );
 });
 
-test('a log with a hole, a torn commit or no beginning is damaged, and nothing is written', async () => {
+test('a log with a hole, a torn or empty commit or no beginning is damaged, and nothing is written', async () => {
   for (const [name, damage] of [
     ['hole', () => rm(logFile('hole', `${version(2)}.json`))],
     ['headless', () => rm(logFile('headless', `${version(0)}.json`))],
+    ['emptied', () => writeFile(logFile('emptied', `${version(3)}.json`), '')],
     ['torn', () => writeFile(logFile('torn', `${version(2)}.json`), '{"add":{"path":"x')],
   ] as const) {
     const table = await lake.create(name, COLUMNS);

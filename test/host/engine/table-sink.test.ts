@@ -4,9 +4,9 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { PermanentError, UnavailableError } from '@pipeline-host/sdk';
-import { TxnConflictError } from '../../../host/src/delta/index.ts';
+import { DeltaTable, TxnConflictError } from '../../../host/src/delta/index.ts';
 import { HEADER } from '../../../host/src/retry/headers.ts';
-import type { Lake } from '../delta/delta-fixture.ts';
+import { column, type Lake } from '../delta/delta-fixture.ts';
 import { until } from './in-memory-unit.ts';
 import { openLake, TableUnit } from './table-unit.ts';
 
@@ -150,6 +150,36 @@ describe('a table writer', () => {
     await until(() => unit.committed === 6, 'committed');
     assert.deepEqual([unit.pause, unit.fatal], [null, undefined]);
     assert.deepEqual(await unit.ids(), ['a', 'b', 'c', 'd', 'e', 'f']);
+  });
+
+  it('goes on at once where another writer adds a column, and stops with the reason where it makes one that must be filled', async (t) => {
+    const unit = await TableUnit.open({ lake, name: 'changed' });
+    t.after(() => unit.close());
+    const columns = [column('id', 'string', false), column('n', 'integer', false), column('theirs')];
+    const create = { name: 'changed-first', columns, partitionBy: [] };
+    let isChanged = false;
+    unit.at(0).before = async () => {
+      if (!isChanged) await DeltaTable.open(lake.engine, lake.store, 'changed-first', { create, addColumns: true });
+      isChanged = true;
+    };
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c']);
+    await until(() => unit.committed === 3, 'committed');
+    assert.deepEqual(unit.pauses, []);
+    assert.equal(unit.tables[0]?.columns.length, 3);
+
+    const log = await lake.text('changed-first/_delta_log/00000000000000000001.json');
+    const metaData = log.split('\n').find((line) => line.includes('"metaData"')) ?? '';
+    const required = metaData.replace(
+      String.raw`"theirs\",\"type\":\"string\",\"nullable\":true`,
+      String.raw`"theirs\",\"type\":\"string\",\"nullable\":false`,
+    );
+    assert.notEqual(required, metaData);
+    await lake.write('changed-first/_delta_log/00000000000000000003.json', `${required}\n`);
+    unit.deliver(['d', 'e', 'f']);
+    await until(() => unit.fatal !== undefined, 'stopped');
+    assert.match(String(unit.fatal), /theirs must not be null there, and the definition has no such column/);
+    assert.deepEqual([unit.pauses, unit.committed, await lake.open('changed-first').then((table) => table.count())], [[], 3, 3]);
   });
 
   it('does not make the next assignment wait for a storage that failed the last one', async () => {

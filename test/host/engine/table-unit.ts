@@ -49,6 +49,8 @@ export class TableUnit {
   /** Whether it wants no more records for now, as its consumer is told. */
   paused = false;
   pause: ClassifiedFailure | null = null;
+  /** Codes of all that it paused for. */
+  readonly pauses: string[] = [];
   fatal: unknown;
   end = Number.POSITIVE_INFINITY;
   #epoch = 0;
@@ -151,6 +153,7 @@ export class TableUnit {
       endOffsets: async () => new Map([['p.jobs/0', this.end]]),
       onPause: (failure) => {
         this.pause = failure;
+        if (failure !== null) this.pauses.push(failure.code);
       },
       onFatal: (error) => {
         this.fatal ??= error;

@@ -325,6 +325,24 @@ describe('a table is refused where', () => {
     ['partitionBy is every column', Type.Object({ id: column.string() }), { mode: 'append', partitionBy: ['id'] }, 'PH_TOPOLOGY_COLUMN'],
     ['a policy is for no column', Row, { mode: 'merge', key: ['id'], columns: { m: 'always' } }, 'PH_TOPOLOGY_COLUMN'],
     ['a policy is for the key', Row, { mode: 'merge', key: ['id'], columns: { id: 'always' } }, 'PH_TOPOLOGY_COLUMN'],
+    ['an alias is of no column', Row, { mode: 'append', aliases: { ident: ['key'] } }, 'PH_TOPOLOGY_COLUMN'],
+    ['an alias is the name of another column', Row, { mode: 'append', aliases: { id: ['N'] } }, 'PH_TOPOLOGY_DUPLICATE'],
+    ['an alias is of two columns', Row, { mode: 'append', aliases: { id: ['key'], n: ['key'] } }, 'PH_TOPOLOGY_DUPLICATE'],
+    ['updates depend on no column', Row, { mode: 'merge', key: ['id'], updateWhen: { newer: 'when' } }, 'PH_TOPOLOGY_COLUMN'],
+    ['updates depend on the key', Row, { mode: 'merge', key: ['id'], updateWhen: { distinct: ['n', 'id'] } }, 'PH_TOPOLOGY_COLUMN'],
+    [
+      'updates depend on a column that is kept',
+      Row,
+      { mode: 'merge', key: ['id'], columns: { n: 'preserve' }, updateWhen: { notOlder: 'n' } },
+      'PH_TOPOLOGY_COLUMN',
+    ],
+    [
+      'updates depend on two things',
+      Row,
+      { mode: 'merge', key: ['id'], updateWhen: { newer: 'n', distinct: ['n'] } },
+      'PH_TOPOLOGY_COLUMN',
+    ],
+    ['updates depend on nothing', Row, { mode: 'merge', key: ['id'], updateWhen: { distinct: [] } }, 'PH_TOPOLOGY_COLUMN'],
     ['dedupe is no column', Row, { mode: 'append', dedupe: { column: 'x', window: '1h' } }, 'PH_TOPOLOGY_COLUMN'],
     ['the dedupe window is empty', Row, { mode: 'append', dedupe: { column: 'id', window: 0 } }, 'PH_TOPOLOGY_SETTING'],
     ['a column is plain TypeBox', Type.Object({ id: Type.String() }), { mode: 'append' }, 'PH_TOPOLOGY_COLUMN_TYPE'],
@@ -335,6 +353,26 @@ describe('a table is refused where', () => {
   ] as const) {
     it(title, () => assert.deepEqual(tableCodes(row, options), [code]));
   }
+});
+
+describe('an optional table', () => {
+  const optional = defineTable('extra', Row, { mode: 'merge', key: ['id'], optional: true });
+  const both = defineTableWriter({ consumes: derived, writes: [table, optional], rows });
+  const options = { tables: [table, optional], workers: { sifter: worker, writer: both } };
+  const written = (tables: Exclude<HostConfig['plugins'][string]['tables'], undefined>): readonly string[] | undefined =>
+    resolveTopology(config({ weather: { tables } }), [loaded(options)]).workers[1]?.tables.map(({ name }) => name);
+
+  it('is written only where the config enables it', () => {
+    assert.deepEqual(written({}), ['rows']);
+    assert.deepEqual(written({ extra: { enabled: false, name: 'more' } }), ['rows']);
+    assert.deepEqual(written({ extra: { enabled: true, name: 'more' } }), ['rows', 'more']);
+  });
+
+  it('is the only kind that is switched off, and the only one that columns cannot be for', () => {
+    assert.deepEqual(codesOf(options, { weather: { tables: { rows: { enabled: false } } } }), ['PH_TOPOLOGY_SETTING']);
+    const byColumns = defineTableWriter({ consumes: source, writes: [optional], columns: { id: text('id'), day: text('id') } });
+    assert.deepEqual(codesOf({ tables: [optional], workers: { writer: byColumns } }), ['PH_TOPOLOGY_COLUMN']);
+  });
 });
 
 describe('columns are refused where', () => {

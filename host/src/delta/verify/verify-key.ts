@@ -3,6 +3,7 @@ import { identifier } from '../column-type.ts';
 import type { TableFolder } from '../data-files.ts';
 import { type DeltaEngine, sqlText } from '../engine.ts';
 import { FILE_INDEX, withScan } from '../scan.ts';
+import { liveColumn } from '../schema-fit.ts';
 import type { TableShape } from '../table-state.ts';
 import type { Findings } from './findings.ts';
 
@@ -15,12 +16,18 @@ export async function verifyKey(
   table: TableFolder,
   { fields, partitionBy }: TableShape,
   files: readonly AddFile[],
-  key: readonly string[],
+  mergeKey: readonly (string | readonly string[])[],
   findings: Findings,
 ): Promise<void> {
-  const strange = key.find((name) => !fields.some((field) => field.name === name));
-  if (strange !== undefined) {
-    findings.fault('merge key', { column: strange, is: 'no column of the table', should: 'a column, as the definition merges on it' });
+  const key: string[] = [];
+  for (const names of mergeKey) {
+    const [name = '', ...aliases] = [names].flat();
+    const field = liveColumn(fields, name, aliases);
+    if (field !== undefined) {
+      key.push(field.name);
+      continue;
+    }
+    findings.fault('merge key', { column: name, is: 'no column of the table', should: 'a column, as the definition merges on it' });
     return;
   }
   const column = key.join(', ');

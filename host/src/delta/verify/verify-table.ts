@@ -13,8 +13,8 @@ import { damage, verifyLog } from './verify-log.ts';
 import { verifyPartitions } from './verify-partitions.ts';
 
 export interface VerifyOptions {
-  /** The columns that name a row: then no two rows may have the same. */
-  readonly mergeKey?: readonly string[];
+  /** The columns that name a row, each with the other names that it may have: then no two rows may have the same. */
+  readonly mergeKey?: readonly (string | readonly string[])[];
 }
 
 export interface Verified {
