@@ -1,5 +1,6 @@
 import { isPipelineError } from '@pipeline-host/sdk';
 import { identifier } from './column-type.ts';
+import type { CommitRequest } from './commit.ts';
 import { discardDataFiles, writeDataFiles } from './data-files.ts';
 import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
 import { NO_FILES, type WrittenFiles } from './parquet-copy.ts';
@@ -55,22 +56,27 @@ export async function commitBlock(state: TableState, written: WrittenBlock, txns
     refuseWrittenTxns(folder.path, state.snapshot, txns);
     // The files were written while another operation of this object may have met new metadata.
     if (state.check('write') !== written.shape) throw new CommitConflictError(folder.path, 'MetadataChanged', state.snapshot.version);
-    const { version } = await state.commit({
-      actions: [...txnActions(txns), ...written.adds.map((add) => ({ add }))],
-      operation: 'WRITE',
-      operationParameters: { mode: 'Append', partitionBy: JSON.stringify(written.shape.partitionBy) },
-      operationMetrics: {
-        numFiles: String(written.adds.length),
-        numOutputRows: String(written.rows),
-        numOutputBytes: String(written.bytes),
-      },
-      reads: 'nothing',
-    });
-    return { skipped: false, version, rows: written.rows, files: written.adds.length, bytes: written.bytes };
+    const { version } = await state.commit(appendRequest(written, txns, 'nothing'));
+    return { skipped: false, version, rows: written.rows, repeated: 0, files: written.adds.length, bytes: written.bytes };
   } catch (error) {
     if (isKnownLost(error)) await discardDataFiles(folder, written.adds);
     throw error;
   }
+}
+
+/** The commit of an append's files and txns. */
+export function appendRequest(written: WrittenBlock, txns: readonly WriteTxn[], reads: 'nothing' | 'added'): CommitRequest {
+  return {
+    actions: [...txnActions(txns), ...written.adds.map((add) => ({ add }))],
+    operation: 'WRITE',
+    operationParameters: { mode: 'Append', partitionBy: JSON.stringify(written.shape.partitionBy) },
+    operationMetrics: {
+      numFiles: String(written.adds.length),
+      numOutputRows: String(written.rows),
+      numOutputBytes: String(written.bytes),
+    },
+    reads,
+  };
 }
 
 /** Instead of the second half where a predecessor with the same app ids failed: our offsets would cover rows that are not there. */

@@ -30,6 +30,8 @@ export type { TableSpec } from './schema.ts';
 export { DeltaTable } from './table.ts';
 export type {
   Appended,
+  AppendOptions,
+  DedupeRule,
   Merged,
   MergeOptions,
   OpenOptions,

@@ -21,6 +21,18 @@ export interface WriteOptions {
   readonly txns?: readonly WriteTxn[];
 }
 
+/** Which rows an append leaves out. */
+export interface DedupeRule {
+  /** Rows whose value of this column was written within the window are left out, and so are all but one of a value in a block. Null repeats nothing. */
+  readonly column: string;
+  /** Milliseconds. At least so long ago: rows that a compaction wrote anew may count as younger. */
+  readonly window: number;
+}
+
+export interface AppendOptions extends WriteOptions {
+  readonly dedupe?: DedupeRule;
+}
+
 export interface MergeOptions extends WriteOptions {
   /** The columns that name a row. */
   readonly key: readonly [string, ...string[]];
@@ -37,6 +49,8 @@ export interface Appended {
   readonly skipped: false;
   readonly version: number;
   readonly rows: number;
+  /** Rows that were left out by {@link AppendOptions.dedupe}. */
+  readonly repeated: number;
   readonly files: number;
   readonly bytes: number;
 }

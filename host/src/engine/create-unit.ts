@@ -190,7 +190,8 @@ async function tableSink(
       },
       onPause,
       onFatal,
-      onCommit: (table, rows, seconds) => metrics.deltaCommitted({ plugin: worker.plugin.name, table, operation: 'write', rows, seconds }),
+      onCommit: (table, { written, repeated }, seconds) =>
+        metrics.deltaCommitted({ plugin: worker.plugin.name, table, operation: 'write', rows: written, repeated, seconds }),
     });
 }
 

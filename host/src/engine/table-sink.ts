@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorMessage, isPipelineError, type Log, PermanentError, type TableWriterDefinition } from '@pipeline-host/sdk';
-import { RowConversionError } from '../delta/index.ts';
+import {
+  errorMessage,
+  isPipelineError,
+  type Log,
+  milliseconds,
+  PermanentError,
+  type TableDefinition,
+  type TableWriterDefinition,
+} from '@pipeline-host/sdk';
+import { type DedupeRule, RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
 import type { ResolvedTable } from '../plugins/topology.ts';
 import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
@@ -39,7 +47,7 @@ export interface TableSinkOptions {
   readonly endOffsets: (topics: readonly string[]) => Promise<ReadonlyMap<string, number>>;
   readonly onPause: (failure: ClassifiedFailure | null) => void;
   readonly onFatal: (error: unknown) => void;
-  readonly onCommit: (table: string, rows: number, seconds: number) => void;
+  readonly onCommit: (table: string, rows: { readonly written: number; readonly repeated: number }, seconds: number) => void;
 }
 
 /** A record with its rows as lines, by table. */
@@ -264,13 +272,15 @@ export class TableSink implements Sink {
     });
     const block = this.#rowMaker.block(lines, writtenAt);
     const { options } = table.resolved.definition;
-    const { skipped } =
+    const done =
       options.mode === 'append'
-        ? await table.delta.append(block, { txns })
+        ? await table.delta.append(block, { txns, ...dedupeRule(options) })
         : await table.delta.merge(block, { key: options.key, policies: definedPolicies(options.columns), txns });
-    if (skipped) return false;
+    if (done.skipped) return false;
+    const repeated = 'repeated' in done ? done.repeated : 0;
+    if (repeated > 0) this.#options.log.info({ table: table.resolved.name, repeated }, 'rows that are in the table already were left out');
     this.#smallFiles.look(table.resolved.name, () => table.delta.planOptimize().files);
-    this.#options.onCommit(table.resolved.name, lines.length, (performance.now() - started) / 1000);
+    this.#options.onCommit(table.resolved.name, { written: lines.length - repeated, repeated }, (performance.now() - started) / 1000);
     return true;
   }
 
@@ -353,6 +363,12 @@ function secondWriter(table: WritableTable): PermanentError {
   return new PermanentError('PH_DELTA_SECOND_WRITER', `another host writes the same records into table ${table.resolved.name}`, {
     place: `table ${table.resolved.name}`,
   });
+}
+
+function dedupeRule(options: TableDefinition['options']): { readonly dedupe?: DedupeRule } {
+  if (options.mode !== 'append' || options.dedupe === undefined) return {};
+  const { column, window } = options.dedupe;
+  return { dedupe: { column, window: milliseconds(window) } };
 }
 
 function definedPolicies<Policy>(columns: Readonly<Partial<Record<string, Policy>>> | undefined): Record<string, Policy> {
