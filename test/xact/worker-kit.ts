@@ -45,6 +45,7 @@ export async function openWorkerKit(config: object = {}): Promise<WorkerKit> {
       deadline: Date.now() + 60_000,
       attempt,
       record: {
+        id: null,
         topic: 't',
         partition: 0,
         offset: 0n,

@@ -195,7 +195,7 @@ const Plugin = Type.Object(
     tables: Type.Optional(
       Type.Record(
         Type.String(),
-        Type.Object({ name: Type.Optional(Type.String()), generation: Type.Optional(Type.Integer({ minimum: 1 })) }, closed),
+        Type.Object({ name: Type.Optional(Type.String()) }, closed),
       ),
     ),
     retry: Type.Optional(

@@ -20,6 +20,8 @@ export interface CommitRequest {
    * no file but those that it replaces by the same rows.
    */
   readonly reads: 'nothing' | 'added' | 'table' | 'removed';
+  /** App ids that it relies on beside those that it writes: a commit of one of them before it is a conflict. */
+  readonly readTxns?: readonly string[];
 }
 
 export interface Committed {
@@ -51,7 +53,7 @@ export async function commitActions(table: TableFolder, snapshot: Snapshot, requ
       return { version, retries };
     }
     if (winner === null) throw new CommitConflictError(table.path, 'TooManyRetries', version); // deleted between two calls: somebody cleans up a live log
-    const foreignTxns = sharedAppIds(request.actions, winner);
+    const foreignTxns = sharedAppIds(request, winner);
     snapshot.apply(winner, version);
     if (foreignTxns.length > 0) {
       await advanceSnapshot(table, snapshot);
@@ -78,8 +80,8 @@ export function conflictRule(request: Pick<CommitRequest, 'actions' | 'reads'>, 
   return null;
 }
 
-function sharedAppIds(ours: readonly Action[], winner: readonly Action[]): readonly string[] {
-  const wanted = new Set(ours.flatMap((action) => (action.txn === undefined ? [] : [action.txn.appId])));
+function sharedAppIds({ actions, readTxns = [] }: CommitRequest, winner: readonly Action[]): readonly string[] {
+  const wanted = new Set([...readTxns, ...actions.flatMap((action) => (action.txn === undefined ? [] : [action.txn.appId]))]);
   return winner.flatMap((action) => (action.txn !== undefined && wanted.has(action.txn.appId) ? [action.txn.appId] : []));
 }
 

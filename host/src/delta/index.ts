@@ -36,6 +36,7 @@ export type {
   MergeOptions,
   OpenOptions,
   OptimizePlan,
+  ReadTxn,
   Skipped,
   TableSummary,
   WriteOptions,

@@ -17,8 +17,16 @@ export interface WriteTxn extends Pick<Txn, 'appId' | 'version'> {
   readonly after?: bigint | null;
 }
 
+/** An app id that a writer relies on and does not write, with the last version that it knew, null for none. */
+export interface ReadTxn {
+  readonly appId: string;
+  readonly version: bigint | null;
+}
+
 export interface WriteOptions {
   readonly txns?: readonly WriteTxn[];
+  /** Where the table has moved on in one of these, the write is refused with `PH_DELTA_TXN_CONFLICT`. */
+  readonly reads?: readonly ReadTxn[];
 }
 
 /** Which rows an append leaves out. */

@@ -106,7 +106,7 @@ export class DeltaTable {
       .run(
         txnIds(txns),
         () => writeBlock(state, block),
-        (written) => (recent === null ? commitBlock(state, written, txns) : commitUnique(state, recent, written, txns)),
+        (written) => (recent === null ? commitBlock(state, written, options) : commitUnique(state, recent, written, options)),
         (written) => breakOrder(state, written),
       )
       .catch((error: unknown) => state.explain(error));
@@ -124,7 +124,7 @@ export class DeltaTable {
       .run(
         txnIds(txns),
         async () => NO_FILES,
-        () => mergeBlock(state, block, options, txns),
+        () => mergeBlock(state, block, options),
         (none) => breakOrder(state, none),
       )
       .catch((error: unknown) => state.explain(error));

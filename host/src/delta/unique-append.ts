@@ -6,7 +6,7 @@ import { NO_FILES } from './parquet-copy.ts';
 import type { RecentValues } from './recent-values.ts';
 import { checkRowCount } from './row-block.ts';
 import { withScan } from './scan.ts';
-import type { Appended, Skipped, WriteTxn } from './table-contract.ts';
+import type { Appended, Skipped, WriteOptions } from './table-contract.ts';
 import type { TableState } from './table-state.ts';
 import { areWritten, refuseWrittenTxns } from './txns.ts';
 
@@ -22,21 +22,21 @@ export async function commitUnique(
   state: TableState,
   recent: RecentValues,
   block: WrittenBlock,
-  txns: readonly WriteTxn[],
+  options: WriteOptions,
 ): Promise<Appended | Skipped> {
   const { folder } = state;
   let written = block;
   for (let attempt = 1; ; attempt += 1) {
     try {
       await state.advance();
-      if (areWritten(state.snapshot, txns)) {
+      if (areWritten(state.snapshot, options.txns)) {
         await discardDataFiles(folder, written.adds);
         return { skipped: true, version: state.snapshot.version };
       }
-      refuseWrittenTxns(folder.path, state.snapshot, txns);
+      refuseWrittenTxns(folder.path, state.snapshot, options);
       if (state.check('write') !== block.shape) throw new CommitConflictError(folder.path, 'MetadataChanged', state.snapshot.version);
       written = await withoutRepeated(state, recent, written);
-      const { version } = await state.commit(appendRequest(written, txns, 'added'));
+      const { version } = await state.commit(appendRequest(written, options, 'added'));
       const { rows, adds, bytes } = written;
       return { skipped: false, version, rows, repeated: block.rows - rows, files: adds.length, bytes };
     } catch (error) {

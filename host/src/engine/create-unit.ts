@@ -2,7 +2,7 @@ import type { TableWriterDefinition, WorkerDefinition } from '@pipeline-host/sdk
 import type { KafkaProducer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
-import type { ResolvedTable, ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import type { Clusters } from './clusters.ts';
 import { FailureLog } from './failure-log.ts';
 import { FailureWindow } from './failure-window.ts';
@@ -15,6 +15,7 @@ import { tableSpec } from './table-rows.ts';
 import type { TableSink } from './table-sink.ts';
 import type { WorkerTopics } from './topics.ts';
 import { Unit, type UnitHooks } from './unit.ts';
+import { WriterOffsets } from './writer-offsets.ts';
 
 export interface UnitPlan {
   readonly id: string;
@@ -181,7 +182,7 @@ async function tableSink(
       codec: createMessageCodec(source.definition),
       writer,
       log,
-      appId: (table, topic, partition) => appId(clusterId, worker, table, topic, partition),
+      offsets: new WriterOffsets(clusterId, worker),
       endOffsets: async (topics) => {
         const ends = await Promise.all(
           topics.map(async (topic) => (await admin.offsets(topic)).map(({ partition, high }) => [`${topic}/${partition}`, high] as const)),
@@ -193,10 +194,4 @@ async function tableSink(
       onCommit: (table, { written, repeated }, seconds) =>
         metrics.deltaCommitted({ plugin: worker.plugin.name, table, operation: 'write', rows: written, repeated, seconds }),
     });
-}
-
-/** A new cluster, topic or generation must never meet the offsets of an old one. */
-function appId(clusterId: string, worker: ResolvedWorker, table: ResolvedTable, topic: string, partition: number): string {
-  const generation = table.generation > 1 ? `#${table.generation}` : '';
-  return `${clusterId}/${worker.plugin.name}.${worker.name}/${topic}/${partition}${generation}`;
 }

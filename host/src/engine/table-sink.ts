@@ -10,7 +10,6 @@ import {
 } from '@pipeline-host/sdk';
 import { type DedupeRule, RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
-import type { ResolvedTable } from '../plugins/topology.ts';
 import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';
@@ -21,6 +20,7 @@ import type { RecordWriter } from './record-writer.ts';
 import { createRowMaker, type RowMaker, type TableLines, type WritableTable } from './row-maker.ts';
 import { SmallFileWatch } from './small-file-watch.ts';
 import type { UnitAlert } from './status.ts';
+import type { WriterOffsets } from './writer-offsets.ts';
 
 /** Waits between tries of a batch that the storage did not take. */
 const FIRST_WAIT = 500;
@@ -41,8 +41,8 @@ export interface TableSinkOptions {
   readonly codec: MessageCodec;
   readonly writer: RecordWriter;
   readonly log: Log;
-  /** Identity of a partition's offsets in a table's transactions, stable over restarts. */
-  readonly appId: (table: ResolvedTable, topic: string, partition: number) => string;
+  /** Names of the partitions' offsets in a table's transactions, stable over restarts. */
+  readonly offsets: WriterOffsets;
   /** Offset after the last record of each partition, by `topic/partition`. */
   readonly endOffsets: (topics: readonly string[]) => Promise<ReadonlyMap<string, number>>;
   readonly onPause: (failure: ClassifiedFailure | null) => void;
@@ -112,7 +112,7 @@ export class TableSink implements Sink {
     for (const table of this.#options.tables) {
       await table.delta.refresh();
       for (const { topic, partition } of partitions) {
-        const last = table.delta.lastTxn(this.#options.appId(table.resolved, topic, partition));
+        const last = table.delta.lastTxn(this.#options.offsets.appId(table.delta, topic, partition));
         const end = ends.get(`${topic}/${partition}`);
         if (last !== null && end !== undefined && Number(last) >= end) {
           throw new PermanentError(
@@ -250,7 +250,7 @@ export class TableSink implements Sink {
       if (!lines.has(table)) return false;
       let written = last.get(state);
       if (written === undefined) {
-        written = Number(table.delta.lastTxn(this.#options.appId(table.resolved, state.topic, state.partition)) ?? -1);
+        written = Number(table.delta.lastTxn(this.#options.offsets.appId(table.delta, state.topic, state.partition)) ?? -1);
         last.set(state, written);
       }
       return record.offset > written;
@@ -267,15 +267,16 @@ export class TableSink implements Sink {
       highest.set(entry.state, Math.max(highest.get(entry.state) ?? -1, entry.record.offset));
     }
     const txns = [...highest].map(([state, offset]) => {
-      const appId = this.#options.appId(table.resolved, state.topic, state.partition);
+      const appId = this.#options.offsets.appId(table.delta, state.topic, state.partition);
       return { appId, version: BigInt(offset), after: table.delta.lastTxn(appId) };
     });
+    const reads = [this.#options.offsets.read(table.delta)];
     const block = this.#rowMaker.block(lines, writtenAt);
     const { options } = table.resolved.definition;
     const done =
       options.mode === 'append'
-        ? await table.delta.append(block, { txns, ...dedupeRule(options) })
-        : await table.delta.merge(block, { key: options.key, policies: definedPolicies(options.columns), txns });
+        ? await table.delta.append(block, { txns, reads, ...dedupeRule(options) })
+        : await table.delta.merge(block, { key: options.key, policies: definedPolicies(options.columns), txns, reads });
     if (done.skipped) return false;
     const repeated = 'repeated' in done ? done.repeated : 0;
     if (repeated > 0) this.#options.log.info({ table: table.resolved.name, repeated }, 'rows that are in the table already were left out');

@@ -74,10 +74,7 @@ export function resolveTopics(plugin: LoadedPlugin, config: HostConfig): readonl
 
 export function resolveTables(plugin: LoadedPlugin, config: HostConfig): readonly ResolvedTable[] {
   const overrides = config.plugins[plugin.name]?.tables;
-  return plugin.definition.tables.map((definition) => {
-    const override = overrides?.[definition.name];
-    return { definition, name: override?.name ?? definition.name, generation: override?.generation ?? 1 };
-  });
+  return plugin.definition.tables.map((definition) => ({ definition, name: overrides?.[definition.name]?.name ?? definition.name }));
 }
 
 function resolveWorker(plugin: LoadedPlugin, section: PluginSettings, name: string, config: HostConfig): ResolvedWorker {

@@ -7,6 +7,7 @@ import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
 import type { WritableTable } from '../../../host/src/engine/row-maker.ts';
 import { tableSpec } from '../../../host/src/engine/table-rows.ts';
 import { TableSink } from '../../../host/src/engine/table-sink.ts';
+import { WriterOffsets } from '../../../host/src/engine/writer-offsets.ts';
 import type { RecordHeaders, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTable, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 import { type Lake, openLake } from '../delta/delta-fixture.ts';
@@ -82,7 +83,7 @@ export class TableUnit {
       config: {},
     };
     const source: ResolvedTopic = { definition: jobs, topic: 'p.jobs', cluster: 'default', partitions: 1 };
-    const resolved: ResolvedTable[] = definitions.map((one) => ({ definition: one, name: `${options.name}-${one.name}`, generation: 1 }));
+    const resolved: ResolvedTable[] = definitions.map((one) => ({ definition: one, name: `${options.name}-${one.name}` }));
     const flush = options.flush ?? { rows: 3, bytes: 1e6, age: 60_000 };
     const worker: ResolvedWorker = {
       id: 'p.w',
@@ -146,7 +147,7 @@ export class TableUnit {
         producerOf: () => this.producer,
       }),
       log: silent,
-      appId: (_table, topic, partition) => `c1/p.w/${topic}/${partition}`,
+      offsets: new WriterOffsets('c1', worker),
       endOffsets: async () => new Map([['p.jobs/0', this.end]]),
       onPause: (failure) => {
         this.pause = failure;
