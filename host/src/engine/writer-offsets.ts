@@ -1,5 +1,4 @@
 import type { DeltaTable, ReadTxn } from '../delta/index.ts';
-import type { ResolvedWorker } from '../plugins/topology.ts';
 
 /**
  * Under which names a writer's offsets stand among the transactions of a table. A new cluster or topic must never meet the
@@ -11,7 +10,7 @@ export class WriterOffsets {
   readonly #clusterId: string;
   readonly #writer: string;
 
-  constructor(clusterId: string, worker: Pick<ResolvedWorker, 'plugin' | 'name'>) {
+  constructor(clusterId: string, worker: { readonly plugin: { readonly name: string }; readonly name: string }) {
     this.#clusterId = clusterId;
     this.#writer = `${worker.plugin.name}.${worker.name}`;
   }

@@ -52,7 +52,8 @@ export class TableUnit {
   fatal: unknown;
   end = Number.POSITIVE_INFINITY;
   #epoch = 0;
-  #next = 0;
+  /** The next offset, by partition. */
+  #next: number[] = [];
 
   static async open(options: TableUnitOptions): Promise<TableUnit> {
     const definitions = [first, second, third].slice(0, options.tables ?? 1);
@@ -174,11 +175,14 @@ export class TableUnit {
     });
   }
 
-  /** The partition is given to this unit; its records come again from the committed offset. */
-  async assign(committed = 0): Promise<void> {
+  /** Partitions are given to this unit, by default one; their records come again from the committed offset. */
+  async assign(committed = 0, partitions = 1): Promise<void> {
     this.#epoch++;
-    this.#next = committed;
-    await this.intake.assign(this.#epoch, [{ topic: 'p.jobs', partition: 0, committed, metadata: null }]);
+    this.#next = Array.from({ length: partitions }, () => committed);
+    await this.intake.assign(
+      this.#epoch,
+      this.#next.map((_, partition) => ({ topic: 'p.jobs', partition, committed, metadata: null })),
+    );
   }
 
   /** Hands a record of the retry topic to it, as a replay puts it there. */
@@ -190,15 +194,16 @@ export class TableUnit {
     this.intake.receive({ ...place, epoch: this.#epoch, highWatermark: 1, lastOffset: 0, records: [record] });
   }
 
-  deliver(ids: readonly string[], headers: RecordHeaders = {}): void {
-    const start = this.#next;
-    this.#next += ids.length;
+  deliver(ids: readonly string[], headers: RecordHeaders = {}, partition = 0): void {
+    const start = this.#next[partition] ?? 0;
+    const end = start + ids.length;
+    this.#next[partition] = end;
     this.intake.receive({
       topic: 'p.jobs',
-      partition: 0,
+      partition,
       epoch: this.#epoch,
-      highWatermark: this.#next,
-      lastOffset: this.#next - 1,
+      highWatermark: end,
+      lastOffset: end - 1,
       records: ids.map((id, index) => ({
         offset: start + index,
         timestamp: 1_700_000_000_000,
