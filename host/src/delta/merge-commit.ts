@@ -4,7 +4,7 @@ import { computeMerge, type MergeOutcome } from './merge.ts';
 import { hasDeletionVectors, isAppendOnly } from './protocol.ts';
 import type { RowBlock } from './row-block.ts';
 import { hasPositions } from './scan.ts';
-import type { Merged, MergeOptions, Skipped } from './table-contract.ts';
+import type { Merged, MergeOptions, Skipped, WriteTxn } from './table-contract.ts';
 import type { TableState } from './table-state.ts';
 import { areWritten, readIds, refuseWrittenTxns, txnActions } from './txns.ts';
 
@@ -16,13 +16,14 @@ export async function mergeBlock(
   state: TableState,
   block: RowBlock,
   options: MergeOptions,
+  txns: readonly WriteTxn[],
 ): Promise<Merged | Skipped> {
   for (let attempt = 1; ; attempt += 1) {
     await state.advance();
-    if (areWritten(state.snapshot, options.txns)) return { skipped: true, version: state.snapshot.version };
+    if (areWritten(state.snapshot, txns)) return { skipped: true, version: state.snapshot.version };
     refuseWrittenTxns(state.folder.path, state.snapshot, options);
     try {
-      return await mergeOnce(state, block, options);
+      return await mergeOnce(state, block, options, txns);
     } catch (error) {
       const again = error instanceof CommitConflictError && error.rule !== 'TooManyRetries' && attempt < ATTEMPTS;
       if (!again) throw error;
@@ -30,7 +31,7 @@ export async function mergeBlock(
   }
 }
 
-async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptions): Promise<Merged> {
+async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
   const { engine, folder } = state;
   const { fields, partitionBy, protocol, metaData } = state.check('write');
   if (isAppendOnly(metaData))
@@ -44,7 +45,7 @@ async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptio
     block.rows === 0 ? NO_CHANGE : await engine.withConnection((connection) => computeMerge(engine, connection, target, block, plan, how));
   try {
     const { version } = await state.commit({
-      actions: [...txnActions(options.txns), ...outcome.actions],
+      actions: [...txnActions(txns), ...outcome.actions],
       operation: 'MERGE',
       operationParameters: { predicate: plan.key.map((name) => `t.${name} = s.${name}`).join(' AND ') },
       operationMetrics: {

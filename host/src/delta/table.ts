@@ -124,7 +124,7 @@ export class DeltaTable {
       .run(
         txnIds(txns),
         async () => NO_FILES,
-        () => mergeBlock(state, block, options),
+        () => mergeBlock(state, block, options, txns),
         (none) => breakOrder(state, none),
       )
       .catch((error: unknown) => state.explain(error));

@@ -70,7 +70,8 @@ async function withoutRepeated(state: TableState, recent: RecentValues, written:
 }
 
 function ruledField(state: TableState, fields: readonly SchemaField[], column: string): SchemaField {
-  const field = fields.find(({ name }) => name === column);
+  // Names are compared without case, and a live table may write one otherwise than its definition.
+  const field = fields.find(({ name }) => name.toLowerCase() === column.toLowerCase());
   const { path } = state.folder;
   if (field === undefined) throw deltaError('PH_DELTA_SCHEMA', path, `the table ${path} has no column ${column}`);
   return field;
