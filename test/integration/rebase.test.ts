@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { DeltaTable, openDeltaEngine } from '../../host/src/delta/index.ts';
+import { planRebase, rebase } from '../../host/src/engine/rebase.ts';
+import { WriterOffsets } from '../../host/src/engine/writer-offsets.ts';
 import { createLogger } from '../../host/src/observability/logger.ts';
+import { openLocalStore } from '../../host/src/storage/index.ts';
 import { type Outcome, runCommand } from '../host/cli/command-line.ts';
 import { until } from '../host/kafka/contract-kit.ts';
 import { brokerMissing, openTestBroker, type TestBroker } from './brokers.ts';
@@ -18,7 +22,7 @@ describe('tables rebase', { skip: brokerMissing() }, () => {
   });
   after(() => broker.close());
 
-  const rebase = (world: RelayWorld, ...args: readonly string[]): Promise<Outcome> =>
+  const rebaseBy = (world: RelayWorld, ...args: readonly string[]): Promise<Outcome> =>
     runCommand(['tables', 'rebase', ...args, '--plugin', 'relay', '--config', join(world.folder, 'pipeline-host.config.json')], {
       cwd: world.folder,
     });
@@ -30,23 +34,23 @@ describe('tables rebase', { skip: brokerMissing() }, () => {
     await send(world, RECORDS);
     await world.untilThrough();
 
-    const running = await rebase(world, 'relay_latest', '--start', 'earliest');
+    const running = await rebaseBy(world, 'relay_latest', '--start', 'earliest');
     assert.equal(running.code, 1, running.stderr);
     assert.match(running.stderr, /PH_KAFKA_REQUEST[\s\S]*running members[\s\S]*stop every worker/);
     await host.stop();
 
-    const refused = await rebase(world, 'relay_log', '--start', 'earliest');
+    const refused = await rebaseBy(world, 'relay_log', '--start', 'earliest');
     assert.equal(refused.code, 2, refused.stderr);
     assert.match(refused.stderr, /PH_DELTA_DUPLICATES[\s\S]*40 records would be appended to relay_log again[\s\S]*--allow-duplicates/);
-    const tried = await rebase(world, 'relay_log', '--start', 'earliest', '--dry-run');
+    const tried = await rebaseBy(world, 'relay_log', '--start', 'earliest', '--dry-run');
     assert.match(tried.stdout, /generation 1 of relay\.recorder would become 2[\s\S]*40 records at offsets that the table holds/);
-    const nothing = await rebase(world, 'relay_log', '--dry-run', '--json');
+    const nothing = await rebaseBy(world, 'relay_log', '--dry-run', '--json');
     const plan = JSON.parse(nothing.stdout) as { again: number; partitions: readonly { topic: string; start: number; high: number }[] };
     assert.deepEqual([plan.again, plan.partitions.some(({ start, high }) => start !== high)], [0, false]);
     assert.equal(await world.committed('recorder'), RECORDS, 'what was refused and tried changed nothing');
 
     for (const args of [['relay_log', '--start', 'earliest', '--allow-duplicates'], ['relay_latest', '--start', 'earliest']]) {
-      const done = await rebase(world, ...args);
+      const done = await rebaseBy(world, ...args);
       assert.equal(done.code, 0, done.stderr);
       assert.match(done.stdout, /: generation 2 of relay\.(recorder|keeper)/);
     }
@@ -77,7 +81,7 @@ describe('tables rebase', { skip: brokerMissing() }, () => {
       return true;
     });
     await stopped.stop();
-    const done = await rebase(world, 'relay_log');
+    const done = await rebaseBy(world, 'relay_log');
     assert.equal(done.code, 0, done.stderr);
     assert.match(done.stdout, /39 \(of another topic\)[\s\S]*no record at an offset that the table holds is written again/);
     await world.start({ workers: ['recorder'] });
@@ -86,13 +90,37 @@ describe('tables rebase', { skip: brokerMissing() }, () => {
     assert.deepEqual(await world.numbersIn('relay_log'), all);
   });
 
+  it('changes nothing where the writer commits between the look at its offsets and the new generation', async () => {
+    await using world = await openRelayWorld({ brokers: broker.brokers, partitions: 1 });
+    const host = await world.start({ workers: ['recorder'] });
+    await send(world, RECORDS);
+    await world.untilThrough({ workers: ['recorder'] });
+    await host.stop();
+    await using engine = await openDeltaEngine({ tempDirectory: join(world.folder, 'test-tmp') });
+    const open = () => DeltaTable.open(engine, openLocalStore(join(world.folder, 'tables')), 'relay_log');
+    const [table, other] = [await open(), await open()];
+    const worker = world.worker('recorder');
+    const { consumes } = worker;
+    assert.ok(consumes);
+    const admin = await world.admin();
+    const target = { table, name: 'relay_log', worker: { ...worker, consumes }, admins: { source: admin, retry: admin } };
+    const plan = await planRebase(target);
+    const offsets = new WriterOffsets(await admin.clusterId(), worker);
+    const late = { appId: offsets.appId(other, consumes.topic, 0), version: BigInt(RECORDS) };
+    await other.append({ ndjson: Buffer.alloc(0), rows: 0 }, { txns: [late] });
+    await assert.rejects(rebase(target, plan, { duplicates: false }), { code: 'PH_DELTA_REBASE_CONFLICT' });
+    assert.equal(offsets.generation(table), 1n);
+    await rebase(target, await planRebase(target), { duplicates: true });
+    assert.equal(offsets.generation(table), 2n);
+  });
+
   it('says which workers write the table, and which tables there are', async () => {
     await using world = await openRelayWorld({ brokers: broker.brokers });
-    const stranger = await rebase(world, 'relay_log', '--worker', 'keeper');
+    const stranger = await rebaseBy(world, 'relay_log', '--worker', 'keeper');
     assert.equal(stranger.code, 2);
     assert.match(stranger.stderr, /PH_CLI_ARGUMENT[\s\S]*no worker "keeper" writes relay_log[\s\S]*--worker recorder/);
-    assert.match((await rebase(world, 'relay_lgo')).stderr, /PH_TABLE_UNKNOWN[\s\S]*did you mean "relay_log"/);
-    assert.match((await rebase(world, 'relay_log', '--start', 'soon')).stderr, /earliest, latest or an ISO time/);
-    assert.match((await rebase(world, 'relay_log')).stderr, /PH_DELTA_ABSENT/);
+    assert.match((await rebaseBy(world, 'relay_lgo')).stderr, /PH_TABLE_UNKNOWN[\s\S]*did you mean "relay_log"/);
+    assert.match((await rebaseBy(world, 'relay_log', '--start', 'soon')).stderr, /earliest, latest or an ISO time/);
+    assert.match((await rebaseBy(world, 'relay_log')).stderr, /PH_DELTA_ABSENT/);
   });
 });
