@@ -43,7 +43,9 @@ const columns: readonly DeltaColumn[] = ['id', ...Array.from({ length: 19 }, (_,
 }));
 
 function blockOf(ids: readonly number[], text: string): RowBlock {
-  const lines = ids.map((id) => `${JSON.stringify(Object.fromEntries(columns.map(({ name }) => [name, name === 'id' ? `${id}` : text])))}\n`);
+  const lines = ids.map(
+    (id) => `${JSON.stringify(Object.fromEntries(columns.map(({ name }) => [name, name === 'id' ? `${id}` : text])))}\n`,
+  );
   return { ndjson: Buffer.from(lines.join('')), rows: ids.length };
 }
 
@@ -115,7 +117,10 @@ async function writeVersions(log: string, from: number, to: number): Promise<voi
       { txn: { appId: 'bench/0', version } },
       { add },
     ];
-    await writeFile(join(log, `${String(version).padStart(20, '0')}.json`), actions.map((action) => `${JSON.stringify(action)}\n`).join(''));
+    await writeFile(
+      join(log, `${String(version).padStart(20, '0')}.json`),
+      actions.map((action) => `${JSON.stringify(action)}\n`).join(''),
+    );
   }
 }
 
@@ -138,9 +143,13 @@ async function largeMerges(engine: DeltaEngine, folder: string): Promise<Row> {
     holds.push(histogram.max / 1e6);
   }
   await table.close();
-  return limitRow(`longest hold of the event loop by a merge of ${CHANGES.toLocaleString('en')} rows into ${ROWS.toLocaleString('en')}`, holds, {
-    unit: 'ms',
-    atMost: 50,
-    baseline: '',
-  });
+  return limitRow(
+    `longest hold of the event loop by a merge of ${CHANGES.toLocaleString('en')} rows into ${ROWS.toLocaleString('en')}`,
+    holds,
+    {
+      unit: 'ms',
+      atMost: 50,
+      baseline: '',
+    },
+  );
 }

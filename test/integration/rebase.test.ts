@@ -49,7 +49,10 @@ describe('tables rebase', { skip: brokerMissing() }, () => {
     assert.deepEqual([plan.again, plan.partitions.some(({ start, high }) => start !== high)], [0, false]);
     assert.equal(await world.committed('recorder'), RECORDS, 'what was refused and tried changed nothing');
 
-    for (const args of [['relay_log', '--start', 'earliest', '--allow-duplicates'], ['relay_latest', '--start', 'earliest']]) {
+    for (const args of [
+      ['relay_log', '--start', 'earliest', '--allow-duplicates'],
+      ['relay_latest', '--start', 'earliest'],
+    ]) {
       const done = await rebaseBy(world, ...args);
       assert.equal(done.code, 0, done.stderr);
       assert.match(done.stdout, /: generation 2 of relay\.(recorder|keeper)/);

@@ -87,12 +87,13 @@ function printPlan({ table }: PluginTable, worker: string, { generation, partiti
       ]),
     ).join('\n'),
   );
-  if (again === 0) return print('no record at an offset that the table holds is written again');
   const records = counted(again, 'record');
   print(
-    mode === 'append'
-      ? `${records} at offsets that the table holds: their rows would be there twice, but for what dedupe leaves out; it wants --allow-duplicates`
-      : `${records} at offsets that the table holds ${again === 1 ? 'is' : 'are'} merged again: older values overwrite newer ones until the writer has caught up`,
+    again === 0
+      ? 'no record at an offset that the table holds is written again'
+      : mode === 'append'
+        ? `${records} at offsets that the table holds: their rows would be there twice, but for what dedupe leaves out; it wants --allow-duplicates`
+        : `${records} at offsets that the table holds ${again === 1 ? 'is' : 'are'} merged again: older values overwrite newer ones until the writer has caught up`,
   );
 }
 
@@ -108,7 +109,10 @@ function writerOf({ topology }: Session, { plugin, table }: PluginTable, named: 
   throw new PipelineError(
     'PH_CLI_ARGUMENT',
     named === undefined ? `${counted(writers.length, 'worker')} write ${table.name}` : `no worker "${named}" writes ${table.name}`,
-    { place: 'command line', hint: names.length === 0 ? 'no worker of the plugin writes this table' : `say which: --worker ${list(names)}` },
+    {
+      place: 'command line',
+      hint: names.length === 0 ? 'no worker of the plugin writes this table' : `say which: --worker ${list(names)}`,
+    },
   );
 }
 

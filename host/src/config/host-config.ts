@@ -192,12 +192,7 @@ const Plugin = Type.Object(
         { description: 'physical names and clusters of topics' },
       ),
     ),
-    tables: Type.Optional(
-      Type.Record(
-        Type.String(),
-        Type.Object({ name: Type.Optional(Type.String()) }, closed),
-      ),
-    ),
+    tables: Type.Optional(Type.Record(Type.String(), Type.Object({ name: Type.Optional(Type.String()) }, closed))),
     retry: Type.Optional(
       Type.Object(
         {

@@ -49,8 +49,7 @@ export class RecentValues {
     await this.#forget(connection, since);
     const unread: AddFile[] = [];
     // What a compaction wrote is read too: it may have replaced files that came and went since the last look.
-    for (const file of snapshot.files.values())
-      if (file.modificationTime >= since && !this.#known.has(file.path)) unread.push(file);
+    for (const file of snapshot.files.values()) if (file.modificationTime >= since && !this.#known.has(file.path)) unread.push(file);
     for (const [slice, files] of Map.groupBy(unread, (file) => this.#sliceOf(file.modificationTime)))
       for (let at = 0; at < files.length; at += FILES_AT_ONCE)
         await this.#read(connection, slice, files.slice(at, at + FILES_AT_ONCE), field, partitionBy);
@@ -58,8 +57,10 @@ export class RecentValues {
 
   /** Which rows of the relation repeat a value. Nulls repeat nothing. What it returns is good on this connection, until the next call. */
   async repetition(connection: SqlConnection, relation: string, field: SchemaField): Promise<Repetition> {
-    const value = valueOf(field);
-    await connection.run(`CREATE OR REPLACE TEMP TABLE "__ph_given" AS SELECT ${value} AS value FROM ${relation} WHERE ${value} IS NOT NULL`);
+    const value = fingerprint(field);
+    await connection.run(
+      `CREATE OR REPLACE TEMP TABLE "__ph_given" AS SELECT ${value} AS value FROM ${relation} WHERE ${value} IS NOT NULL`,
+    );
     const recent = [...this.#slices].map((slice) => `SELECT value FROM ${this.#sliceTable(slice)}`).join(' UNION ALL ');
     await connection.run(
       `CREATE OR REPLACE TEMP TABLE "__ph_repeated" AS ${recent === '' ? `SELECT value FROM ${GIVEN} WHERE false` : `SELECT DISTINCT r.value FROM (${recent}) r JOIN ${GIVEN} g ON r.value = g.value`}`,
@@ -89,7 +90,7 @@ export class RecentValues {
     this.#slices.add(slice);
     // A row that was deleted since was written all the same.
     const whole = files.map(({ deletionVector: _, ...file }) => file);
-    const value = valueOf(field);
+    const value = fingerprint(field);
     await withScan(this.#engine, this.#table, whole, [field], partitionBy.includes(field.name) ? [field.name] : [], (relation) =>
       connection.run(`INSERT INTO ${table} SELECT ${value} FROM ${relation} WHERE ${value} IS NOT NULL`),
     );
@@ -119,6 +120,6 @@ export class RecentValues {
 }
 
 /** 128 bits of a value. Null of null. */
-function valueOf(field: SchemaField): string {
+function fingerprint(field: SchemaField): string {
   return `md5_number(CAST(${identifier(field.name)} AS VARCHAR))`;
 }

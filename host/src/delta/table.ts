@@ -17,7 +17,17 @@ import type { RowBlock } from './row-block.ts';
 import { withScan } from './scan.ts';
 import { checkSpec } from './schema.ts';
 import { summaryOf } from './summary.ts';
-import type { Appended, AppendOptions, DedupeRule, Merged, MergeOptions, OpenOptions, OptimizePlan, Skipped, TableSummary } from './table-contract.ts';
+import type {
+  Appended,
+  AppendOptions,
+  DedupeRule,
+  Merged,
+  MergeOptions,
+  OpenOptions,
+  OptimizePlan,
+  Skipped,
+  TableSummary,
+} from './table-contract.ts';
 import { copyToParquet, type ReadOptions, readPages, selectSql, type TableRow } from './table-rows.ts';
 import { TableState } from './table-state.ts';
 import { areWritten, txnIds } from './txns.ts';

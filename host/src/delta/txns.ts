@@ -12,7 +12,11 @@ export function areWritten(snapshot: Snapshot, txns: readonly WriteTxn[] = []): 
 export function refuseWrittenTxns(table: string, snapshot: Snapshot, { txns = [], reads = [] }: WriteOptions): void {
   const written = txns.filter((txn) => isWritten(snapshot, txn) || hasMovedOn(snapshot, txn));
   const moved = reads.filter(({ appId, version }) => (snapshot.txns.get(appId)?.version ?? null) !== version);
-  if (written.length > 0 || moved.length > 0) throw new TxnConflictError(table, [...written, ...moved].map(({ appId }) => appId));
+  if (written.length > 0 || moved.length > 0)
+    throw new TxnConflictError(
+      table,
+      [...written, ...moved].map(({ appId }) => appId),
+    );
 }
 
 export function txnIds(txns: readonly WriteTxn[]): readonly string[] {

@@ -59,8 +59,7 @@ async function withoutRepeated(state: TableState, recent: RecentValues, written:
       const { rows, isKept } = await recent.repetition(connection, relation, field);
       if (rows === 0) return written;
       const select = `SELECT ${fields.map(({ name }) => identifier(name)).join(', ')} FROM ${relation} QUALIFY ${isKept}`;
-      const kept =
-        rows === written.rows ? NO_FILES : await writeDataFiles(engine, connection, folder, { fields, partitionBy, select });
+      const kept = rows === written.rows ? NO_FILES : await writeDataFiles(engine, connection, folder, { fields, partitionBy, select });
       if (kept.rows !== written.rows - rows) await discardDataFiles(folder, kept.adds);
       checkRowCount(folder.path, { rows: written.rows - rows }, kept.rows);
       await discardDataFiles(folder, adds);

@@ -119,7 +119,8 @@ export async function replayedMerges(lake: Lake, name: string): Promise<readonly
   const commits = (await lake.store.list(`${name}/_delta_log`)).filter(({ path }) => path.endsWith('.json'));
   for (const { path } of commits) {
     const actions = (await lake.text(path)).trim().split('\n').map(parseAction);
-    for (const { txn } of actions) if (txn !== undefined) for (const row of mergedRows(txn.appId, Number(txn.version))) rows.set(row.id, row);
+    for (const { txn } of actions)
+      if (txn !== undefined) for (const row of mergedRows(txn.appId, Number(txn.version))) rows.set(row.id, row);
   }
   return [...rows.values()].map((row) => ({ ...row, id: String(row.id) }));
 }
