@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import {
   errorMessage,
   isPipelineError,
@@ -22,6 +22,9 @@ import { SmallFileWatch } from './small-file-watch.ts';
 import type { UnitAlert } from './status.ts';
 import type { WriterOffsets } from './writer-offsets.ts';
 
+/** Milliseconds of making rows before the event loop has its turn: heartbeats, health and other workers wait for it. */
+const TURN = 10;
+const SETTLED_IN_A_TURN = 2_000;
 /** Waits between tries of a batch that the storage did not take. */
 const FIRST_WAIT = 500;
 const LAST_WAIT = 30_000;
@@ -88,6 +91,8 @@ export class TableSink implements Sink {
   #batch = new Batch(this.#assignment.signal);
   #writing: Promise<void> = Promise.resolve();
   #ageTimer: NodeJS.Timeout | null = null;
+  /** Records are left for the next turn of the event loop. */
+  #nextTurn: NodeJS.Immediate | null = null;
   #buried = 0;
   /** Commits of others with our partitions' offsets, by table, in this assignment. */
   readonly #conflicts = new Map<WritableTable, number>();
@@ -137,11 +142,18 @@ export class TableSink implements Sink {
 
   wake(): void {
     const { intake, flush, byteBudget } = this.#options;
-    if (this.#failed) return;
+    if (this.#failed || this.#nextTurn !== null) return;
+    const end = performance.now() + TURN;
     for (let taken = intake.take(); taken !== undefined; taken = intake.take()) {
       this.#add(taken.partition, taken.record);
       const { rows, bytes, recordBytes: held } = this.#batch;
       if (rows >= flush.rows || bytes >= flush.bytes || held * 2 >= byteBudget) this.#cut();
+      if (performance.now() < end) continue;
+      this.#nextTurn = setImmediate(() => {
+        this.#nextTurn = null;
+        this.wake();
+      });
+      break;
     }
     if (this.#batch.entries.length > 0 && this.#ageTimer === null) {
       this.#ageTimer = setTimeout(() => {
@@ -194,7 +206,10 @@ export class TableSink implements Sink {
     await Promise.all(batch.burials);
     let entries: readonly Entry[] = batch.entries;
     for (const table of this.#options.tables) entries = await this.#writeTable(table, entries, batch);
-    for (const { state, record, lines } of entries) this.#options.intake.settle(state, record, lines.size === 0 ? 'skipped' : 'done');
+    for (const [at, { state, record, lines }] of entries.entries()) {
+      if (at % SETTLED_IN_A_TURN === SETTLED_IN_A_TURN - 1) await turn();
+      this.#options.intake.settle(state, record, lines.size === 0 ? 'skipped' : 'done');
+    }
     await this.#options.intake.commit();
   }
 
@@ -336,6 +351,7 @@ export class TableSink implements Sink {
 
   /** Flushes what was taken, so that the next owner repeats nothing. */
   async drain(deadline: number): Promise<void> {
+    this.#takeNoMore();
     this.#cut();
     const written = this.#writing.then(async () => {
       while (this.#buried > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -355,6 +371,12 @@ export class TableSink implements Sink {
     this.#batch = new Batch(this.#assignment.signal);
     if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
     this.#ageTimer = null;
+    this.#takeNoMore();
+  }
+
+  #takeNoMore(): void {
+    if (this.#nextTurn !== null) clearImmediate(this.#nextTurn);
+    this.#nextTurn = null;
   }
 
   close(): void {

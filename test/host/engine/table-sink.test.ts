@@ -53,6 +53,22 @@ describe('a table writer', () => {
     unit.close();
   });
 
+  it('lets the event loop have its turn between the records of a large fetch', async () => {
+    let made = 0;
+    /** A plugin that is slow, and waits for nothing. */
+    const rows = (job: { id: string }) => {
+      made += 1;
+      for (const end = performance.now() + 4; performance.now() < end; );
+      return { first: [{ id: job.id, n: 0 }] };
+    };
+    const unit = await TableUnit.open({ lake, name: 'turns', rows, flush: { rows: 40, bytes: 1e6, age: 60_000 } });
+    await unit.assign();
+    unit.deliver(Array.from({ length: 40 }, (_, n) => `${n}`));
+    assert.ok(made < 40, 'all were taken at once');
+    await until(() => unit.committed === 40, 'committed');
+    unit.close();
+  });
+
   it('raises an alert where nobody puts the small files of its table together', async (context) => {
     context.mock.timers.enable({ apis: ['Date'], now: Date.now() });
     const unit = await TableUnit.open({ lake, name: 'neglected', flush: { rows: 1, bytes: 1e6, age: 600_000 } });
