@@ -45,6 +45,13 @@ const suites: Readonly<Record<string, Suite>> = {
     sharesBroker: true,
   },
   delta: { files: () => tests('test').filter((file) => file.endsWith('.delta.test.ts')), timeout: 300_000, atOnce: 1 },
+  /** The crash loop of the fast suite at full length, and the races beside it. */
+  crash: {
+    files: () => ['crash-loop', 'processes', 'maintenance-race'].map((name) => `test/host/delta/${name}.test.ts`),
+    environment: { PH_TEST_KILLS: '200' },
+    timeout: 3_600_000,
+    atOnce: 1,
+  },
   packages: { files: () => ['test/repository/packages.test.ts'], timeout: 600_000, atOnce: 1 },
 };
 

@@ -269,8 +269,14 @@ export const ERROR_CODES = {
   PH_DELTA_OFFSETS_FOREIGN: entry(
     'fatal',
     2,
-    'the topic was made anew or the table is of another cluster: raise plugins.<p>.tables.<t>.generation to take its offsets anew',
+    'the topic was made anew, or the table is of another one: "pipeline-host tables rebase NAME --dry-run" says what the writer would write if it forgot these offsets',
   ),
+  PH_DELTA_DUPLICATES: entry(
+    'permanent',
+    2,
+    'their rows would be in the table twice: say --allow-duplicates if that is wanted, or begin with --start latest or a time',
+  ),
+  PH_DELTA_REBASE_CONFLICT: entry('transient', 1, 'stop every process of the writer, then look at the plan again'),
   PH_DELTA_ABSENT: entry('fatal', 2, 'check the path of the table; only a writer with a table definition creates one'),
   PH_DELTA_VERSION: entry('fatal', 2, 'read a version that the log still holds, or the newest by naming none'),
   PH_DELTA_GONE: entry('unavailable', 3, "the table's folder is gone or not mounted; bring it back, the writer goes on by itself"),

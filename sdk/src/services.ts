@@ -191,6 +191,11 @@ export interface Objects {
 
 /** Where a record came from. */
 export interface RecordInfo {
+  /**
+   * Of a worker's output: its identity, the same when the worker sends it again, and kept through retry and replay. A column
+   * of it is what `dedupe` of an append table wants. Null for a record that no worker sent.
+   */
+  readonly id: string | null;
   readonly topic: string;
   readonly partition: number;
   readonly offset: bigint;

@@ -67,7 +67,13 @@ export interface TableOptions<Column extends string> {
 }
 export interface AppendOptions<Column extends string> extends TableOptions<Column> {
   readonly mode: 'append';
-  /** Rows whose column value was already written within the window are dropped. Needed where the topic is made by a worker. */
+  /**
+   * Rows whose column value was already written within the window are left out; of one value that comes several times one
+   * row is kept. Needed where the topic is made by a worker, which may send an output twice. What was written is read back
+   * from the table, so it holds over restarts, rebalances and several writers of the table alike, and for rows that an
+   * earlier host wrote. The window must be longer than the time between the two sends: a crash and its restart. 16 bytes a
+   * row of the window are kept, on disk where memory ends. A null repeats nothing.
+   */
   readonly dedupe?: { readonly column: Column; readonly window: Duration };
 }
 export interface MergeOptions<Column extends string> extends TableOptions<Column> {

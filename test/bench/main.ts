@@ -8,6 +8,7 @@ import { downloads } from './downloads.ts';
 import { failing } from './failing.ts';
 import { idle } from './idle.ts';
 import { latency } from './latency.ts';
+import { longTables } from './long-tables.ts';
 import { parallel } from './parallel.ts';
 import { produce } from './produce.ts';
 import { rebalance } from './rebalance.ts';
@@ -30,6 +31,7 @@ const BENCHES: readonly Bench[] = [
   idle,
   delta,
   tables,
+  longTables,
 ];
 
 const HELP = `npm run bench -- [options]: the host beside its baselines, in one run, as medians.

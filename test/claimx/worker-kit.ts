@@ -90,7 +90,7 @@ export async function openWorkerKit(config: object = {}): Promise<WorkerKit> {
     deadline: Date.now() + 60_000,
     attempt,
     onAcknowledged: (callback) => callbacks.push(callback),
-    record: { topic: 't', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value: null },
+    record: { topic: 't', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value: null, id: null },
   });
 
   return {

@@ -26,7 +26,7 @@ export class WriterTables {
     for (const definition of writer.writes) {
       const name = `${definition.name}-${serial++}`;
       const delta = await DeltaTable.open(lake.engine, lake.store, name, { create: tableSpec(definition) });
-      tables.push({ resolved: { definition, name, generation: 1 }, delta });
+      tables.push({ resolved: { definition, name }, delta });
     }
     const maker = createRowMaker({
       definition: writer,
@@ -41,7 +41,7 @@ export class WriterTables {
   /** @throws as the host does, for what becomes a dead letter */
   async write(message: unknown, writtenAt: string): Promise<void> {
     const value = Buffer.from(JSON.stringify(message));
-    const record: RecordInfo = { topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value };
+    const record: RecordInfo = { topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value, id: null };
     for (const [table, lines] of this.#maker.lines(this.#maker.decode(value), record, writtenAt)) {
       if (lines.length === 0) continue;
       const block = this.#maker.block(lines, writtenAt);

@@ -44,7 +44,7 @@ export interface RelayWorld extends Pipeline {
   /** Offsets that the group of `relay` has stored as settled on a partition, below and above the committed one. */
   stored(topic: string, partition?: number): Promise<{ readonly committed: number; readonly ahead: readonly number[] }>;
   /** The numbers in a table, sorted, each as often as it is there. */
-  numbersIn(table: 'relay_log' | 'relay_latest'): Promise<readonly number[]>;
+  numbersIn(table: 'relay_log' | 'relay_latest' | 'relay_once'): Promise<readonly number[]>;
 }
 
 export async function openRelayWorld(options: RelayWorldOptions): Promise<RelayWorld> {

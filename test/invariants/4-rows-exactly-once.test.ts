@@ -38,6 +38,29 @@ describe('promise 4: a row is in the table exactly once', { skip: brokerMissing(
     assert.deepEqual(await world.numbersIn('relay_log'), numbers(RECORDS));
   });
 
+  it('though a worker sends outputs twice, to one that appends them, and both are killed', async () => {
+    await using world = await open();
+    const outputs = async (): Promise<number> => (await world.relayed()).length;
+    const isRepeated = async (): Promise<boolean> => (await outputs()) > new Set(await world.relayed()).size;
+    let [sender, writer] = await Promise.all([world.spawn(['relay']), world.spawn(['keeper'])]);
+    let sent = 0;
+    // Until something came twice, a few times at least.
+    for (let kill = 0; kill < 3 || !(await isRepeated()); kill += 1) {
+      await world.send(numbers(200).map((n) => ({ key: `key ${n}`, n: sent + n, ms: 5 })));
+      await until('some outputs', async () => (await outputs()) > sent, 60_000);
+      sent += 200;
+      await sender.kill('SIGKILL');
+      if (kill % 2 === 0) await writer.kill('SIGKILL');
+      sender = await world.spawn(['relay']);
+      if (kill % 2 === 0) writer = await world.spawn(['keeper']);
+      await until('all of it to be relayed', async () => (await world.committed('relay')) === sent, 60_000);
+    }
+    const sends = await outputs();
+    await until('all to be written', async () => (await world.committed('keeper')) === sends, 60_000);
+    assert.ok(sends > sent);
+    assert.deepEqual(await world.numbersIn('relay_once'), numbers(sent));
+  });
+
   it('though offsets of rows that are stored are forgotten, and come again', async () => {
     await using world = await open();
     const { group, consumes } = world.worker('recorder');

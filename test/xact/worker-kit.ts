@@ -46,6 +46,7 @@ export async function openWorkerKit(config: object = {}): Promise<WorkerKit> {
       attempt,
       onAcknowledged() {},
       record: {
+        id: null,
         topic: 't',
         partition: 0,
         offset: 0n,

@@ -26,7 +26,7 @@ export class WriterTable {
     if (definition === undefined) throw new TypeError('the writer writes no table');
     const name = `${definition.name}-${serial++}`;
     const delta = await DeltaTable.open(lake.engine, lake.store, name, { create: tableSpec(definition) });
-    const table = { resolved: { definition, name, generation: 1 }, delta };
+    const table = { resolved: { definition, name }, delta };
     const maker = createRowMaker({
       definition: writer,
       config: Value.Default(XactConfig, { ...config }),
@@ -40,7 +40,7 @@ export class WriterTable {
   /** @throws as the host does, for what becomes a dead letter */
   async write(value: Buffer, writtenAt: string): Promise<void> {
     const { definition } = this.#table.resolved;
-    const record: RecordInfo = { topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value };
+    const record: RecordInfo = { id: null, topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value };
     const lines = this.#maker.lines(this.#maker.decode(value), record, writtenAt).get(this.#table) ?? [];
     if (lines.length === 0) return;
     const block = this.#maker.block(lines, writtenAt);

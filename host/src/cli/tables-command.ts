@@ -13,6 +13,7 @@ import { explainCommand } from './tables-explain-command.ts';
 import { historyCommand } from './tables-history-command.ts';
 import { optimizeCommand } from './tables-optimize.ts';
 import { readCommand } from './tables-read-command.ts';
+import { rebaseCommand } from './tables-rebase.ts';
 import { upgradeCommand } from './tables-upgrade.ts';
 import { vacuumCommand } from './tables-vacuum.ts';
 import { verifyCommand } from './tables-verify-command.ts';
@@ -79,6 +80,7 @@ export function tablesCommand(): Command {
     vacuumCommand(),
     checkpointCommand(),
     upgradeCommand(),
+    rebaseCommand(),
   ])
     command.addCommand(below);
   return command;

@@ -198,7 +198,6 @@ const Plugin = Type.Object(
         Type.Object(
           {
             name: Type.Optional(Type.String()),
-            generation: Type.Optional(Type.Integer({ minimum: 1 })),
             enabled: Type.Optional(Type.Boolean({ description: 'of an optional table: whether it is written; default false' })),
           },
           closed,

@@ -1,13 +1,14 @@
 import { isPipelineError } from '@pipeline-host/sdk';
 import { identifier } from './column-type.ts';
+import type { CommitRequest } from './commit.ts';
 import { discardDataFiles, writeDataFiles } from './data-files.ts';
 import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
 import { NO_FILES, type WrittenFiles } from './parquet-copy.ts';
 import { checkRowCount, type RowBlock, typedRows } from './row-block.ts';
 import { blameRows } from './row-diagnosis.ts';
-import type { Appended, Skipped, WriteTxn } from './table-contract.ts';
+import type { Appended, Skipped, WriteOptions } from './table-contract.ts';
 import type { TableShape, TableState } from './table-state.ts';
-import { areWritten, refuseWrittenTxns, txnActions } from './txns.ts';
+import { areWritten, readIds, refuseWrittenTxns, txnActions } from './txns.ts';
 
 /** Data files of a block, in the shape that the table had when they were written. */
 export interface WrittenBlock extends WrittenFiles {
@@ -45,33 +46,39 @@ export async function writeBlock(state: TableState, given: RowBlock): Promise<Wr
 }
 
 /** The second half: the commit, one at a time and in order. */
-export async function commitBlock(state: TableState, written: WrittenBlock, txns: readonly WriteTxn[]): Promise<Appended | Skipped> {
+export async function commitBlock(state: TableState, written: WrittenBlock, options: WriteOptions): Promise<Appended | Skipped> {
   const { folder } = state;
   try {
     await state.followIfOld();
-    if (areWritten(state.snapshot, txns)) {
+    if (areWritten(state.snapshot, options.txns)) {
       await discardDataFiles(folder, written.adds);
       return { skipped: true, version: state.snapshot.version };
     }
-    refuseWrittenTxns(folder.path, state.snapshot, txns);
+    refuseWrittenTxns(folder.path, state.snapshot, options);
     // The files were written while another operation of this object may have met new metadata.
     if (state.check('write') !== written.shape) throw new CommitConflictError(folder.path, 'MetadataChanged', state.snapshot.version);
-    const { version } = await state.commit({
-      actions: [...txnActions(txns), ...written.adds.map((add) => ({ add }))],
-      operation: 'WRITE',
-      operationParameters: { mode: 'Append', partitionBy: JSON.stringify(written.shape.partitionBy) },
-      operationMetrics: {
-        numFiles: String(written.adds.length),
-        numOutputRows: String(written.rows),
-        numOutputBytes: String(written.bytes),
-      },
-      reads: 'nothing',
-    });
-    return { skipped: false, version, rows: written.rows, files: written.adds.length, bytes: written.bytes };
+    const { version } = await state.commit(appendRequest(written, options, 'nothing'));
+    return { skipped: false, version, rows: written.rows, repeated: 0, files: written.adds.length, bytes: written.bytes };
   } catch (error) {
     if (isKnownLost(error)) await discardDataFiles(folder, written.adds);
     throw error;
   }
+}
+
+/** The commit of an append's files and txns. */
+export function appendRequest(written: WrittenBlock, options: WriteOptions, reads: 'nothing' | 'added'): CommitRequest {
+  return {
+    actions: [...txnActions(options.txns), ...written.adds.map((add) => ({ add }))],
+    operation: 'WRITE',
+    operationParameters: { mode: 'Append', partitionBy: JSON.stringify(written.shape.partitionBy) },
+    operationMetrics: {
+      numFiles: String(written.adds.length),
+      numOutputRows: String(written.rows),
+      numOutputBytes: String(written.bytes),
+    },
+    reads,
+    readTxns: readIds(options),
+  };
 }
 
 /** Instead of the second half where a predecessor with the same app ids failed: our offsets would cover rows that are not there. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { errorMessage } from '@pipeline-host/sdk';
 import { type Action, parseAction } from './actions.ts';
 import { literal } from './column-type.ts';
@@ -5,6 +6,11 @@ import type { TableFolder } from './data-files.ts';
 import { deltaError } from './delta-errors.ts';
 import { type DeltaEngine, type SqlConnection, sqlText } from './engine.ts';
 import { withLocalFiles } from './local-files.ts';
+
+/** Actions parsed before the event loop has its turn again. */
+const SLICE = 256;
+/** In the type of `add`. */
+const STATISTICS = /\bstats VARCHAR\b/;
 
 const KINDS = ['protocol', 'metaData', 'txn', 'add', 'remove', 'domainMetadata'] as const;
 
@@ -23,16 +29,35 @@ export async function readCheckpoint(engine: DeltaEngine, table: TableFolder, pa
 
 async function readActions(connection: SqlConnection, files: readonly string[]): Promise<readonly Action[]> {
   const source = `read_parquet([${files.map(literal).join(', ')}], hive_partitioning = false, union_by_name = true)`;
-  const present = new Set((await connection.rows(`SELECT column_name FROM (DESCRIBE SELECT * FROM ${source})`)).map(([name]) => name));
+  const described = await connection.rows(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${source})`);
+  const present = new Map(described.map(([name, type]) => [sqlText(name), sqlText(type)]));
   if (present.has('sidecar')) throw new Error('it uses v2Checkpoint');
   const actions: Action[] = [];
   for (const kind of KINDS) {
-    if (!present.has(kind)) continue;
-    for (const [text] of await connection.rows(`SELECT to_json(${kind})::VARCHAR FROM ${source} WHERE ${kind} IS NOT NULL`)) {
-      actions.push(tidied(kind, parseAction(`{${JSON.stringify(kind)}:${sqlText(text)}}`)));
-    }
+    const type = present.get(kind);
+    if (type !== undefined) await readKind(connection, source, kind, STATISTICS.test(type), (action) => actions.push(action));
   }
   return actions;
+}
+
+/** The actions of one kind, with turns for the event loop between: a table of 10,000 files has 40 MB of them. */
+async function readKind(
+  connection: SqlConnection,
+  source: string,
+  kind: (typeof KINDS)[number],
+  hasStatistics: boolean,
+  use: (action: Action) => void,
+): Promise<void> {
+  // Most of their text is statistics, which stay as they are: parsed with the rest it would be unescaped for nothing.
+  const isSplit = kind === 'add' && hasStatistics;
+  const values = isSplit ? 'to_json(struct_update(add, stats := NULL::VARCHAR))::VARCHAR, add.stats' : `to_json(${kind})::VARCHAR, NULL`;
+  await connection.pages(`SELECT ${values} FROM ${source} WHERE ${kind} IS NOT NULL`, async (rows) => {
+    for (const [at, [text, stats]] of rows.entries()) {
+      if (at % SLICE === SLICE - 1) await setImmediate();
+      const action = tidied(kind, parseAction(`{${JSON.stringify(kind)}:${sqlText(text)}}`));
+      use(action.add !== undefined && typeof stats === 'string' ? { add: { ...action.add, stats } } : action);
+    }
+  });
 }
 
 /** A checkpoint has a column for every optional field; null there means that the field is absent. */

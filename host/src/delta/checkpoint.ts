@@ -12,7 +12,7 @@ const DEFAULT_INTERVAL = 20;
 /** A checkpoint costs some 40 µs a file: with many files it is written less often. */
 const FILES_FOR_EACH_VERSION = 50;
 /** Actions put into text before the event loop has its turn again. */
-const SLICE = 500;
+const SLICE = 200;
 
 const MAP = 'MAP(VARCHAR, VARCHAR)';
 const VECTOR = 'STRUCT(storageType VARCHAR, pathOrInlineDv VARCHAR, "offset" INTEGER, sizeInBytes INTEGER, cardinality BIGINT)';

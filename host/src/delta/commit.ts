@@ -15,10 +15,13 @@ export interface CommitRequest {
   readonly operationParameters: Readonly<Record<string, string>>;
   readonly operationMetrics?: Readonly<Record<string, string>>;
   /**
-   * `nothing`: an append, right whatever others wrote. `table`: any row added or removed since makes it wrong. `removed`: a
-   * compaction, which looked at no file but those that it replaces by the same rows.
+   * `nothing`: an append, right whatever others wrote. `added`: an append that looked at the rows which are there, wrong if
+   * any were added since. `table`: any row added or removed since makes it wrong. `removed`: a compaction, which looked at
+   * no file but those that it replaces by the same rows.
    */
-  readonly reads: 'nothing' | 'table' | 'removed';
+  readonly reads: 'nothing' | 'added' | 'table' | 'removed';
+  /** App ids that it relies on beside those that it writes: a commit of one of them before it is a conflict. */
+  readonly readTxns?: readonly string[];
 }
 
 export interface Committed {
@@ -50,7 +53,7 @@ export async function commitActions(table: TableFolder, snapshot: Snapshot, requ
       return { version, retries };
     }
     if (winner === null) throw new CommitConflictError(table.path, 'TooManyRetries', version); // deleted between two calls: somebody cleans up a live log
-    const foreignTxns = sharedAppIds(request.actions, winner);
+    const foreignTxns = sharedAppIds(request, winner);
     snapshot.apply(winner, version);
     if (foreignTxns.length > 0) {
       await advanceSnapshot(table, snapshot);
@@ -64,6 +67,7 @@ export async function commitActions(table: TableFolder, snapshot: Snapshot, requ
 
 /** The rule by which the request cannot follow the winning commit, or null (concurrency control of Delta, WriteSerializable for appends). */
 export function conflictRule(request: Pick<CommitRequest, 'actions' | 'reads'>, winner: readonly Action[]): ConflictRule | null {
+  const readsAdded = request.reads === 'table' || request.reads === 'added';
   const removed = new Set(request.actions.flatMap((action) => (action.remove === undefined ? [] : [action.remove.path])));
   for (const action of winner) {
     if (action.protocol !== undefined) return 'ProtocolChanged';
@@ -71,13 +75,13 @@ export function conflictRule(request: Pick<CommitRequest, 'actions' | 'reads'>, 
     if (action.remove !== undefined && removed.has(action.remove.path)) return 'ConcurrentDeleteDelete';
     if (action.remove !== undefined && request.reads === 'table' && action.remove.dataChange !== false) return 'ConcurrentDeleteRead';
     // An upsert by key would make the key twice if it ignored blind appends, as Delta otherwise does.
-    if (action.add !== undefined && request.reads === 'table' && action.add.dataChange !== false) return 'ConcurrentAppend';
+    if (action.add !== undefined && readsAdded && action.add.dataChange !== false) return 'ConcurrentAppend';
   }
   return null;
 }
 
-function sharedAppIds(ours: readonly Action[], winner: readonly Action[]): readonly string[] {
-  const wanted = new Set(ours.flatMap((action) => (action.txn === undefined ? [] : [action.txn.appId])));
+function sharedAppIds({ actions, readTxns = [] }: CommitRequest, winner: readonly Action[]): readonly string[] {
+  const wanted = new Set([...readTxns, ...actions.flatMap((action) => (action.txn === undefined ? [] : [action.txn.appId]))]);
   return winner.flatMap((action) => (action.txn !== undefined && wanted.has(action.txn.appId) ? [action.txn.appId] : []));
 }
 
@@ -110,7 +114,7 @@ function isOurs(actions: readonly Action[], txnId: string): boolean {
   return actions.some((action) => action.commitInfo?.txnId === txnId);
 }
 
-const ISOLATION = { nothing: 'WriteSerializable', table: 'Serializable', removed: 'SnapshotIsolation' } as const;
+const ISOLATION = { nothing: 'WriteSerializable', added: 'Serializable', table: 'Serializable', removed: 'SnapshotIsolation' } as const;
 
 function commitInfo(request: CommitRequest, readVersion: number, txnId: string): CommitInfo {
   const { operation, operationParameters, operationMetrics, reads } = request;

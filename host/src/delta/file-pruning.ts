@@ -1,9 +1,13 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AddFile } from './actions.ts';
 import { identifier, type SchemaField } from './column-type.ts';
 import { type SqlConnection, sqlText } from './engine.ts';
 
 /** Whole-number and text bounds are compared; others would need their reader's notion of order. */
 const PRUNED_TYPES: ReadonlySet<unknown> = new Set(['string', 'integer', 'long']);
+
+/** Files looked at before the event loop has its turn again. */
+const SLICE = 200;
 
 interface PrunedTable {
   readonly fields: readonly SchemaField[];
@@ -24,7 +28,7 @@ export async function candidateFiles(
     if (field === undefined || !PRUNED_TYPES.has(field.type) || table.partitionBy.includes(name) || files.length < 2) continue;
     const rows = await connection.rows(`SELECT DISTINCT CAST(${identifier(name)} AS VARCHAR) FROM ${changes}`);
     const values = rows.map(([value]) => orderedValue(field, sqlText(value))).sort(compare);
-    files = files.filter((file) => mayHold(file, field, values));
+    files = await heldBy(files, field, values);
   }
   return files;
 }
@@ -39,6 +43,16 @@ function orderedValue(field: SchemaField, value: string): Ordered {
 function compare(a: Ordered, b: Ordered): number {
   if (typeof a === 'bigint' || typeof b === 'bigint') return a < b ? -1 : a > b ? 1 : 0;
   return Buffer.compare(a, b);
+}
+
+/** With turns for the event loop between: the statistics of each file are parsed when they are first looked at. */
+async function heldBy(files: readonly AddFile[], field: SchemaField, values: readonly Ordered[]): Promise<readonly AddFile[]> {
+  const held: AddFile[] = [];
+  for (let at = 0; at < files.length; at += SLICE) {
+    if (at > 0) await setImmediate();
+    for (const file of files.slice(at, at + SLICE)) if (mayHold(file, field, values)) held.push(file);
+  }
+  return held;
 }
 
 function mayHold(file: AddFile, field: SchemaField, values: readonly Ordered[]): boolean {

@@ -31,10 +31,13 @@ export type { SchemaDifference } from './schema-fit.ts';
 export { DeltaTable } from './table.ts';
 export type {
   Appended,
+  AppendOptions,
+  DedupeRule,
   Merged,
   MergeOptions,
   OpenOptions,
   OptimizePlan,
+  ReadTxn,
   Skipped,
   TableSummary,
   WriteOptions,

@@ -41,7 +41,7 @@ export async function cleanLog(state: TableState, exclusive: Exclusive, options:
   if (base === null) return kept;
   const hinted = await hintedVersion(folder);
   const prefix = `${logFolder(folder)}/`;
-  const names = (await folder.store.list(logFolder(folder))).map(({ path }) => path.slice(prefix.length));
+  const names = (await folder.store.names(logFolder(folder))).map((path) => path.slice(prefix.length));
   const expired = names
     .map((name) => ({ name, version: Number(OF_VERSION.exec(name)?.[1] ?? Number.NaN) }))
     .filter(({ name, version }) => version < base && !(version === hinted && name.includes('.checkpoint.')))

@@ -123,8 +123,8 @@ export async function listLog(table: TableFolder): Promise<LogListing> {
   const checkpoints = new Map<number, readonly string[]>();
   const parts = new Map<string, string[]>();
   let hasV2Checkpoint = false;
-  const listed = await table.store.list(logFolder(table));
-  for (const { path } of listed) {
+  const listed = await table.store.names(logFolder(table));
+  for (const path of listed) {
     const name = path.slice(prefix.length);
     const commit = COMMIT.exec(name);
     const classic = CLASSIC_CHECKPOINT.exec(name);

@@ -7,7 +7,7 @@ import type { RowBlock } from './row-block.ts';
 import { hasPositions } from './scan.ts';
 import type { Merged, MergeOptions, Skipped, WriteTxn } from './table-contract.ts';
 import type { TableState } from './table-state.ts';
-import { areWritten, refuseWrittenTxns, txnActions } from './txns.ts';
+import { areWritten, readIds, refuseWrittenTxns, txnActions } from './txns.ts';
 import { checkCondition, comparedColumns, conditionText, renamedCondition } from './update-condition.ts';
 
 const ATTEMPTS = 20;
@@ -22,7 +22,7 @@ export async function mergeBlock(
   for (let attempt = 1; ; attempt += 1) {
     await state.advance();
     if (areWritten(state.snapshot, txns)) return { skipped: true, version: state.snapshot.version };
-    refuseWrittenTxns(state.folder.path, state.snapshot, txns);
+    refuseWrittenTxns(state.folder.path, state.snapshot, options);
     try {
       return await mergeOnce(state, block, options, txns);
     } catch (error) {
@@ -64,6 +64,7 @@ async function mergeOnce(state: TableState, given: RowBlock, options: MergeOptio
         numTargetRowsUpdated: String(outcome.updated),
       },
       reads: 'table',
+      readTxns: readIds(options),
     });
     return {
       skipped: false,

@@ -156,6 +156,6 @@ function readLines(file: string, block: RowBlock): string {
 }
 
 /** Throws if a block does not hold as many rows as it says: then rows would be lost, or written that nobody answers for. */
-export function checkRowCount(table: string, block: RowBlock, read: number): void {
+export function checkRowCount(table: string, block: Pick<RowBlock, 'rows'>, read: number): void {
   if (read !== block.rows) throw deltaError('PH_DELTA_ROW_COUNT', table, `a block for ${table} says ${block.rows} rows and holds ${read}`);
 }

@@ -22,8 +22,28 @@ export interface WriteTxn extends Pick<Txn, 'appId' | 'version'> {
   readonly after?: bigint | null;
 }
 
+/** An app id that a writer relies on and does not write, with the last version that it knew, null for none. */
+export interface ReadTxn {
+  readonly appId: string;
+  readonly version: bigint | null;
+}
+
 export interface WriteOptions {
   readonly txns?: readonly WriteTxn[];
+  /** Where the table has moved on in one of these, the write is refused with `PH_DELTA_TXN_CONFLICT`. */
+  readonly reads?: readonly ReadTxn[];
+}
+
+/** Which rows an append leaves out. */
+export interface DedupeRule {
+  /** Rows whose value of this column was written within the window are left out, and so are all but one of a value in a block. Null repeats nothing. */
+  readonly column: string;
+  /** Milliseconds. At least so long ago: rows that a compaction wrote anew may count as younger. */
+  readonly window: number;
+}
+
+export interface AppendOptions extends WriteOptions {
+  readonly dedupe?: DedupeRule;
 }
 
 export interface MergeOptions extends WriteOptions {
@@ -44,6 +64,8 @@ export interface Appended {
   readonly skipped: false;
   readonly version: number;
   readonly rows: number;
+  /** Rows that were left out by {@link AppendOptions.dedupe}. */
+  readonly repeated: number;
   readonly files: number;
   readonly bytes: number;
 }

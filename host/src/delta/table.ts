@@ -13,15 +13,27 @@ import { type CleanedLog, cleanLog, type LogCleanupOptions } from './log-cleanup
 import { mergeBlock } from './merge-commit.ts';
 import { type Exclusive, type Optimized, type OptimizeOptions, optimizeTable } from './optimize.ts';
 import { NO_FILES } from './parquet-copy.ts';
+import { RecentValues } from './recent-values.ts';
 import type { RowBlock } from './row-block.ts';
 import { withScan } from './scan.ts';
 import { checkSpec } from './schema.ts';
 import type { SchemaDifference } from './schema-fit.ts';
 import { summaryOf } from './summary.ts';
-import type { Appended, Merged, MergeOptions, OpenOptions, OptimizePlan, Skipped, TableSummary, WriteOptions } from './table-contract.ts';
+import type {
+  Appended,
+  AppendOptions,
+  DedupeRule,
+  Merged,
+  MergeOptions,
+  OpenOptions,
+  OptimizePlan,
+  Skipped,
+  TableSummary,
+} from './table-contract.ts';
 import { copyToParquet, type ReadOptions, readPages, selectSql, type TableRow } from './table-rows.ts';
 import { TableState } from './table-state.ts';
 import { areWritten, txnIds } from './txns.ts';
+import { commitUnique } from './unique-append.ts';
 import { type ProtocolUpgrade, planUpgrade, upgradeTable } from './upgrade.ts';
 import { type Vacuumed, type VacuumOptions, vacuumTable } from './vacuum.ts';
 import { WriteQueue } from './write-queue.ts';
@@ -32,6 +44,8 @@ export class DeltaTable {
   readonly #queue = new WriteQueue();
   /** Columns that were added when it was opened. */
   readonly addedColumns: readonly string[];
+  /** One for each rule that it was given. */
+  readonly #recent: RecentValues[] = [];
 
   private constructor(state: TableState, addedColumns: readonly string[] = []) {
     this.#state = state;
@@ -103,16 +117,20 @@ export class DeltaTable {
    * meanwhile: in both cases nothing is written, and the rest of the block may be appended without them. `PH_DELTA_CONFLICT`
    * says that another writer changed the table's schema: append again. `PH_DELTA_GONE` says that the table's folder is not in
    * its place: nothing is made there, and the same append goes through once it is back.
+   *
+   * With `dedupe` a value is in the table once within its window, whoever wrote it first, as long as all who append to the
+   * table say so.
    */
-  async append(block: RowBlock, options: WriteOptions = {}): Promise<Appended | Skipped> {
+  async append(block: RowBlock, options: AppendOptions = {}): Promise<Appended | Skipped> {
     const state = this.#state;
     const txns = options.txns ?? [];
     if (areWritten(state.snapshot, txns)) return { skipped: true, version: this.version };
+    const recent = options.dedupe === undefined ? null : this.#recentValues(options.dedupe);
     return await this.#queue
       .run(
         txnIds(txns),
         () => writeBlock(state, block),
-        (written) => commitBlock(state, written, txns),
+        (written) => (recent === null ? commitBlock(state, written, options) : commitUnique(state, recent, written, options)),
         (written) => breakOrder(state, written),
       )
       .catch((error: unknown) => state.explain(error));
@@ -236,9 +254,19 @@ export class DeltaTable {
   async close(): Promise<void> {
     await this.#queue.idle();
     await this.#state.settle();
+    for (const recent of this.#recent.splice(0)) await recent.close();
   }
 
   readonly #exclusive: Exclusive = (work) => this.#queue.exclusive(work);
+
+  #recentValues(rule: DedupeRule): RecentValues {
+    const known = this.#recent.find((one) => one.rule.column === rule.column && one.rule.window === rule.window);
+    if (known !== undefined) return known;
+    const { engine, folder } = this.#state;
+    const recent = new RecentValues(engine, folder, rule);
+    this.#recent.push(recent);
+    return recent;
+  }
 
   #scan<T>(use: (relation: string) => Promise<T>): Promise<T> {
     const { engine, folder, snapshot } = this.#state;

@@ -1,24 +1,34 @@
 import type { Action } from './actions.ts';
 import { TxnConflictError } from './delta-errors.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { WriteTxn } from './table-contract.ts';
+import type { WriteOptions, WriteTxn } from './table-contract.ts';
 
 /** Whether all of a write is in the table already. */
-export function areWritten(snapshot: Snapshot, txns: readonly WriteTxn[]): boolean {
+export function areWritten(snapshot: Snapshot, txns: readonly WriteTxn[] = []): boolean {
   return txns.length > 0 && txns.every((txn) => isWritten(snapshot, txn));
 }
 
 /** Throws {@link TxnConflictError} naming the txns that are in the table already, or that moved on since the caller looked: rows would be there twice. */
-export function refuseWrittenTxns(table: string, snapshot: Snapshot, txns: readonly WriteTxn[]): void {
+export function refuseWrittenTxns(table: string, snapshot: Snapshot, { txns = [], reads = [] }: WriteOptions): void {
   const written = txns.filter((txn) => isWritten(snapshot, txn) || hasMovedOn(snapshot, txn));
-  if (written.length > 0) throw new TxnConflictError(table, txnIds(written));
+  const moved = reads.filter(({ appId, version }) => (snapshot.txns.get(appId)?.version ?? null) !== version);
+  if (written.length > 0 || moved.length > 0)
+    throw new TxnConflictError(
+      table,
+      [...written, ...moved].map(({ appId }) => appId),
+    );
 }
 
 export function txnIds(txns: readonly WriteTxn[]): readonly string[] {
   return txns.map((txn) => txn.appId);
 }
 
-export function txnActions(txns: readonly WriteTxn[]): readonly Action[] {
+/** App ids that a write relies on and does not write. */
+export function readIds({ reads = [] }: WriteOptions): readonly string[] {
+  return reads.map(({ appId }) => appId);
+}
+
+export function txnActions(txns: readonly WriteTxn[] = []): readonly Action[] {
   const lastUpdated = Date.now();
   return txns.map(({ appId, version }) => ({ txn: { appId, version, lastUpdated } }));
 }

@@ -2,7 +2,7 @@ import type { TableWriterDefinition, WorkerDefinition } from '@pipeline-host/sdk
 import type { KafkaProducer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
-import type { ResolvedTable, ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
+import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
 import { FailureLog } from './failure-log.ts';
@@ -17,6 +17,7 @@ import type { TableSink } from './table-sink.ts';
 import type { WorkerTopics } from './topics.ts';
 import { Unit, type UnitHooks } from './unit.ts';
 import { checkWaitingRecords } from './waiting-records.ts';
+import { WriterOffsets } from './writer-offsets.ts';
 
 export interface UnitPlan {
   readonly id: string;
@@ -193,7 +194,7 @@ async function tableSink(
       codec: createMessageCodec(source.definition),
       writer,
       log,
-      appId: (table, topic, partition) => appId(clusterId, worker, table, topic, partition),
+      offsets: new WriterOffsets(clusterId, worker),
       endOffsets: async (topics) => {
         const ends = await Promise.all(
           topics.map(async (topic) => (await admin.offsets(topic)).map(({ partition, high }) => [`${topic}/${partition}`, high] as const)),
@@ -202,13 +203,8 @@ async function tableSink(
       },
       onPause,
       onFatal,
-      onCommit: (table, rows, seconds) => metrics.deltaCommitted({ plugin: worker.plugin.name, table, operation: 'write', rows, seconds }),
+      onCommit: (table, { written, repeated }, seconds) =>
+        metrics.deltaCommitted({ plugin: worker.plugin.name, table, operation: 'write', rows: written, repeated, seconds }),
       ...(clock !== undefined && { clock }),
     });
-}
-
-/** A new cluster, topic or generation must never meet the offsets of an old one. */
-function appId(clusterId: string, worker: ResolvedWorker, table: ResolvedTable, topic: string, partition: number): string {
-  const generation = table.generation > 1 ? `#${table.generation}` : '';
-  return `${clusterId}/${worker.plugin.name}.${worker.name}/${topic}/${partition}${generation}`;
 }

@@ -1,6 +1,6 @@
 import type { Http, Log, Metrics, Objects, RecordInfo, Staging, WorkerContext } from '@pipeline-host/sdk';
 import type { KafkaRecord } from '../kafka/driver.ts';
-import { authorHeaders, failedAttempts, headerText } from '../retry/headers.ts';
+import { authorHeaders, failedAttempts, HEADER, headerText } from '../retry/headers.ts';
 import type { PartitionState } from './partition-state.ts';
 
 /** What all handlers of a worker share. */
@@ -20,6 +20,7 @@ export interface WorkerServices {
 /** Where a record came from, as the handler sees it. */
 export function recordInfo(topic: string, partition: number, record: KafkaRecord): RecordInfo {
   return {
+    id: headerText(record.headers, HEADER.id) ?? null,
     topic,
     partition,
     offset: BigInt(record.offset),

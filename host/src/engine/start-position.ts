@@ -26,12 +26,7 @@ export async function settleStartPosition(admin: KafkaAdmin, worker: ResolvedWor
       place: `plugins.${worker.plugin.name}.workers.${worker.name}.start`,
     });
   }
-  const offsets =
-    start === 'latest'
-      ? bounds.map(({ partition, high }) => ({ partition, offset: high }))
-      : start === undefined || start === 'committed' || start === 'earliest'
-        ? bounds.map(({ partition, low }) => ({ partition, offset: low }))
-        : await admin.offsetsAt(topic, Date.parse(start));
+  const offsets = await startOffsets(admin, topic, start);
   try {
     await admin.setOffsets(worker.group, topic, offsets);
   } catch (error) {
@@ -41,4 +36,16 @@ export async function settleStartPosition(admin: KafkaAdmin, worker: ResolvedWor
     if (start !== undefined && start !== 'committed' && start !== 'earliest') throw error;
     log.warn({ error }, `start position of ${worker.group} could not be stored: ${errorMessage(error)}`);
   }
+}
+
+/** Where a group without offsets begins. Without a word, or told to go on where it stands, with the earliest record. */
+export async function startOffsets(
+  admin: KafkaAdmin,
+  topic: string,
+  start: string | undefined,
+): Promise<readonly { readonly partition: number; readonly offset: number }[]> {
+  if (start !== undefined && start !== 'committed' && start !== 'earliest' && start !== 'latest')
+    return await admin.offsetsAt(topic, Date.parse(start));
+  const bounds = await admin.offsets(topic);
+  return bounds.map(({ partition, low, high }) => ({ partition, offset: start === 'latest' ? high : low }));
 }

@@ -1,7 +1,15 @@
-import { errorMessage, isPipelineError, type Log, PermanentError, type TableWriterDefinition } from '@pipeline-host/sdk';
-import { CommitConflictError, RowConversionError } from '../delta/index.ts';
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  errorMessage,
+  isPipelineError,
+  type Log,
+  milliseconds,
+  PermanentError,
+  type TableDefinition,
+  type TableWriterDefinition,
+} from '@pipeline-host/sdk';
+import { CommitConflictError, type DedupeRule, RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
-import type { ResolvedTable } from '../plugins/topology.ts';
 import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
 import { type Clock, pass, systemClock, type Wait } from './clock.ts';
 import { DriftWatch } from './drift-watch.ts';
@@ -14,7 +22,11 @@ import type { RecordWriter } from './record-writer.ts';
 import { createRowMaker, type RowMaker, type TableLines, type WritableTable } from './row-maker.ts';
 import { SmallFileWatch } from './small-file-watch.ts';
 import type { UnitAlert } from './status.ts';
+import type { WriterOffsets } from './writer-offsets.ts';
 
+/** Milliseconds of making rows before the event loop has its turn: heartbeats, health and other workers wait for it. */
+const TURN = 10;
+const SETTLED_IN_A_TURN = 2_000;
 /** Waits between tries of a batch that the storage did not take. */
 const FIRST_WAIT = 500;
 const LAST_WAIT = 30_000;
@@ -34,13 +46,13 @@ export interface TableSinkOptions {
   readonly codec: MessageCodec;
   readonly writer: RecordWriter;
   readonly log: Log;
-  /** Identity of a partition's offsets in a table's transactions, stable over restarts. */
-  readonly appId: (table: ResolvedTable, topic: string, partition: number) => string;
+  /** Names of the partitions' offsets in a table's transactions, stable over restarts. */
+  readonly offsets: WriterOffsets;
   /** Offset after the last record of each partition, by `topic/partition`. */
   readonly endOffsets: (topics: readonly string[]) => Promise<ReadonlyMap<string, number>>;
   readonly onPause: (failure: ClassifiedFailure | null) => void;
   readonly onFatal: (error: unknown) => void;
-  readonly onCommit: (table: string, rows: number, seconds: number) => void;
+  readonly onCommit: (table: string, rows: { readonly written: number; readonly repeated: number }, seconds: number) => void;
   /** The system's by default. */
   readonly clock?: Clock;
 }
@@ -86,6 +98,8 @@ export class TableSink implements Sink {
   /** Batches that are being written, and whether the first of them waits until the storage is asked again. */
   #cutBatches = 0;
   #isWaitingOut = false;
+  /** Records are left for the next turn of the event loop. */
+  #nextTurn: NodeJS.Immediate | null = null;
   #buried = 0;
   /** Commits of others with our partitions' offsets, by table, in this assignment. */
   readonly #conflicts = new Map<WritableTable, number>();
@@ -115,8 +129,9 @@ export class TableSink implements Sink {
     for (const table of this.#options.tables) {
       await table.delta.refresh();
       this.#drift.look(table);
-      for (const { topic, partition } of partitions) {
-        const last = table.delta.lastTxn(this.#options.appId(table.resolved, topic, partition));
+      let written = 0;
+      for (const { topic, partition, committed } of partitions) {
+        const last = table.delta.lastTxn(this.#options.offsets.appId(table.delta, topic, partition));
         const end = ends.get(`${topic}/${partition}`);
         if (last !== null && end !== undefined && Number(last) >= end) {
           throw new PermanentError(
@@ -127,7 +142,14 @@ export class TableSink implements Sink {
             },
           );
         }
+        if (last !== null) written += Math.max(0, Number(last) + 1 - committed);
       }
+      // After a crash these are few. Who set the group back on purpose is told why nothing comes of it.
+      if (written > 0)
+        this.#options.log.info(
+          { table: table.resolved.name, records: written },
+          'records whose rows are in the table come again and are left out; "pipeline-host tables rebase" lets them be written again',
+        );
     }
   }
 
@@ -138,11 +160,18 @@ export class TableSink implements Sink {
 
   wake(): void {
     const { intake, flush, byteBudget } = this.#options;
-    if (this.#failed) return;
+    if (this.#failed || this.#nextTurn !== null) return;
+    const end = performance.now() + TURN;
     for (let taken = intake.take(); taken !== undefined; taken = intake.take()) {
       this.#add(taken.partition, taken.record);
       const { rows, bytes, recordBytes: held } = this.#batch;
       if (rows >= flush.rows || bytes >= flush.bytes || held * 2 >= byteBudget) this.#cut();
+      if (performance.now() < end) continue;
+      this.#nextTurn = setImmediate(() => {
+        this.#nextTurn = null;
+        this.wake();
+      });
+      break;
     }
     if (this.#batch.entries.length > 0 && this.#ageTimer === null) {
       this.#ageTimer = this.#clock.after(flush.age, () => {
@@ -199,7 +228,10 @@ export class TableSink implements Sink {
     await Promise.all(batch.burials);
     let entries: readonly Entry[] = batch.entries;
     for (const table of this.#options.tables) entries = await this.#writeTable(table, entries, batch);
-    for (const { state, record, lines } of entries) this.#options.intake.settle(state, record, lines.size === 0 ? 'skipped' : 'done');
+    for (const [at, { state, record, lines }] of entries.entries()) {
+      if (at % SETTLED_IN_A_TURN === SETTLED_IN_A_TURN - 1) await turn();
+      this.#options.intake.settle(state, record, lines.size === 0 ? 'skipped' : 'done');
+    }
     await this.#options.intake.commit();
   }
 
@@ -268,7 +300,7 @@ export class TableSink implements Sink {
       if (!lines.has(table)) return false;
       let written = last.get(state);
       if (written === undefined) {
-        written = Number(table.delta.lastTxn(this.#options.appId(table.resolved, state.topic, state.partition)) ?? -1);
+        written = Number(table.delta.lastTxn(this.#options.offsets.appId(table.delta, state.topic, state.partition)) ?? -1);
         last.set(state, written);
       }
       return record.offset > written;
@@ -285,24 +317,28 @@ export class TableSink implements Sink {
       highest.set(entry.state, Math.max(highest.get(entry.state) ?? -1, entry.record.offset));
     }
     const txns = [...highest].map(([state, offset]) => {
-      const appId = this.#options.appId(table.resolved, state.topic, state.partition);
+      const appId = this.#options.offsets.appId(table.delta, state.topic, state.partition);
       return { appId, version: BigInt(offset), after: table.delta.lastTxn(appId) };
     });
+    const reads = [this.#options.offsets.read(table.delta)];
     const block = this.#rowMaker.block(lines, writtenAt);
     const { options } = table.resolved.definition;
-    const { skipped } =
+    const done =
       options.mode === 'append'
-        ? await table.delta.append(block, { txns })
+        ? await table.delta.append(block, { txns, reads, ...dedupeRule(options) })
         : await table.delta.merge(block, {
             key: options.key,
             policies: definedPolicies(options.columns),
             ...(options.updateWhen !== undefined && { updateWhen: options.updateWhen }),
             txns,
+            reads,
           });
     this.#drift.look(table);
-    if (skipped) return false;
+    if (done.skipped) return false;
+    const repeated = 'repeated' in done ? done.repeated : 0;
+    if (repeated > 0) this.#options.log.info({ table: table.resolved.name, repeated }, 'rows that are in the table already were left out');
     this.#smallFiles.look(table.resolved.name, () => table.delta.planOptimize().files);
-    this.#options.onCommit(table.resolved.name, lines.length, (performance.now() - started) / 1000);
+    this.#options.onCommit(table.resolved.name, { written: lines.length - repeated, repeated }, (performance.now() - started) / 1000);
     return true;
   }
 
@@ -349,6 +385,7 @@ export class TableSink implements Sink {
 
   /** Flushes what was taken, so that the next owner repeats nothing. */
   async drain(deadline: number): Promise<void> {
+    this.#takeNoMore();
     this.#cut();
     const written = this.#writing.then(async () => {
       while (this.#buried > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -368,6 +405,12 @@ export class TableSink implements Sink {
     this.#batch = new Batch(this.#assignment.signal);
     this.#ageTimer?.cancel();
     this.#ageTimer = null;
+    this.#takeNoMore();
+  }
+
+  #takeNoMore(): void {
+    if (this.#nextTurn !== null) clearImmediate(this.#nextTurn);
+    this.#nextTurn = null;
   }
 
   close(): void {
@@ -390,6 +433,12 @@ function secondWriter(table: WritableTable): PermanentError {
   return new PermanentError('PH_DELTA_SECOND_WRITER', `another host writes the same records into table ${table.resolved.name}`, {
     place: `table ${table.resolved.name}`,
   });
+}
+
+function dedupeRule(options: TableDefinition['options']): { readonly dedupe?: DedupeRule } {
+  if (options.mode !== 'append' || options.dedupe === undefined) return {};
+  const { column, window } = options.dedupe;
+  return { dedupe: { column, window: milliseconds(window) } };
 }
 
 function definedPolicies<Policy>(columns: Readonly<Partial<Record<string, Policy>>> | undefined): Record<string, Policy> {

@@ -40,6 +40,8 @@ export interface HostMetrics {
     readonly table: string;
     readonly operation: string;
     readonly rows: number;
+    /** Rows that the table held already, and that were left out. */
+    readonly repeated: number;
     readonly seconds: number;
   }): void;
   /** An action of table maintenance ended. `outcome` is `done`, `nothing` or the error's code; `files` are those that are gone. */
@@ -130,6 +132,7 @@ export function createMetrics(): HostMetrics {
   );
   const downloadBytes = counter(add, 'pipeline_host_download_bytes_total', 'Bytes downloaded and staged.');
   const deltaRows = counter(add, 'pipeline_host_delta_rows_total', 'Rows appended or merged into Delta tables.');
+  const repeatedRows = counter(add, 'pipeline_host_delta_repeated_rows_total', 'Rows left out of Delta tables that held them already.');
   const maintenanceSeconds = labelled(
     add,
     'pipeline_host_table_maintenance_seconds',
@@ -183,9 +186,10 @@ export function createMetrics(): HostMetrics {
       apiRequests({ plugin, api, outcome }, 1);
       apiSeconds({ plugin, api }).observe(seconds);
     },
-    deltaCommitted({ plugin, table, operation, rows, seconds }) {
+    deltaCommitted({ plugin, table, operation, rows, repeated, seconds }) {
       deltaSeconds({ plugin, table, operation }).observe(seconds);
       deltaRows({ plugin, table, operation }, rows);
+      if (repeated > 0) repeatedRows({ plugin, table }, repeated);
     },
     tableMaintained({ plugin, table, action, outcome, files, seconds }) {
       maintenanceSeconds({ plugin, table, action }).observe(seconds);

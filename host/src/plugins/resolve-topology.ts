@@ -78,7 +78,7 @@ export function resolveTables(plugin: LoadedPlugin, config: HostConfig): readonl
   return plugin.definition.tables.flatMap((definition) => {
     const override = overrides?.[definition.name];
     if (definition.options.optional === true && override?.enabled !== true) return [];
-    return [{ definition, name: override?.name ?? definition.name, generation: override?.generation ?? 1 }];
+    return [{ definition, name: override?.name ?? definition.name }];
   });
 }
 

@@ -37,8 +37,6 @@ export interface ResolvedTable {
   readonly definition: TableDefinition;
   /** Physical name; also its folder below the tables' URI. */
   readonly name: string;
-  /** Part of the app id of its transactions; raised by hand to take offsets anew. */
-  readonly generation: number;
 }
 
 /** A worker with everything that config can set, ready to run. */

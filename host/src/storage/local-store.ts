@@ -99,6 +99,16 @@ class LocalStore implements ObjectStore {
   }
 
   async list(folder: string): Promise<readonly ObjectStat[]> {
+    const paths = await this.names(folder);
+    const stats: ObjectStat[] = [];
+    for (let at = 0; at < paths.length; at += STAT_AT_ONCE) {
+      const found = await Promise.all(paths.slice(at, at + STAT_AT_ONCE).map((path) => this.#statListed(path)));
+      for (const one of found) if (one !== null) stats.push(one); // deleted since the folder was read
+    }
+    return stats;
+  }
+
+  async names(folder: string): Promise<readonly string[]> {
     const start = await this.#guarded(folder, 'folder');
     const paths: string[] = [];
     const folders = [{ absolute: start, prefix: folder === '' ? '' : `${folder}/` }];
@@ -111,13 +121,7 @@ class LocalStore implements ObjectStore {
         else if (entry.isFile() && !PART.test(entry.name)) paths.push(prefix + entry.name);
       }
     }
-    paths.sort();
-    const stats: ObjectStat[] = [];
-    for (let at = 0; at < paths.length; at += STAT_AT_ONCE) {
-      const found = await Promise.all(paths.slice(at, at + STAT_AT_ONCE).map((path) => this.#statListed(path)));
-      for (const one of found) if (one !== null) stats.push(one); // deleted since the folder was read
-    }
-    return stats;
+    return paths.sort();
   }
 
   async delete(path: string): Promise<void> {

@@ -7,6 +7,7 @@ import type { WritableTable } from '../engine/row-maker.ts';
 import { tableSpec } from '../engine/table-rows.ts';
 import { TableSink } from '../engine/table-sink.ts';
 import type { SettledAs } from '../engine/tally.ts';
+import { WriterOffsets } from '../engine/writer-offsets.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
 import { HEADER, headerNumber, headerText } from '../retry/headers.ts';
 import { MemoryProducer } from './memory-producer.ts';
@@ -85,7 +86,7 @@ export class TableRun {
         onFailure: () => {},
       }),
       log: recorders.log.log,
-      appId: (table, topic, partition) => `test/${table.name}/${topic}/${partition}`,
+      offsets: new WriterOffsets('test', worker),
       endOffsets: async () => new Map(),
       onPause: () => {},
       onFatal: (error) => {

@@ -73,6 +73,7 @@ export function boundStore(store: ObjectStore): ObjectStore {
     put: (path, body, options) => store.put(path, body, options),
     putIfAbsent: (path, body, options) => store.putIfAbsent(path, body, options),
     list: (folder) => store.list(folder),
+    names: (folder) => store.names(folder),
     delete: (path) => store.delete(path),
     ...(store.local !== undefined && { local: store.local }),
   };

@@ -34,7 +34,7 @@ test('a log that cannot be listed or read is an error, not an absent table', asy
   await lake.create('unreadable', COLUMNS);
   const refusing: ObjectStore = {
     ...boundStore(lake.store),
-    list: () => Promise.reject(Object.assign(new Error('down'), { code: 'PH_STORAGE_FAILED' })),
+    names: () => Promise.reject(Object.assign(new Error('down'), { code: 'PH_STORAGE_FAILED' })),
   };
   await assert.rejects(
     DeltaTable.open(lake.engine, refusing, 'unreadable', { create: { name: 'x', columns: COLUMNS, partitionBy: [] } }),

@@ -28,6 +28,7 @@ function failing(store: ObjectStore, errors: Error[]): ObjectStore {
     stat: (path) => store.stat(path),
     put: (path, body) => store.put(path, body),
     list: (folder) => store.list(folder),
+    names: (folder) => store.names(folder),
     delete: (path) => store.delete(path),
     putIfAbsent: async (path, body) => {
       const error = errors.shift();

@@ -69,11 +69,11 @@ async function values(
   // The order of rows in a table says nothing: each record brings its own place.
   const definition = defineTableWriter({ consumes: source, writes: [table], columns: { value: from as never, place: text('data.place') } });
   const delta = await DeltaTable.open(lake.engine, lake.store, name, { create: tableSpec(table) });
-  const target = { resolved: { definition: table, name, generation: 1 }, delta };
+  const target = { resolved: { definition: table, name }, delta };
   const maker = createRowMaker({ definition, config: {}, tables: [target], codec: createMessageCodec(source), log: quietLog });
   const lines = records.map((record, place) => {
     const bytes = typeof record === 'string' ? record.replace('"place"', `"place":${place}`) : placed(record, place);
-    const info = { topic: 'messages', partition: 0, offset: BigInt(place), key: null, timestamp: 0, headers: {}, value: null };
+    const info = { id: null, topic: 'messages', partition: 0, offset: BigInt(place), key: null, timestamp: 0, headers: {}, value: null };
     const [line] = maker.lines(maker.decode(Buffer.from(bytes)), info, WRITTEN_AT).get(target) ?? [];
     return line ?? assert.fail('no line');
   });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { PermanentError, UnavailableError } from '@pipeline-host/sdk';
 import { DeltaTable, TxnConflictError } from '../../../host/src/delta/index.ts';
+import { WriterOffsets } from '../../../host/src/engine/writer-offsets.ts';
 import { HEADER } from '../../../host/src/retry/headers.ts';
 import { column, type Lake } from '../delta/delta-fixture.ts';
 import { until } from './in-memory-unit.ts';
@@ -49,6 +50,22 @@ describe('a table writer', () => {
     // Records take some 160 bytes each, so a batch has four.
     await until(() => unit.committed === 40, 'committed');
     assert.deepEqual(await unit.ids(), ids);
+    unit.close();
+  });
+
+  it('lets the event loop have its turn between the records of a large fetch', async () => {
+    let made = 0;
+    /** A plugin that is slow, and waits for nothing. */
+    const rows = (job: { id: string }) => {
+      made += 1;
+      for (const end = performance.now() + 4; performance.now() < end; );
+      return { first: [{ id: job.id, n: 0 }] };
+    };
+    const unit = await TableUnit.open({ lake, name: 'turns', rows, flush: { rows: 40, bytes: 1e6, age: 60_000 } });
+    await unit.assign();
+    unit.deliver(Array.from({ length: 40 }, (_, n) => `${n}`));
+    assert.ok(made < 40, 'all were taken at once');
+    await until(() => unit.committed === 40, 'committed');
     unit.close();
   });
 
@@ -256,6 +273,53 @@ describe('a table writer', () => {
     assert.deepEqual(await unit.ids(), ['a', 'b', 'c', 'd', 'e', 'f']);
     former.close();
     unit.close();
+  });
+
+  it('takes the rows of a partition out that another owner has written, and commits those of the others', async () => {
+    const zombie = await TableUnit.open({ lake, name: 'zombie', flush: { rows: 5, bytes: 1e6, age: 60_000 } });
+    const owner = await TableUnit.open({ lake, name: 'zombie', flush: { rows: 2, bytes: 1e6, age: 60_000 } });
+    const asleep = gate();
+    let commits = 0;
+    zombie.at(0).before = async () => {
+      if (++commits === 1) await asleep.passed;
+    };
+    await zombie.assign(0, 2);
+    zombie.deliver(['innocent 0', 'innocent 1'], {}, 1);
+    zombie.deliver(['taken 0', 'taken 1', 'taken 2']);
+    await until(() => commits === 1, 'on its way');
+    await owner.assign();
+    owner.deliver(['taken 0', 'taken 1']);
+    await until(() => owner.committed === 2, 'the owner committed');
+    asleep.open();
+    await until(() => commits === 2 && zombie.commits.length >= 2, 'what was left of it committed');
+    assert.deepEqual(await zombie.ids(), ['innocent 0', 'innocent 1', 'taken 0', 'taken 1', 'taken 2']);
+    owner.deliver(['taken 2', 'taken 3']);
+    await until(() => owner.committed === 4, 'the owner went on');
+    assert.deepEqual(await zombie.ids(), ['innocent 0', 'innocent 1', 'taken 0', 'taken 1', 'taken 2', 'taken 3']);
+    zombie.close();
+    owner.close();
+  });
+
+  it('goes on in the new generation where its table is rebased under its hands', async () => {
+    const unit = await TableUnit.open({ lake, name: 'rebased' });
+    const other = await TableUnit.open({ lake, name: 'rebased' });
+    const offsets = new WriterOffsets('c1', { plugin: { name: 'p' }, name: 'w' });
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c']);
+    await until(() => unit.committed === 3, 'committed');
+    let commits = 0;
+    unit.at(0).before = async () => {
+      if (++commits > 1) return;
+      await other.tables[0]?.append({ ndjson: Buffer.alloc(0), rows: 0 }, { txns: [{ appId: offsets.generationId, version: 2n }] });
+    };
+    unit.deliver(['d', 'e', 'f']);
+    await until(() => unit.committed === 6, 'committed');
+    const table = unit.tables[0];
+    assert.ok(table);
+    assert.deepEqual([commits, await unit.ids()], [2, ['a', 'b', 'c', 'd', 'e', 'f']]);
+    assert.deepEqual([table.lastTxn('c1/p.w/p.jobs/0'), table.lastTxn('c1/p.w/p.jobs/0#2')], [2n, 5n]);
+    unit.close();
+    other.close();
   });
 
   it('takes the last commits of a former owner into each of its tables for what they are', async () => {

@@ -7,6 +7,7 @@ import { RecordWriter } from '../../../host/src/engine/record-writer.ts';
 import type { WritableTable } from '../../../host/src/engine/row-maker.ts';
 import { tableSpec } from '../../../host/src/engine/table-rows.ts';
 import { TableSink } from '../../../host/src/engine/table-sink.ts';
+import { WriterOffsets } from '../../../host/src/engine/writer-offsets.ts';
 import type { RecordHeaders, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTable, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 import { MemoryProducer } from '../../../host/src/testing/memory-producer.ts';
@@ -54,7 +55,8 @@ export class TableUnit {
   fatal: unknown;
   end = Number.POSITIVE_INFINITY;
   #epoch = 0;
-  #next = 0;
+  /** The next offset, by partition. */
+  #next: number[] = [];
 
   static async open(options: TableUnitOptions): Promise<TableUnit> {
     const definitions = [first, second, third].slice(0, options.tables ?? 1);
@@ -85,7 +87,7 @@ export class TableUnit {
       config: {},
     };
     const source: ResolvedTopic = { definition: jobs, topic: 'p.jobs', cluster: 'default', partitions: 1 };
-    const resolved: ResolvedTable[] = definitions.map((one) => ({ definition: one, name: `${options.name}-${one.name}`, generation: 1 }));
+    const resolved: ResolvedTable[] = definitions.map((one) => ({ definition: one, name: `${options.name}-${one.name}` }));
     const flush = options.flush ?? { rows: 3, bytes: 1e6, age: 60_000 };
     const worker: ResolvedWorker = {
       id: 'p.w',
@@ -149,7 +151,7 @@ export class TableUnit {
         producerOf: () => this.producer,
       }),
       log: silent,
-      appId: (_table, topic, partition) => `c1/p.w/${topic}/${partition}`,
+      offsets: new WriterOffsets('c1', worker),
       endOffsets: async () => new Map([['p.jobs/0', this.end]]),
       onPause: (failure) => {
         this.pause = failure;
@@ -177,11 +179,14 @@ export class TableUnit {
     });
   }
 
-  /** The partition is given to this unit; its records come again from the committed offset. */
-  async assign(committed = 0): Promise<void> {
+  /** Partitions are given to this unit, by default one; their records come again from the committed offset. */
+  async assign(committed = 0, partitions = 1): Promise<void> {
     this.#epoch++;
-    this.#next = committed;
-    await this.intake.assign(this.#epoch, [{ topic: 'p.jobs', partition: 0, committed, metadata: null }]);
+    this.#next = Array.from({ length: partitions }, () => committed);
+    await this.intake.assign(
+      this.#epoch,
+      this.#next.map((_, partition) => ({ topic: 'p.jobs', partition, committed, metadata: null })),
+    );
   }
 
   /** Hands a record of the retry topic to it, as a replay puts it there. */
@@ -193,15 +198,16 @@ export class TableUnit {
     this.intake.receive({ ...place, epoch: this.#epoch, highWatermark: 1, lastOffset: 0, records: [record] });
   }
 
-  deliver(ids: readonly string[], headers: RecordHeaders = {}): void {
-    const start = this.#next;
-    this.#next += ids.length;
+  deliver(ids: readonly string[], headers: RecordHeaders = {}, partition = 0): void {
+    const start = this.#next[partition] ?? 0;
+    const end = start + ids.length;
+    this.#next[partition] = end;
     this.intake.receive({
       topic: 'p.jobs',
-      partition: 0,
+      partition,
       epoch: this.#epoch,
-      highWatermark: this.#next,
-      lastOffset: this.#next - 1,
+      highWatermark: end,
+      lastOffset: end - 1,
       records: ids.map((id, index) => ({
         offset: start + index,
         timestamp: 1_700_000_000_000,

@@ -62,6 +62,10 @@ test('list gives every object below a folder by path, and no write in progress',
     (await store.list('list')).map(({ path }) => path),
     ['list/a-b', 'list/a/b', 'list/a/z', 'list/b'],
   );
+  assert.deepEqual(
+    await store.names('list'),
+    (await store.list('list')).map(({ path }) => path),
+  );
   assert.ok((await store.list('')).length >= 4);
 });
 
