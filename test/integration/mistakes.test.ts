@@ -158,6 +158,15 @@ const MISTAKES: readonly Mistake[] = [
     arrange: () => ({ args: ['--plugin', './weather'] }),
   },
   {
+    title: 'a new plugin in a folder that holds something',
+    code: 'PH_PLUGIN_FOLDER_TAKEN',
+    exit: 2,
+    arrange: (setting) => {
+      setting.write('greenhouse/notes.txt', 'mine');
+      return { args: ['plugin', 'create', 'greenhouse'] };
+    },
+  },
+  {
     title: 'two packages for one plugin name',
     code: 'PH_PLUGIN_AMBIGUOUS',
     exit: 2,

@@ -19,10 +19,14 @@ export function filesOf(markdown: string): readonly FencedFile[] {
   });
 }
 
-/** The commands of its shell blocks, one a line, without the comments behind them. */
-export function commandsOf(markdown: string): readonly string[] {
+/**
+ * The commands of its shell blocks, one a line, without the comments behind them.
+ *
+ * @param mark word after `sh`: the blocks that have it; all but those with one by default
+ */
+export function commandsOf(markdown: string, mark?: string): readonly string[] {
   return blocksOf(markdown)
-    .filter(({ info }) => /^(?:sh|bash|console)\b/.test(info))
+    .filter(({ info }) => info === (mark === undefined ? 'sh' : `sh ${mark}`))
     .flatMap(({ text }) => text.split('\n').map((line) => line.replace(/(?:^|\s+)#.*$/, '').trim()))
     .filter((line) => line !== '');
 }

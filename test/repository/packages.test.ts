@@ -57,7 +57,7 @@ describe('a package', () => {
       }
       assert.equal(manifest.engines.node, '>=22.18');
       assert.deepEqual(
-        [...held].filter((file) => /\.tsbuildinfo$|\.test\.|\.tgz$|node_modules/.test(file)),
+        [...held].filter((file) => /\.tsbuildinfo$|\.test\.|\.tgz$|node_modules/.test(file) && !file.startsWith('template/')),
         [],
       );
       assert.equal(
@@ -115,6 +115,22 @@ describe('installed into an empty folder outside the repository', () => {
     await stopHost(await startHost(['--plugin', '@pipeline-host/plugin-xact', '--worker', 'ingester']));
   });
 
+  test('a plugin that is created tests itself, type-checks, is built and runs', async () => {
+    const [create = ''] = commandsOf(chapterOf(await readFile(join(repository, 'README.md'), 'utf8'), 'Write a plugin'), 'new');
+    await succeeds(create.replace('npx', 'npx --no-install').split(/\s+/));
+    const cwd = join(folder, 'greenhouse');
+    const tested = await run(process.execPath, ['--test'], { cwd });
+    assert.equal(tested.code, 0, tested.out);
+    const compiler = [join(repository, 'node_modules/typescript/bin/tsc'), '--typeRoots', join(repository, 'node_modules/@types')];
+    for (const project of ['tsconfig.json', 'tsconfig.build.json']) {
+      const compiled = await run(process.execPath, [...compiler, '-p', project], { cwd });
+      assert.equal(compiled.code, 0, compiled.out);
+    }
+    const host = await startHost(['--plugin', './greenhouse', '--data', 'greenhouse-data']);
+    assert.match(host.said(), /runs greenhouse\.checker, greenhouse\.writer/);
+    await stopHost(host);
+  });
+
   test("a plugin written from README's text alone type-checks, and README's commands end in its table", async () => {
     const chapter = chapterOf(await readFile(join(repository, 'README.md'), 'utf8'), 'Write a plugin');
     const files = filesOf(chapter);
@@ -126,6 +142,8 @@ describe('installed into an empty folder outside the repository', () => {
     assert.ok(sources.length > 0, 'README gives no source file');
     const checked = await run(process.execPath, [join(repository, 'node_modules/ts7/bin/tsc'), ...compilerOptions, ...sources]);
     assert.equal(checked.code, 0, checked.out);
+    const tested = await run(process.execPath, ['--test', ...sources.filter((path) => path.endsWith('.test.ts'))]);
+    assert.equal(tested.code, 0, tested.out);
 
     const [start, publish, show, ...more] = commandsOf(chapter).map((command) => command.split(/\s+/));
     assert.ok(start && publish && show && more.length === 0, 'README gives three commands: run, publish, show');
@@ -141,7 +159,7 @@ describe('installed into an empty folder outside the repository', () => {
 
 /** A stranger's compiler options: strict, and with the declarations of our packages checked too. */
 const compilerOptions = [
-  ...['--noEmit', '--strict', '--ignoreConfig', '--module', 'nodenext', '--target', 'es2024'],
+  ...['--noEmit', '--allowImportingTsExtensions', '--strict', '--ignoreConfig', '--module', 'nodenext', '--target', 'es2024'],
   ...['--types', 'node', '--typeRoots', join(repository, 'node_modules/@types')],
 ];
 

@@ -11,7 +11,8 @@ import { ROOT, readReadme, updatesReadme, writeFileBlock } from './readme.ts';
 
 /** Files of README that stand in the repository, where CI runs them. */
 const SOURCES = {
-  'thermostat/index.ts': 'examples/thermostat/src/index.ts',
+  'thermostat/src/index.ts': 'examples/thermostat/src/index.ts',
+  'thermostat/test/thermostat.test.ts': 'examples/thermostat/test/thermostat.test.ts',
   'thermostat/readings.ndjson': 'examples/thermostat/readings.ndjson',
 } as const;
 

@@ -10,10 +10,10 @@ export type { HandlerResult, RecordOutcome, SentMessage } from './handler-run.ts
 export type { WorkerUnderTest } from './lazy-stage.ts';
 export type { LogLine } from './recorded-log.ts';
 export type { RecordedMetrics } from './recorded-metrics.ts';
-export { answer, type ServiceAnswer } from './simulation/answers.ts';
+export { type AnswerHeaders, answer, type ServiceAnswer } from './simulation/answers.ts';
 export { FILE_CONTENT_TYPES, type FileKind, fileContent } from './simulation/file-content.ts';
 export { Random } from './simulation/random.ts';
-export { type AccessTokens, type Outage, rules, type SignedLinks } from './simulation/rules.ts';
+export { type AccessTokens, type Outage, rules, type ServiceFault, type SignedLinks } from './simulation/rules.ts';
 export {
   type Route,
   type Rule,

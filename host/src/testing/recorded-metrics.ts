@@ -1,18 +1,16 @@
 import type { Metrics } from '@pipeline-host/sdk';
 
-type Labels = Readonly<Record<string, string>>;
-
 /** What a plugin has measured. */
 export interface RecordedMetrics {
   /** Sum of a counter, over all label values or over those that are given. */
-  count(name: string, labels?: Labels): number;
+  count(name: string, labels?: Readonly<Record<string, string>>): number;
   /** The values of a histogram, in order. */
-  observed(name: string, labels?: Labels): readonly number[];
+  observed(name: string, labels?: Readonly<Record<string, string>>): readonly number[];
 }
 
 interface Measured {
   readonly name: string;
-  readonly labels: Labels;
+  readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
@@ -20,7 +18,7 @@ interface Measured {
 export function recordMetrics(): { readonly metrics: Metrics; readonly recorded: RecordedMetrics } {
   const counts: Measured[] = [];
   const observations: Measured[] = [];
-  const having = (measured: readonly Measured[], name: string, labels: Labels = {}): readonly Measured[] =>
+  const having = (measured: readonly Measured[], name: string, labels: Readonly<Record<string, string>> = {}): readonly Measured[] =>
     measured.filter((one) => one.name === name && Object.entries(labels).every(([label, value]) => one.labels[label] === value));
   return {
     metrics: {

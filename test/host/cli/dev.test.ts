@@ -91,7 +91,7 @@ describe('pipeline-host dev', () => {
     await says(/reloaded after noting\/lib\/version\.js in/);
     await until('all to be handled', () => ended('one') + ended('two') >= ids.length, 60_000);
     for (const step of ['begin', 'end']) {
-      const handled = journal().flatMap((line) => (line.startsWith(step) ? [line.split(' ')[1]] : []));
+      const handled = journal().flatMap((line) => (line.startsWith(step) ? [line.split(' ')[1] ?? ''] : []));
       assert.deepEqual(handled.sort(), ids.toSorted(), `each is handled once: ${step}`);
     }
     const versions = Map.groupBy(journal(), (line) => line.split(' ')[1]);

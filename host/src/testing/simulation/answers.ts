@@ -1,25 +1,28 @@
 /** What a simulated service answers. */
 export interface ServiceAnswer {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: AnswerHeaders;
   readonly body: Uint8Array;
   /** How the body comes: `whole`; in `parts` with a pause of milliseconds before each; or half of it, and then the connection is cut. */
   readonly delivery: 'whole' | 'cut' | { readonly parts: number; readonly pause: number };
 }
 
-type Headers = Readonly<Record<string, string>>;
+/** Of an answer, by lower-case name. */
+export type AnswerHeaders = Readonly<Record<string, string>>;
 
 /** Builders of answers. */
 export const answer = {
   /** A value as JSON. */
-  json: (value: unknown, { status = 200, headers = {} }: { readonly status?: number; readonly headers?: Headers } = {}): ServiceAnswer =>
-    whole(status, { 'content-type': 'application/json', ...headers }, Buffer.from(JSON.stringify(value), 'utf8')),
+  json: (
+    value: unknown,
+    { status = 200, headers = {} }: { readonly status?: number; readonly headers?: AnswerHeaders } = {},
+  ): ServiceAnswer => whole(status, { 'content-type': 'application/json', ...headers }, Buffer.from(JSON.stringify(value), 'utf8')),
 
   /** Bytes, as a file server sends them. */
   file: (body: Uint8Array, contentType: string): ServiceAnswer => whole(200, { 'content-type': contentType }, body),
 
   /** A status with a short body or none. */
-  status: (status: number, { headers = {}, body = '' }: { readonly headers?: Headers; readonly body?: string } = {}): ServiceAnswer =>
+  status: (status: number, { headers = {}, body = '' }: { readonly headers?: AnswerHeaders; readonly body?: string } = {}): ServiceAnswer =>
     whole(status, headers, Buffer.from(body, 'utf8')),
 
   /** The same answer, its body in parts. */
@@ -29,6 +32,6 @@ export const answer = {
   cut: (given: ServiceAnswer): ServiceAnswer => ({ ...given, delivery: 'cut' }),
 } as const;
 
-function whole(status: number, headers: Headers, body: Uint8Array): ServiceAnswer {
+function whole(status: number, headers: AnswerHeaders, body: Uint8Array): ServiceAnswer {
   return { status, headers, body, delivery: 'whole' };
 }

@@ -5,7 +5,8 @@ import { Random } from './random.ts';
 import { compilePattern } from './route-pattern.ts';
 import type { Rule } from './service.ts';
 
-interface Fault {
+/** How a faulty service answers. */
+export interface ServiceFault {
   /** Default 503. */
   readonly status?: number;
   /** Seconds, as the header `Retry-After`. */
@@ -15,7 +16,7 @@ interface Fault {
 /** A service that is down from when it is told to until it is told otherwise. */
 export interface Outage extends Rule {
   /** Every request fails, or the next so many. */
-  begin(fault?: Fault & { readonly requests?: number }): void;
+  begin(fault?: ServiceFault & { readonly requests?: number }): void;
   end(): void;
 }
 
@@ -55,7 +56,7 @@ export const rules = {
   },
 
   /** After every so many requests that pass, `length` in a row fail. */
-  bursts: ({ every, length, ...fault }: Fault & { readonly every: number; readonly length: number }): Rule => {
+  bursts: ({ every, length, ...fault }: ServiceFault & { readonly every: number; readonly length: number }): Rule => {
     let asked = 0;
     return () => (asked++ % (every + length) < every ? undefined : fail(fault));
   },
@@ -66,15 +67,15 @@ export const rules = {
     times = 1,
     seed = 1,
     ...fault
-  }: Fault & { readonly share: number; readonly times?: number; readonly seed?: number }): Rule => {
+  }: ServiceFault & { readonly share: number; readonly times?: number; readonly seed?: number }): Rule => {
     return ({ method, path, nth }) => (nth <= times && Random.from(seed, `${method} ${path}`).next() < share ? fail(fault) : undefined);
   },
 
   outage: (): Outage => {
     let left = 0;
-    let fault: Fault = {};
+    let fault: ServiceFault = {};
     return Object.assign(() => (left > 0 && left-- > 0 ? fail(fault) : undefined), {
-      begin: ({ requests = Number.POSITIVE_INFINITY, ...given }: Fault & { readonly requests?: number } = {}) => {
+      begin: ({ requests = Number.POSITIVE_INFINITY, ...given }: ServiceFault & { readonly requests?: number } = {}) => {
         left = requests;
         fault = given;
       },
@@ -124,7 +125,7 @@ export const rules = {
   },
 } as const;
 
-function fail({ status = 503, retryAfter }: Fault) {
+function fail({ status = 503, retryAfter }: ServiceFault) {
   return answer.status(status, { ...(retryAfter !== undefined && { headers: { 'retry-after': String(retryAfter) } }) });
 }
 
