@@ -71,14 +71,11 @@ function byRows({ config, tables, codec, log }: RowMakerOptions, rowsOf: NonNull
 function byColumns(codec: MessageCodec, table: WritableTable, columns: NonNullable<TableWriterDefinition['columns']>): RowMaker {
   const { projection, texts } = columnProjection(columns);
   return {
-    decode: (value) => messageLine(codec.checkedJson(value), texts),
+    decode: (value) => (codec.isPlain(value) ? value : messageLine(codec.checkedJson(value), texts)),
     lines: (line) => new Map([[table, [line as Buffer]]]), // what decode gave
-    block: (lines, writtenAt) => ({
-      ndjson: joinedLines(lines),
-      rows: lines.length,
-      projection,
-      constants: { written_at: writtenAt },
-      hasOriginals: lines.some((line) => line.includes(ORIGINAL_MARK)),
-    }),
+    block(lines, writtenAt) {
+      const ndjson = joinedLines(lines);
+      return { ndjson, rows: lines.length, projection, constants: { written_at: writtenAt }, hasOriginals: ndjson.includes(ORIGINAL_MARK) };
+    },
   };
 }
