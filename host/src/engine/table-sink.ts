@@ -143,8 +143,8 @@ export class TableSink implements Sink {
     try {
       const message = this.#rowMaker.decode(readableValue(record));
       stage = 'handle';
-      lines = this.#rowMaker.lines(message, recordInfo(state.topic, state.partition, record), batch.writtenAt);
-      if (written.length > 0) lines = new Map([...lines].filter(([{ resolved }]) => !written.includes(resolved.name)));
+      lines = this.#rowMaker.lines(message, () => recordInfo(state.topic, state.partition, record), batch.writtenAt);
+      if (written.length > 0) lines = new Map([...lines.entries()].filter(([{ resolved }]) => !written.includes(resolved.name)));
     } catch (error) {
       // A pure function that fails would fail again: waiting helps no row.
       batch.burials.push(this.#bury({ state, record, lines: new Map(), written }, classifyFailure(error), stage, written));
