@@ -42,7 +42,9 @@ export class WriterTables {
   async write(message: unknown, writtenAt: string): Promise<void> {
     const value = Buffer.from(JSON.stringify(message));
     const record: RecordInfo = { topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value, id: null };
-    for (const [table, lines] of this.#maker.lines(this.#maker.decode(value), record, writtenAt)) {
+    const made = this.#maker.lines(this.#maker.decode(value), () => record, writtenAt);
+    for (const table of this.#tables) {
+      const lines = made.get(table) ?? [];
       if (lines.length === 0) continue;
       const block = this.#maker.block(lines, writtenAt);
       const { options } = table.resolved.definition;

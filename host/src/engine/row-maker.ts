@@ -13,14 +13,40 @@ export interface WritableTable {
 }
 
 /** Lines, without their line feeds, for the tables of a writer; a table without any is not in it. */
-export type TableLines = ReadonlyMap<WritableTable, readonly Buffer[]>;
+export type TableLines = Pick<ReadonlyMap<WritableTable, readonly Buffer[]>, 'size' | 'has' | 'get' | 'values' | 'entries'>;
+
+/** One line for one table, which tens of thousands of records have at a time: a map of it would take 400 bytes. */
+class OneLine implements TableLines {
+  readonly size = 1;
+  readonly #table: WritableTable;
+  readonly #line: Buffer;
+
+  constructor(table: WritableTable, line: Buffer) {
+    this.#table = table;
+    this.#line = line;
+  }
+
+  has(table: WritableTable): boolean {
+    return table === this.#table;
+  }
+  get(table: WritableTable): readonly Buffer[] | undefined {
+    return table === this.#table ? [this.#line] : undefined;
+  }
+  values(): MapIterator<readonly Buffer[]> {
+    return [[this.#line]].values();
+  }
+  entries(): MapIterator<[WritableTable, readonly Buffer[]]> {
+    const entry: [WritableTable, readonly Buffer[]] = [this.#table, [this.#line]];
+    return [entry].values();
+  }
+}
 
 /** How the records of a table writer become rows. */
 export interface RowMaker {
   /** @throws PermanentError for what is no message */
   decode(value: Buffer | null): unknown;
   /** @throws what the plugin throws, or `PH_ROW_INVALID` */
-  lines(message: unknown, record: RecordInfo, writtenAt: string): TableLines;
+  lines(message: unknown, record: () => RecordInfo, writtenAt: string): TableLines;
   /** Lines of one table, as the table takes them. */
   block(lines: readonly Buffer[], writtenAt: string): RowBlock;
 }
@@ -50,7 +76,7 @@ function byRows({ definition, config, tables, codec, log }: RowMakerOptions, row
   return {
     decode: (value) => codec.decode(value),
     lines(message, record, writtenAt) {
-      const rows: unknown = rowsOf(message, { config, log, record, writtenAt });
+      const rows: unknown = rowsOf(message, { config, log, record: record(), writtenAt });
       if (typeof rows !== 'object' || rows === null || 'then' in rows)
         throw new PermanentError('PH_ROW_INVALID', 'rows() returned no rows by table');
       const lines = new Map<WritableTable, readonly Buffer[]>();
@@ -73,14 +99,11 @@ function byRows({ definition, config, tables, codec, log }: RowMakerOptions, row
 function byColumns(codec: MessageCodec, table: WritableTable, columns: NonNullable<TableWriterDefinition['columns']>): RowMaker {
   const { projection, texts } = columnProjection(columns);
   return {
-    decode: (value) => messageLine(codec.checkedJson(value), texts),
-    lines: (line) => new Map([[table, [line as Buffer]]]), // what decode gave
-    block: (lines, writtenAt) => ({
-      ndjson: joinedLines(lines),
-      rows: lines.length,
-      projection,
-      constants: { written_at: writtenAt },
-      hasOriginals: lines.some((line) => line.includes(ORIGINAL_MARK)),
-    }),
+    decode: (value) => (codec.isPlain(value) ? value : messageLine(codec.checkedJson(value), texts)),
+    lines: (line) => new OneLine(table, line as Buffer), // what decode gave
+    block(lines, writtenAt) {
+      const ndjson = joinedLines(lines);
+      return { ndjson, rows: lines.length, projection, constants: { written_at: writtenAt }, hasOriginals: ndjson.includes(ORIGINAL_MARK) };
+    },
   };
 }

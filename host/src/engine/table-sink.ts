@@ -21,6 +21,7 @@ import { recordInfo } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { createRowMaker, type RowMaker, type TableLines, type WritableTable } from './row-maker.ts';
 import { SmallFileWatch } from './small-file-watch.ts';
+import { StagedRows } from './staged-rows.ts';
 import type { UnitAlert } from './status.ts';
 import type { WriterOffsets } from './writer-offsets.ts';
 
@@ -71,6 +72,8 @@ class Batch {
   readonly writtenAt = new Date().toISOString();
   /** Dead letters of records between the entries. They are stored before the offsets around them are. */
   readonly burials: Promise<void>[] = [];
+  /** Its rows as data files already, where it has one table that they are appended to. */
+  staged: Promise<StagedRows<Entry> | null> = Promise.resolve(null);
   /** Aborted when its assignment ends: what is not written by then is left to the next owner. */
   readonly ended: AbortSignal;
   rows = 0;
@@ -94,6 +97,8 @@ export class TableSink implements Sink {
   #assignment = new AbortController();
   #batch = new Batch(this.#assignment.signal);
   #writing: Promise<void> = Promise.resolve();
+  /** The batch that was cut last is being written. */
+  #begun: Promise<void> = Promise.resolve();
   #ageTimer: Wait | null = null;
   /** Batches that are being written, and whether the first of them waits until the storage is asked again. */
   #cutBatches = 0;
@@ -189,8 +194,8 @@ export class TableSink implements Sink {
     try {
       const message = this.#rowMaker.decode(readableValue(record));
       stage = 'handle';
-      lines = this.#rowMaker.lines(message, recordInfo(state.topic, state.partition, record), batch.writtenAt);
-      if (written.length > 0) lines = new Map([...lines].filter(([{ resolved }]) => !written.includes(resolved.name)));
+      lines = this.#rowMaker.lines(message, () => recordInfo(state.topic, state.partition, record), batch.writtenAt);
+      if (written.length > 0) lines = new Map([...lines.entries()].filter(([{ resolved }]) => !written.includes(resolved.name)));
     } catch (error) {
       // A pure function that fails would fail again: waiting helps no row.
       batch.burials.push(this.#bury({ state, record, lines: new Map(), written }, classifyFailure(error), stage, written));
@@ -211,11 +216,26 @@ export class TableSink implements Sink {
     const batch = this.#batch;
     if (batch.entries.length === 0) return;
     this.#batch = new Batch(this.#assignment.signal);
+    batch.staged = this.#begun.then(() => this.#stage(batch));
+    batch.staged.catch(() => {}); // told to whoever writes the batch
+    this.#begun = this.#writing;
     this.#cutBatches++;
     this.#writing = this.#writing
       .then(() => this.#write(batch))
       .catch((error: unknown) => this.#fail(error))
       .finally(() => this.#cutBatches--);
+  }
+
+  /** While the batch before it is written, and not earlier: those that wait have no files. */
+  #stage(batch: Batch): StagedRows<Entry> | null {
+    const [table, ...others] = this.#options.tables;
+    if (table === undefined || others.length > 0 || table.resolved.definition.options.mode !== 'append' || batch.ended.aborted) return null;
+    const entries = this.#freshEntries(
+      table,
+      batch.entries.filter(({ state }) => !state.closed),
+    );
+    if (entries.length === 0) return null;
+    return new StagedRows(table.delta, entries, this.#rowMaker.block(linesFor(table, entries), batch.writtenAt));
   }
 
   #fail(error: unknown): void {
@@ -226,8 +246,13 @@ export class TableSink implements Sink {
 
   async #write(batch: Batch): Promise<void> {
     await Promise.all(batch.burials);
+    const staged = await batch.staged;
     let entries: readonly Entry[] = batch.entries;
-    for (const table of this.#options.tables) entries = await this.#writeTable(table, entries, batch);
+    try {
+      for (const table of this.#options.tables) entries = await this.#writeTable(table, entries, batch, staged);
+    } finally {
+      await staged?.discard();
+    }
     for (const [at, { state, record, lines }] of entries.entries()) {
       if (at % SETTLED_IN_A_TURN === SETTLED_IN_A_TURN - 1) await turn();
       this.#options.intake.settle(state, record, lines.size === 0 ? 'skipped' : 'done');
@@ -236,7 +261,12 @@ export class TableSink implements Sink {
   }
 
   /** Writes one table's rows, waiting out what passes. Returns the entries whose rows are in the table, or have none there. */
-  async #writeTable(table: WritableTable, given: readonly Entry[], { ended, writtenAt }: Batch): Promise<readonly Entry[]> {
+  async #writeTable(
+    table: WritableTable,
+    given: readonly Entry[],
+    { ended, writtenAt }: Batch,
+    staged: StagedRows<Entry> | null,
+  ): Promise<readonly Entry[]> {
     let entries = given;
     let wait = FIRST_WAIT;
     /** The table may hold more than we know: look before writing again. */
@@ -254,7 +284,7 @@ export class TableSink implements Sink {
           fresh = this.#freshEntries(table, entries);
           if (fresh.length === 0) return entries;
         }
-        const written = await this.#commitRows(table, fresh, writtenAt);
+        const written = await this.#commitRows(table, fresh, writtenAt, staged);
         this.#options.onPause(null);
         if (written) return entries;
         unsure = true;
@@ -308,25 +338,22 @@ export class TableSink implements Sink {
   }
 
   /** False where another writer has already written these offsets. */
-  async #commitRows(table: WritableTable, fresh: readonly Entry[], writtenAt: string): Promise<boolean> {
+  async #commitRows(table: WritableTable, fresh: readonly Entry[], writtenAt: string, staged: StagedRows<Entry> | null): Promise<boolean> {
     const started = performance.now();
-    const lines: Buffer[] = [];
     const highest = new Map<PartitionState, number>();
-    for (const entry of fresh) {
-      for (const line of entry.lines.get(table) ?? []) lines.push(line);
-      highest.set(entry.state, Math.max(highest.get(entry.state) ?? -1, entry.record.offset));
-    }
+    for (const { state, record } of fresh) highest.set(state, Math.max(highest.get(state) ?? -1, record.offset));
     const txns = [...highest].map(([state, offset]) => {
       const appId = this.#options.offsets.appId(table.delta, state.topic, state.partition);
       return { appId, version: BigInt(offset), after: table.delta.lastTxn(appId) };
     });
     const reads = [this.#options.offsets.read(table.delta)];
-    const block = this.#rowMaker.block(lines, writtenAt);
     const { options } = table.resolved.definition;
+    const files = await staged?.take(fresh);
+    const lines = files === null || files === undefined ? linesFor(table, fresh) : [];
     const done =
       options.mode === 'append'
-        ? await table.delta.append(block, { txns, reads, ...dedupeRule(options) })
-        : await table.delta.merge(block, {
+        ? await table.delta.append(files ?? this.#rowMaker.block(lines, writtenAt), { txns, reads, ...dedupeRule(options) })
+        : await table.delta.merge(this.#rowMaker.block(lines, writtenAt), {
             key: options.key,
             policies: definedPolicies(options.columns),
             ...(options.updateWhen !== undefined && { updateWhen: options.updateWhen }),
@@ -338,7 +365,8 @@ export class TableSink implements Sink {
     const repeated = 'repeated' in done ? done.repeated : 0;
     if (repeated > 0) this.#options.log.info({ table: table.resolved.name, repeated }, 'rows that are in the table already were left out');
     this.#smallFiles.look(table.resolved.name, () => table.delta.planOptimize().files);
-    this.#options.onCommit(table.resolved.name, { written: lines.length - repeated, repeated }, (performance.now() - started) / 1000);
+    const rows = (files?.rows ?? lines.length) - repeated;
+    this.#options.onCommit(table.resolved.name, { written: rows, repeated }, (performance.now() - started) / 1000);
     return true;
   }
 
@@ -416,6 +444,10 @@ export class TableSink implements Sink {
   close(): void {
     this.abandon();
   }
+}
+
+function linesFor(table: WritableTable, entries: readonly Entry[]): readonly Buffer[] {
+  return entries.flatMap(({ lines }) => lines.get(table) ?? []);
 }
 
 /** What a dead letter says of the tables that hold its rows. Only a record of the retry topic is believed. */

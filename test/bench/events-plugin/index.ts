@@ -59,23 +59,30 @@ const byRows = defineTable('events_by_rows', Row, { mode: 'append', partitionBy:
 
 type Message = Parameters<typeof events.key>[0];
 
-function rowOf(event: Message, at: string): RowOf<typeof byRows> {
-  const textAt = (path: string): string | null => {
-    let value: unknown = event;
-    for (const name of path.split('.'))
-      value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : null;
-    return value === undefined || value === null ? null : typeof value === 'string' ? value : JSON.stringify(value);
-  };
+const utf8 = new TextDecoder();
+
+/** As an author would write `event.data?.contact?.name`: nothing is looked up twice. */
+const PATHS = Object.entries(TEXTS).map(([name, path]) => [name as TextColumn, path.split('.')] as const);
+
+function rowOf(event: Message, raw: string, at: string): RowOf<typeof byRows> {
+  const texts = {} as Record<TextColumn, string | null>;
+  for (const [name, path] of PATHS) texts[name] = textAt(event, path);
   return {
-    ...each(textAt),
+    ...texts,
     attachments: Array.isArray(event.data.attachments) ? event.data.attachments.join(',') : null,
     status_subtype: event.type.slice(event.type.lastIndexOf('.') + 1),
     ingested_at: event.utcDateTime,
     event_date: event.utcDateTime.slice(0, 10),
-    raw_json: JSON.stringify(event),
+    raw_json: raw,
     created_at: at,
     created_date: at.slice(0, 10),
   };
+}
+
+function textAt(event: Message, path: readonly string[]): string | null {
+  let value: unknown = event;
+  for (const name of path) value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : null;
+  return value === undefined || value === null ? null : typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** The same 31 columns of the same events, in both ways that a table writer has. */
@@ -101,7 +108,7 @@ export default definePlugin({
     rows: defineTableWriter({
       consumes: events,
       writes: [byRows],
-      rows: (event, context) => ({ events_by_rows: [rowOf(event, context.writtenAt)] }),
+      rows: (event, { record, writtenAt: at }) => ({ events_by_rows: [rowOf(event, utf8.decode(record.value ?? undefined), at)] }),
     }),
   },
 });

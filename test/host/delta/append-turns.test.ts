@@ -49,3 +49,17 @@ test('no append commits files of the old schema once an append before it has met
   await table.append(block([{ id: 'b', added: 'x' }]));
   assert.deepEqual(await table.readRows(), [{ id: 'b', added: 'x' }]);
 });
+
+test('a staged block is in the table once it is appended, and its files are gone once it is discarded', async () => {
+  const table = await lake.create('staged', [column('id')]);
+  const files = async () => (await lake.store.list('staged')).filter(({ path }) => path.endsWith('.parquet')).length;
+  const [staged, discarded, repeated] = await Promise.all(['a', 'b', 'c'].map((id) => table.stage(block([{ id }]))));
+  assert.ok(staged !== undefined && discarded !== undefined && repeated !== undefined);
+  assert.deepEqual([await table.count(), await files()], [0, 3]);
+  const txns = [{ appId: 'p/0', version: 1n }];
+  assert.equal((await table.append(staged, { txns })).skipped, false);
+  await table.discard(discarded);
+  assert.equal((await table.append(repeated, { txns })).skipped, true);
+  assert.deepEqual(await table.readRows(), [{ id: 'a' }]);
+  assert.equal(await files(), 1);
+});

@@ -74,7 +74,7 @@ async function values(
   const lines = records.map((record, place) => {
     const bytes = typeof record === 'string' ? record.replace('"place"', `"place":${place}`) : placed(record, place);
     const info = { id: null, topic: 'messages', partition: 0, offset: BigInt(place), key: null, timestamp: 0, headers: {}, value: null };
-    const [line] = maker.lines(maker.decode(Buffer.from(bytes)), info, WRITTEN_AT).get(target) ?? [];
+    const [line] = maker.lines(maker.decode(Buffer.from(bytes)), () => info, WRITTEN_AT).get(target) ?? [];
     return line ?? assert.fail('no line');
   });
   await delta.append(maker.block(lines, WRITTEN_AT));

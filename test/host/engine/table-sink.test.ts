@@ -27,6 +27,15 @@ function gate(): { readonly passed: Promise<void>; open(): void } {
   return { passed: promise, open: () => resolve() };
 }
 
+async function dataFiles(unit: string): Promise<number> {
+  return (await lake.store.list(`${unit}-first`)).filter(({ path }) => path.endsWith('.parquet')).length;
+}
+
+async function untilFiles(unit: string, count: number): Promise<void> {
+  for (const end = performance.now() + 30_000; (await dataFiles(unit)) !== count; )
+    if (performance.now() > end) throw new Error(`not ${count} files`);
+}
+
 async function settleDown(): Promise<void> {
   for (let count = 0; count < 50; count++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -232,6 +241,37 @@ describe('a table writer', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     assert.equal(unit.intake.tally.done, 0);
     assert.equal(unit.committed, 0);
+    unit.close();
+  });
+
+  it('writes the files of the next batch while one is on its way, and commits them after it', async () => {
+    const unit = await TableUnit.open({ lake, name: 'staged' });
+    const first = gate();
+    unit.at(0).before = () => first.passed;
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']);
+    await untilFiles('staged', 2);
+    await settleDown();
+    assert.equal(unit.committed, 0);
+    assert.equal(await dataFiles('staged'), 2);
+    first.open();
+    await until(() => unit.committed === 9, 'committed');
+    assert.deepEqual(await unit.ids(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']);
+    assert.equal(await dataFiles('staged'), 3);
+    unit.close();
+  });
+
+  it('deletes the files of a batch that it leaves to the next owner', async () => {
+    const unit = await TableUnit.open({ lake, name: 'staged-lost' });
+    const first = gate();
+    unit.at(0).before = () => first.passed;
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c', 'd', 'e', 'f']);
+    await untilFiles('staged-lost', 2);
+    unit.intake.lose();
+    first.open();
+    await untilFiles('staged-lost', 1);
+    assert.deepEqual(await unit.ids(), ['a', 'b', 'c']);
     unit.close();
   });
 
