@@ -1,5 +1,6 @@
 /**
- * Runs one suite of tests: `node test/run.ts <suite> [more node:test arguments or files]`.
+ * Runs one suite of tests: `node test/run.ts <suite> [more node:test arguments or files]`. With `--spark` the suite `delta`
+ * also holds the tables against Spark, which it fetches (500 MB) and which takes minutes.
  *
  * What a suite needs and the machine lacks is printed as a line that begins with `*** SKIPPED`; CI repeats these lines at
  * its end, so that nothing passes for proven that did not run.
@@ -23,6 +24,8 @@ const tests = (folder: string): readonly string[] => globSync(`${folder}/**/*.te
 const quick = (folder: string): readonly string[] => tests(folder).filter((file) => !slow.test(file));
 const startsBroker = (file: string): boolean => /\/brokers\.ts'/.test(readFileSync(`${repository}/${file}`, 'utf8'));
 
+const SPARK = process.argv.includes('--spark');
+
 const suites: Readonly<Record<string, Suite>> = {
   fast: { files: () => quick('test') },
   sdk: { files: () => quick('test/sdk') },
@@ -35,11 +38,11 @@ const suites: Readonly<Record<string, Suite>> = {
     timeout: 300_000,
     atOnce: 1,
   },
-  delta: { files: () => tests('test').filter((file) => file.endsWith('.delta.test.ts')), timeout: 300_000, atOnce: 1 },
+  delta: { files: () => tests('test').filter((file) => file.endsWith('.delta.test.ts')), timeout: SPARK ? 1_800_000 : 300_000, atOnce: 1 },
   packages: { files: () => ['test/repository/packages.test.ts'], timeout: 600_000, atOnce: 1 },
 };
 
-const [name = 'fast', ...more] = process.argv.slice(2);
+const [name = 'fast', ...more] = process.argv.slice(2).filter((argument) => argument !== '--spark');
 const suite = suites[name];
 if (suite === undefined) {
   console.error(`no suite ${name}: one of ${Object.keys(suites).join(', ')}`);
@@ -62,7 +65,7 @@ const run = spawn(
     ...more.filter((argument) => argument.startsWith('-')),
     ...(more.some((argument) => !argument.startsWith('-')) ? more.filter((argument) => !argument.startsWith('-')) : files),
   ],
-  { cwd: repository, stdio: 'inherit', env: { ...process.env, ...suite.environment } },
+  { cwd: repository, stdio: 'inherit', env: { ...process.env, ...suite.environment, ...(SPARK && { PH_TEST_SPARK: '1' }) } },
 );
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => run.kill(signal));
 run.on('exit', (code) => {
