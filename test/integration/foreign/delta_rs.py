@@ -11,7 +11,7 @@ from reading import answer
 def read(table, predicates, rows, version=None):
     builder = QueryBuilder().register("t", DeltaTable(table, version=version))
     # DataFusion's own TIMESTAMP literal is in nanoseconds, and knows no year after 2262.
-    timestamp = r"arrow_cast(\1, 'Timestamp(Microsecond, Some(\"UTC\"))')"
+    timestamp = r"""arrow_cast(\1, 'Timestamp(Microsecond, Some("UTC"))')"""
     predicates = [re.sub(r"\bTIMESTAMP ('[^']*')", timestamp, predicate) for predicate in predicates]
     return answer(lambda sql: pa.table(builder.execute(sql).read_all()), predicates, rows)
 
