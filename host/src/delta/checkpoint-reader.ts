@@ -1,4 +1,4 @@
-import { errorMessage } from '@pipeline-host/sdk';
+import { errorMessage, isPipelineError } from '@pipeline-host/sdk';
 import { type Action, parseAction } from './actions.ts';
 import { literal } from './column-type.ts';
 import type { TableFolder } from './data-files.ts';
@@ -8,23 +8,29 @@ import { withLocalFiles } from './local-files.ts';
 
 const KINDS = ['protocol', 'metaData', 'txn', 'add', 'remove', 'domainMetadata'] as const;
 
-/** The actions of a classic checkpoint, in one file or in parts. Throws `PH_DELTA_LOG_DAMAGED` for one that cannot be read. */
+/**
+ * The actions of a classic checkpoint, in one file or in parts. Throws `PH_DELTA_LOG_DAMAGED` for one that cannot be read,
+ * `PH_DELTA_PROTOCOL` for one that keeps its files elsewhere.
+ */
 export async function readCheckpoint(engine: DeltaEngine, table: TableFolder, paths: readonly string[]): Promise<readonly Action[]> {
   try {
     return await withLocalFiles(engine, table.store, paths, (files) =>
-      engine.withConnection((connection) => readActions(connection, files)),
+      engine.withConnection((connection) => readActions(connection, table, files)),
     );
   } catch (error) {
+    if (isPipelineError(error) && error.code === 'PH_DELTA_PROTOCOL') throw error;
     throw deltaError('PH_DELTA_LOG_DAMAGED', table.path, `the checkpoint ${paths[0]} cannot be read: ${errorMessage(error)}`, {
       cause: error,
     });
   }
 }
 
-async function readActions(connection: SqlConnection, files: readonly string[]): Promise<readonly Action[]> {
+async function readActions(connection: SqlConnection, table: TableFolder, files: readonly string[]): Promise<readonly Action[]> {
   const source = `read_parquet([${files.map(literal).join(', ')}], hive_partitioning = false, union_by_name = true)`;
   const present = new Set((await connection.rows(`SELECT column_name FROM (DESCRIBE SELECT * FROM ${source})`)).map(([name]) => name));
-  if (present.has('sidecar')) throw new Error('it uses v2Checkpoint');
+  // delta-rs has the column in classic checkpoints too, and nothing in it.
+  if (present.has('sidecar') && (await connection.rows(`SELECT 1 FROM ${source} WHERE sidecar IS NOT NULL LIMIT 1`)).length > 0)
+    throw deltaError('PH_DELTA_PROTOCOL', table.path, `the table ${table.path} cannot be read: it uses v2Checkpoint`);
   const actions: Action[] = [];
   for (const kind of KINDS) {
     if (!present.has(kind)) continue;
@@ -35,24 +41,11 @@ async function readActions(connection: SqlConnection, files: readonly string[]):
   return actions;
 }
 
-/** A checkpoint has a column for every optional field; null there means that the field is absent. */
+/** Statistics and partition values as columns are not kept: their text says the same, or at least the number of rows. */
 function tidied(kind: (typeof KINDS)[number], action: Action): Action {
-  const fields: Readonly<Record<string, unknown>> = { ...action[kind] };
-  const kept: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(fields)) {
-    if (value === null || name === 'stats_parsed' || name === 'partitionValues_parsed') continue;
-    kept[name] = name === 'deletionVector' ? withoutNulls(value) : value;
-  }
-  if (kind === 'add' && kept['stats'] === undefined) {
-    const rows = recordCount(fields['stats_parsed']);
-    if (rows !== null) kept['stats'] = `{"numRecords":${rows}}`;
-  }
-  return { [kind]: kept };
-}
-
-function withoutNulls(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== null));
+  const { stats_parsed, partitionValues_parsed, ...kept }: Readonly<Record<string, unknown>> = { ...action[kind] };
+  const rows = kind === 'add' && kept['stats'] === undefined ? recordCount(stats_parsed) : null;
+  return { [kind]: rows === null ? kept : { ...kept, stats: `{"numRecords":${rows}}` } };
 }
 
 function recordCount(parsed: unknown): number | null {
