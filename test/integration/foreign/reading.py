@@ -3,11 +3,9 @@ from exact import rows_of
 
 
 def answer(query, predicates, rows):
-    def count(where):
-        return query(f"SELECT count(*) AS n FROM t{where}")["n"].to_pylist()[0]
-
-    return {
-        "rows": rows_of(query("SELECT * FROM t")) if rows else [],
-        "count": count(""),
-        "matches": [count(f" WHERE {predicate}") for predicate in predicates],
-    }
+    conditions = ["", *(f" WHERE {predicate}" for predicate in predicates)]
+    # One statement, since each is seconds of Spark's; files are skipped for each part of it alone.
+    parts = [f"SELECT {at} AS at, count(*) AS n FROM t{condition}" for at, condition in enumerate(conditions)]
+    counted = query(" UNION ALL ".join(parts)).to_pylist()
+    count, *matches = [row["n"] for row in sorted(counted, key=lambda row: row["at"])]
+    return {"rows": rows_of(query("SELECT * FROM t")) if rows else [], "count": count, "matches": matches}

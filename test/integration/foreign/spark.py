@@ -19,7 +19,7 @@ SETTINGS = {
     "spark.sql.warehouse.dir": os.path.join(os.getcwd(), "spark-warehouse"),
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "2",
-    "spark.sql.parser.escapedStringLiterals": "true",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.databricks.delta.retentionDurationCheck.enabled": "false",
