@@ -1,8 +1,9 @@
 """delta-rs. Read by its SQL alone: its pandas, Arrow and count paths refuse deletion vectors or do not see them."""
+import json
 import re
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, QueryBuilder, TableFeatures, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Schema, TableFeatures, Transaction, write_deltalake
 
 from exact import arrow_of
 from reading import answer
@@ -49,6 +50,7 @@ def vacuum(table):
 
 
 def vacuum_full(table):
+    """What README warns of."""
     return DeltaTable(table).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
 
 
@@ -61,10 +63,10 @@ def txn(table, appId):
     return None if version is None else str(version)
 
 
-def create(table, rows, properties, partitionBy=None):
-    """A table of `id long, name string` and of the rows, with properties."""
-    schema = pa.schema([pa.field("id", pa.int64()), pa.field("name", pa.string())])
-    write_deltalake(table, arrow_of(rows, schema), configuration=properties, partition_by=partitionBy)
+def create(table, schema, rows, properties={}, partitionBy=None):
+    """`schema`: as the log has it."""
+    DeltaTable.create(table, Schema.from_json(json.dumps(schema)), configuration=properties, partition_by=partitionBy)
+    append(table, rows)
 
 
 def add_feature(table, feature):
@@ -73,7 +75,3 @@ def add_feature(table, feature):
 
 def add_constraint(table, name, expression):
     DeltaTable(table).alter.add_constraint({name: expression})
-
-
-def set_properties(table, properties):
-    DeltaTable(table).alter.set_table_properties(properties)
