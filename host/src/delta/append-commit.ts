@@ -18,7 +18,7 @@ export interface WrittenBlock extends WrittenFiles {
 export async function writeBlock(state: TableState, block: RowBlock): Promise<WrittenBlock> {
   const { engine, folder } = state;
   const shape = state.check('write');
-  const { fields, partitionBy } = shape;
+  const { fields, partitionBy, statisticsColumns } = shape;
   if (block.rows === 0) return { ...NO_FILES, shape };
   await state.checkPresent(); // before DuckDB makes folders
   const written = await engine.withConnection((connection) =>
@@ -28,7 +28,7 @@ export async function writeBlock(state: TableState, block: RowBlock): Promise<Wr
         const values = fields.map((field) => `${rows.value(field)} AS ${identifier(field.name)}`).join(', ');
         const select = `SELECT ${values} FROM ${rows.relation}`;
         const partition = await state.partitionProbe.find(connection, block, shape);
-        const files = await writeDataFiles(engine, connection, folder, { fields, partitionBy, select, partition });
+        const files = await writeDataFiles(engine, connection, folder, { fields, partitionBy, statisticsColumns, select, partition });
         if (partition !== null && files.adds.length > 1) state.partitionProbe.wrong();
         return files;
       } catch (failure) {

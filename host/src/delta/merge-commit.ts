@@ -33,13 +33,13 @@ export async function mergeBlock(
 
 async function mergeOnce(state: TableState, block: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
   const { engine, folder } = state;
-  const { fields, partitionBy, protocol, metaData } = state.check('write');
+  const { fields, partitionBy, statisticsColumns, protocol, metaData } = state.check('write');
   if (isAppendOnly(metaData))
     throw deltaError('PH_DELTA_APPEND_ONLY', folder.path, `the table ${folder.path} is append-only: it takes no merge`);
   const plan = { key: options.key, policies: options.policies ?? {} };
   const unknown = [...plan.key, ...Object.keys(plan.policies)].filter((name) => !fields.some((field) => field.name === name));
   if (unknown.length > 0) throw deltaError('PH_DELTA_SCHEMA', folder.path, `the table ${folder.path} has no column ${unknown.join(', ')}`);
-  const target = { ...folder, fields, partitionBy, files: [...state.snapshot.files.values()] };
+  const target = { ...folder, fields, partitionBy, statisticsColumns, files: [...state.snapshot.files.values()] };
   const how = hasDeletionVectors(protocol, metaData) && hasPositions(fields) ? 'deletion vectors' : 'copy on write';
   const outcome =
     block.rows === 0 ? NO_CHANGE : await engine.withConnection((connection) => computeMerge(engine, connection, target, block, plan, how));

@@ -12,6 +12,7 @@ export type MergePolicy = 'keepOldWhenNull' | 'always' | 'preserve';
 export interface MergeTarget extends TableFolder {
   readonly fields: readonly SchemaField[];
   readonly partitionBy: readonly string[];
+  readonly statisticsColumns: ReadonlySet<string>;
   readonly files: readonly AddFile[];
 }
 

@@ -10,6 +10,7 @@ import { PartitionProbe } from './partition-probe.ts';
 import { checkReadable, checkWritable } from './protocol.ts';
 import { checkLiveSchema, parseSchema, type TableSpec } from './schema.ts';
 import type { Snapshot } from './snapshot.ts';
+import { statisticsColumns } from './statistics-columns.ts';
 
 /** After so long without a look at the whole log, another process may have cleaned up versions that we have not seen. */
 const OVERTAKEN_AFTER_MS = 10 * 60 * 1000;
@@ -20,6 +21,7 @@ export interface TableShape {
   readonly metaData: MetaData;
   readonly fields: readonly SchemaField[];
   readonly partitionBy: readonly string[];
+  readonly statisticsColumns: ReadonlySet<string>;
 }
 
 /** A table at the newest version that this process knows. Whoever changes it sees to it that nobody else does so at the time. */
@@ -136,5 +138,5 @@ function shapeOf(table: string, snapshot: Snapshot, spec: TableSpec | undefined)
   checkReadable(table, protocol, metaData);
   const fields = parseSchema(table, metaData.schemaString);
   if (spec !== undefined) checkLiveSchema(table, fields, spec);
-  return { protocol, metaData, fields, partitionBy: metaData.partitionColumns };
+  return { protocol, metaData, fields, partitionBy: metaData.partitionColumns, statisticsColumns: statisticsColumns(metaData, fields) };
 }
