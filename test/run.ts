@@ -38,7 +38,12 @@ const suites: Readonly<Record<string, Suite>> = {
     timeout: 300_000,
     atOnce: 1,
   },
-  delta: { files: () => tests('test').filter((file) => file.endsWith('.delta.test.ts')), timeout: SPARK ? 1_800_000 : 300_000, atOnce: 1 },
+  delta: {
+    files: () => tests('test').filter((file) => file.endsWith('.delta.test.ts')),
+    timeout: SPARK ? 1_800_000 : 300_000,
+    // Spark alone takes both cores.
+    atOnce: SPARK ? 1 : 2,
+  },
   packages: { files: () => ['test/repository/packages.test.ts'], timeout: 600_000, atOnce: 1 },
 };
 

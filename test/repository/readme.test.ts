@@ -13,6 +13,7 @@ import { ROOT, readReadme, updatesReadme, writeFileBlock } from './readme.ts';
 const SOURCES = {
   'thermostat/index.ts': 'examples/thermostat/src/index.ts',
   'thermostat/readings.ndjson': 'examples/thermostat/readings.ndjson',
+  'orders.ts': 'examples/delta-table/run.ts',
 } as const;
 
 describe('README', () => {

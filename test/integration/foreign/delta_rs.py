@@ -75,3 +75,9 @@ def add_feature(table, feature):
 
 def add_constraint(table, name, expression):
     DeltaTable(table).alter.add_constraint({name: expression})
+
+
+def append_blocks(table, blocks):
+    """Many appends, one after the other, whoever else writes meanwhile."""
+    for rows in blocks:
+        write_deltalake(table, _arrow(table, rows), mode="append", commit_properties=CommitProperties(max_commit_retries=1000))

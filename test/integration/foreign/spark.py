@@ -42,7 +42,8 @@ def read(table, predicates, rows, version=None):
 
 
 def _frame(table, rows):
-    return session.createDataFrame(arrow_of(rows, to_arrow_schema(session.table(_name(table)).schema, timezone="UTC")))
+    schema = session.table(_name(table)).schema
+    return session.createDataFrame(arrow_of(rows, to_arrow_schema(schema, timezone="UTC")), schema)
 
 
 def append(table, rows, txn=None):
@@ -77,8 +78,15 @@ def vacuum(table):
 
 def checkpoint(table):
     log = session._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(session._jsparkSession, table)
-    log.checkpoint(log.update(False, session._jvm.scala.Option.empty(), session._jvm.scala.Option.empty()))
+    none = session._jvm.scala.Option.empty()
+    log.checkpoint(log.update(False, none, none), none)
 
 
 def run(sql):
     session.sql(sql)
+
+
+def append_blocks(table, blocks):
+    """Many appends, one after the other, whoever else writes meanwhile."""
+    for rows in blocks:
+        append(table, rows)
