@@ -81,3 +81,7 @@ def append_blocks(table, blocks):
     """Many appends, one after the other, whoever else writes meanwhile."""
     for rows in blocks:
         write_deltalake(table, _arrow(table, rows), mode="append", commit_properties=CommitProperties(max_commit_retries=1000))
+
+
+def count(table):
+    return DeltaTable(table).count()
