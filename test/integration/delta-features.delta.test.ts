@@ -28,7 +28,7 @@ async function refusesEveryWrite(name: string, feature: RegExp): Promise<void> {
   };
   for (const [what, write] of Object.entries(writes)) {
     await assert.rejects(write, (error: unknown) => {
-      assert.ok(coded('PH_DELTA_PROTOCOL')(error), `${what}: ${error}`);
+      assert.ok(coded('PH_DELTA_PROTOCOL')(error), `${what}: ${String(error)}`);
       assert.match(String(error), feature, what);
       return true;
     });
