@@ -299,8 +299,7 @@ if (ENGINE_NAMES.includes('Spark')) {
     const columns = `id BIGINT NOT NULL, name STRING, tiny TINYINT, small SMALLINT, single FLOAT, local TIMESTAMP_NTZ, amount DECIMAL(38,10),
       one STRUCT<must: INT NOT NULL, days: ARRAY<STRUCT<day: DATE, at: TIMESTAMP>>>, by_name MAP<STRING, DECIMAL(10,2)>`;
     // Features that we honour.
-    const properties =
-      "'delta.enableDeletionVectors' = 'true', 'delta.feature.vacuumProtocolCheck' = 'supported', 'delta.feature.domainMetadata' = 'supported'";
+    const properties = "'delta.enableDeletionVectors' = 'true', 'delta.feature.domainMetadata' = 'supported'";
     await engine.run('run', { sql: `CREATE TABLE delta.\`${table}\` (${columns}) USING delta TBLPROPERTIES (${properties})` });
     await engine.run('append', { table, rows: [everyType(1), everyType(2)] });
     await writeEveryType(engine, 'spark-types');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CommitConflictError, type DeltaTable, readHistory, verifyTable } from '../../host/src/delta/index.ts';
 import { block, column, openLake, sortedBy } from '../host/delta/delta-fixture.ts';
 import { agrees, tablePath } from './foreign/agreement.ts';
@@ -24,6 +25,7 @@ async function writeUntil(done: () => boolean, table: DeltaTable, rows: Map<stri
     const merged = appended.slice(0, 2).map(({ id }): Row => ({ id, name: `merged ${round}` }));
     commits += 1 + (await untilWon(() => table.merge(block(merged), { key: ['id'] })));
     for (const row of merged) rows.set(row.id, row);
+    await delay(Math.random() * 150); // as a writer that flushes now and then, or the other would hardly ever be first
     if (round % 3 === 2) commits += (await table.optimize()).commits;
   }
   return commits;

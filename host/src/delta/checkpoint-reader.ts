@@ -1,6 +1,6 @@
 import { errorMessage, isPipelineError } from '@pipeline-host/sdk';
-import { type Action, parseAction } from './actions.ts';
-import { literal } from './column-type.ts';
+import { type Action, type AddFile, parseAction } from './actions.ts';
+import { identifier, literal } from './column-type.ts';
 import type { TableFolder } from './data-files.ts';
 import { deltaError } from './delta-errors.ts';
 import { type DeltaEngine, type SqlConnection, sqlText } from './engine.ts';
@@ -34,21 +34,34 @@ async function readActions(connection: SqlConnection, table: TableFolder, files:
   const actions: Action[] = [];
   for (const kind of KINDS) {
     if (!present.has(kind)) continue;
-    for (const [text] of await connection.rows(`SELECT to_json(${kind})::VARCHAR FROM ${source} WHERE ${kind} IS NOT NULL`)) {
-      actions.push(tidied(kind, parseAction(`{${JSON.stringify(kind)}:${sqlText(text)}}`)));
+    const value = kind === 'add' ? await addExpression(connection, source) : kind;
+    for (const [text] of await connection.rows(`SELECT to_json(${value})::VARCHAR FROM ${source} WHERE ${kind} IS NOT NULL`)) {
+      actions.push(tidied(parseAction(`{${JSON.stringify(kind)}:${sqlText(text)}}`)));
     }
   }
   return actions;
 }
 
-/** Statistics and partition values as columns are not kept: their text says the same, or at least the number of rows. */
-function tidied(kind: (typeof KINDS)[number], action: Action): Action {
-  const { stats_parsed, partitionValues_parsed, ...kept }: Readonly<Record<string, unknown>> = { ...action[kind] };
-  const rows = kind === 'add' && kept['stats'] === undefined ? recordCount(stats_parsed) : null;
-  return { [kind]: rows === null ? kept : { ...kept, stats: `{"numRecords":${rows}}` } };
+/** Statistics and partition values once more, as columns. */
+const PARSED = ['stats_parsed', 'partitionValues_parsed'];
+/** The number of rows by the statistics that are columns. */
+const PARSED_ROWS = '__ph_rows';
+
+/**
+ * SQL of an `add` without statistics and partition values as columns, which may hold what JSON has no text for, such as an
+ * infinite bound. Where they stand in for the text of the statistics, their number of rows is kept.
+ */
+async function addExpression(connection: SqlConnection, source: string): Promise<string> {
+  const [[keys] = []] = await connection.rows(`SELECT struct_keys(add) FROM ${source} WHERE add IS NOT NULL LIMIT 1`);
+  const names = Array.isArray(keys) ? keys.map(sqlText) : [];
+  if (!names.some((name) => PARSED.includes(name))) return 'add';
+  const kept = names.filter((name) => !PARSED.includes(name)).map((name) => `${identifier(name)} := add.${identifier(name)}`);
+  const rows = `${PARSED_ROWS} := CAST(to_json(add.stats_parsed) ->> '$.numRecords' AS BIGINT)`;
+  return `struct_pack(${[...kept, ...(names.includes('stats_parsed') ? [rows] : [])].join(', ')})`;
 }
 
-function recordCount(parsed: unknown): number | null {
-  if (typeof parsed !== 'object' || parsed === null || !('numRecords' in parsed)) return null;
-  return typeof parsed.numRecords === 'number' ? parsed.numRecords : null;
+function tidied(action: Action): Action {
+  if (action.add === undefined) return action;
+  const { [PARSED_ROWS]: rows, ...add }: AddFile & { readonly [PARSED_ROWS]?: number } = action.add;
+  return { add: add.stats !== undefined || rows === undefined ? add : { ...add, stats: `{"numRecords":${rows}}` } };
 }

@@ -121,6 +121,26 @@ test('a checkpoint with an empty column for sidecars is a classic one, and one w
   await assert.rejects(lake.open('sidecars'), (error: unknown) => coded('PH_DELTA_PROTOCOL')(error) && /v2Checkpoint/.test(String(error)));
 });
 
+test('a checkpoint whose statistics are columns too, infinite ones among them, is read', async () => {
+  const table = await lake.create('parsed', [...COLUMNS, column('ratio', 'double')]);
+  await table.append(block([{ id: 'a', n: 1, ratio: '-Infinity' }]));
+  const { bytes } = table.summary();
+  await table.checkpoint();
+  const file = logFile('parsed', `${version(1)}.checkpoint.parquet`);
+  const struct = (stats: string) =>
+    `struct_pack(path := add.path, partitionValues := add.partitionValues, size := add.size, modificationTime := add.modificationTime, dataChange := false, stats := ${stats}, stats_parsed := {'numRecords': 1, 'minValues': {'ratio': '-inf'::DOUBLE}}, partitionValues_parsed := {'x': 'nan'::DOUBLE})`;
+  for (const stats of ['add.stats', 'NULL::VARCHAR']) {
+    await lake.engine.withConnection(async (connection) => {
+      const replaced = `SELECT * REPLACE (CASE WHEN add IS NULL THEN NULL ELSE ${struct(stats)} END AS add) FROM read_parquet('${file}')`;
+      await connection.run(`COPY (${replaced}) TO '${file}.new' (FORMAT parquet)`);
+    });
+    await rename(`${file}.new`, file);
+    await rm(logFile('parsed', `${version(0)}.json`), { force: true });
+    const cold = await lake.open('parsed');
+    assert.deepEqual([cold.summary().rows, cold.summary().bytes, await cold.count("id = 'a'")], [1, bytes, 1]);
+  }
+});
+
 test('null in a field that may be absent is its absence', async () => {
   const table = await lake.create('nulls', COLUMNS);
   await table.append(block([{ id: 'a', n: 1 }]), { txns: [{ appId: 'me/0', version: 1n }] });

@@ -5,6 +5,8 @@ import re
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, Schema, TableFeatures, Transaction, write_deltalake
 
+from deltalake.exceptions import CommitFailedError
+
 from exact import arrow_of
 from reading import answer
 
@@ -78,9 +80,14 @@ def add_constraint(table, name, expression):
 
 
 def append_blocks(table, blocks):
-    """Many appends, one after the other, whoever else writes meanwhile."""
+    """Many appends, one after the other, whoever else writes meanwhile. delta-rs gives up where files that it saw were removed."""
     for rows in blocks:
-        write_deltalake(table, _arrow(table, rows), mode="append", commit_properties=CommitProperties(max_commit_retries=1000))
+        while True:
+            try:
+                append(table, rows)
+                break
+            except CommitFailedError:
+                pass
 
 
 def count(table):

@@ -4,6 +4,7 @@ import os
 
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import ArrayType, MapType, StructField, StructType
 
 from exact import arrow_of
 from reading import answer
@@ -35,10 +36,26 @@ def _name(table):
     return f"delta.`{table}`"
 
 
+def _relaxed(kind):
+    """The type with everything nullable: pyarrow refuses a null struct with a field that must not be null."""
+    if isinstance(kind, StructType):
+        return StructType([StructField(field.name, _relaxed(field.dataType), True) for field in kind])
+    if isinstance(kind, ArrayType):
+        return ArrayType(_relaxed(kind.elementType), True)
+    if isinstance(kind, MapType):
+        return MapType(_relaxed(kind.keyType), _relaxed(kind.valueType), True)
+    return kind
+
+
+def _select(sql):
+    frame = session.sql(sql)
+    return frame.to(_relaxed(frame.schema)).toArrow()
+
+
 def read(table, predicates, rows, version=None):
     at = "" if version is None else f" VERSION AS OF {int(version)}"
     session.sql(f"SELECT * FROM {_name(table)}{at}").createOrReplaceTempView("t")
-    return answer(lambda sql: session.sql(sql).toArrow(), predicates, rows)
+    return answer(_select, predicates, rows)
 
 
 def _frame(table, rows):
