@@ -162,7 +162,10 @@ async function converse(engine: ForeignEngine, name: string, seed: number, spec:
       const seen = await lake.open(name);
       assert.deepEqual(sortedBy(await seen.readRows(), 'id'), sortedBy([...talk.rows.values()], 'id'));
       assert.equal(seen.lastTxn('ours/0'), talk.lastTxn);
-      if (at % 5 === 4) for (const reader of engines.all) await agrees(lake, reader, name, { key: 'id', predicates });
+      // Spark takes seconds for each look: beside other engines it has one, at the end.
+      if (at % 5 !== 4) continue;
+      for (const reader of engines.all)
+        if (reader === engine || reader.name !== 'Spark') await agrees(lake, reader, name, { key: 'id', predicates });
     }
     for (const reader of engines.all) await agrees(lake, reader, name, { key: 'id', predicates });
     const { faults } = await verifyTable(lake.engine, lake.store, name);
