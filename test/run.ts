@@ -1,5 +1,6 @@
 /**
- * Runs one suite of tests: `node test/run.ts <suite> [more node:test arguments or files]`.
+ * Runs one suite of tests: `node test/run.ts <suite> [more node:test arguments or files]`. With `--spark` the suite `delta`
+ * also holds the tables against Spark, which it fetches (500 MB) and which takes minutes.
  *
  * What a suite needs and the machine lacks is printed as a line that begins with `*** SKIPPED`; CI repeats these lines at
  * its end, so that nothing passes for proven that did not run.
@@ -30,6 +31,8 @@ const tests = (folder: string): readonly string[] => globSync(`${folder}/**/*.te
 const quick = (folder: string): readonly string[] => tests(folder).filter((file) => !slow.test(file));
 const startsBroker = (file: string): boolean => /\/brokers\.ts'/.test(readFileSync(`${repository}/${file}`, 'utf8'));
 
+const SPARK = process.argv.includes('--spark');
+
 const suites: Readonly<Record<string, Suite>> = {
   fast: { files: () => quick('test') },
   sdk: { files: () => quick('test/sdk') },
@@ -44,7 +47,13 @@ const suites: Readonly<Record<string, Suite>> = {
     alone: /fail-over\.kafka\.test\.ts$/,
     sharesBroker: true,
   },
-  delta: { files: () => tests('test').filter((file) => file.endsWith('.delta.test.ts')), timeout: 300_000, atOnce: 1 },
+  delta: {
+    files: () => tests('test').filter((file) => file.endsWith('.delta.test.ts')),
+    ...(SPARK && { environment: { PH_TEST_SPARK: '1' } }),
+    timeout: SPARK ? 1_800_000 : 300_000,
+    // Spark alone takes both cores.
+    atOnce: SPARK ? 1 : 2,
+  },
   /** The crash loop of the fast suite at full length, and the races beside it. */
   crash: {
     files: () => ['crash-loop', 'processes', 'maintenance-race'].map((name) => `test/host/delta/${name}.test.ts`),
@@ -55,7 +64,7 @@ const suites: Readonly<Record<string, Suite>> = {
   packages: { files: () => ['test/repository/packages.test.ts'], timeout: 600_000, atOnce: 1 },
 };
 
-const [name = 'fast', ...more] = process.argv.slice(2);
+const [name = 'fast', ...more] = process.argv.slice(2).filter((argument) => argument !== '--spark');
 const suite = suites[name] ?? refuse();
 const files = suite.files();
 if (files.length === 0) {

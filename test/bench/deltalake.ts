@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { readerPackages } from '../integration/python-readers.ts';
+import { readerPackages } from '../integration/foreign/packages.ts';
 import type { Run } from './measure.ts';
 
 const PROGRAM = fileURLToPath(new URL('./beside-deltalake.py', import.meta.url));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Random } from '../../host/src/testing/index.ts';
 import { adminSettings } from '../integration/admin-client.ts';
-import { openPythonReaders } from '../integration/python-readers.ts';
+import { openForeignEngines } from '../integration/foreign/engines.ts';
 import { XACT_WORKERS } from '../integration/xact-world.ts';
 import { openProxiedBroker } from './broker.ts';
 import { type Disaster, Disasters, type Kinds } from './disasters.ts';
@@ -102,8 +102,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       wrongExits.push(...phase.wrongExits);
     }
 
-    const readers = options.otherReaders ? await openPythonReaders() : null;
-    const findings = [...(await verify(world, fleet, readers)), ...repeated];
+    await using readers = await openForeignEngines(options.otherReaders ? ['delta-rs', 'DuckDB'] : []);
+    const findings = [...(await verify(world, fleet, readers.all)), ...repeated];
     wrongExits.push(...(await fleet.stop()));
     findings.push(finding('processes that stopped otherwise than with 0', wrongExits.length === 0, wrongExits.join('; ') || '0'));
     const logs = findings.every(({ holds }) => holds) ? null : keepLogs();

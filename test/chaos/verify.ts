@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { PythonReaders } from '../integration/python-readers.ts';
+import type { ForeignEngine } from '../integration/foreign/engines.ts';
 import type { Fleet } from './fleet.ts';
 import { idOf, taskOf } from './repeats.ts';
 import type { ChaosWorld, SentEvent } from './world.ts';
@@ -25,12 +25,12 @@ const same = (name: string, expected: number, actual: number): Finding =>
   finding(name, expected === actual, expected === actual ? actual : `${expected} expected, ${actual} found`);
 
 /** What must hold when everything is through, read from topics, tables, files and the processes themselves. */
-export async function verify(world: ChaosWorld, fleet: Fleet, readers: PythonReaders | null): Promise<readonly Finding[]> {
+export async function verify(world: ChaosWorld, fleet: Fleet, readers: readonly ForeignEngine[]): Promise<readonly Finding[]> {
   const sums = (await world.sums()).map(({ name, expected, actual }) => same(name, expected, actual));
   return [...sums, ...(await rowsOnce(world, readers)), ...(await tasksInOrder(world)), ...(await accounts(world, fleet))];
 }
 
-async function rowsOnce({ pipeline, sent }: ChaosWorld, readers: PythonReaders | null): Promise<readonly Finding[]> {
+async function rowsOnce({ pipeline, sent }: ChaosWorld, readers: readonly ForeignEngine[]): Promise<readonly Finding[]> {
   const events = (await pipeline.results().rows('xact_events', ['trace_id'])).map((row) => String(row['trace_id'])).toSorted();
   const valid = sent
     .filter(({ event }) => event.valid)
@@ -42,17 +42,17 @@ async function rowsOnce({ pipeline, sent }: ChaosWorld, readers: PythonReaders |
     finding('each valid event has one row of xact_events', differing === -1 && events.length === valid.length, events.length),
     same('rows of xact_attachments = different media ids', media.length, new Set(media).size),
   ];
-  if (readers === null) return findings;
-  for (const [reader, read] of [
-    ['delta-rs', readers.readWithDeltaRs],
-    ['DuckDB', readers.readWithDuckDb],
-  ] as const) {
+  for (const reader of readers) {
     for (const [table, rows] of [
       ['xact_events', events.length],
       ['xact_attachments', media.length],
     ] as const)
       findings.push(
-        same(`rows of ${table} for ${reader}`, rows, (await read(join(pipeline.folder, 'tables', table), { rows: false })).count),
+        same(
+          `rows of ${table} for ${reader.name}`,
+          rows,
+          (await reader.read(join(pipeline.folder, 'tables', table), { rows: false })).count,
+        ),
       );
   }
   return findings;

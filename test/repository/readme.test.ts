@@ -14,6 +14,7 @@ const SOURCES = {
   'thermostat/src/index.ts': 'examples/thermostat/src/index.ts',
   'thermostat/test/thermostat.test.ts': 'examples/thermostat/test/thermostat.test.ts',
   'thermostat/readings.ndjson': 'examples/thermostat/readings.ndjson',
+  'orders.ts': 'examples/delta-table/run.ts',
 } as const;
 
 describe('README', () => {

@@ -116,8 +116,27 @@ export function commitBody(actions: readonly Action[]): Buffer {
 export function parseAction(line: string): Action {
   const parsed: unknown = JSON.parse(line);
   if (typeof parsed !== 'object' || parsed === null) throw new SyntaxError('an action is a JSON object');
-  const action = parsed as Action;
+  const action = withoutNulls(parsed as Action);
   return action.txn === undefined ? action : { txn: { ...action.txn, version: exactVersion(line, action.txn.version) } };
+}
+
+/** Kinds of actions whose optional fields other writers give as null. */
+const WITH_OPTIONAL_FIELDS = ['add', 'remove', 'metaData', 'protocol', 'txn'] as const satisfies readonly (keyof Action)[];
+
+/** Null in an optional field is its absence (delta-rs writes `"baseRowId":null`, checkpoints have a column for each field). */
+function withoutNulls(action: Action): Action {
+  for (const kind of WITH_OPTIONAL_FIELDS) {
+    const fields: object | null | undefined = action[kind];
+    if (fields === undefined || fields === null) continue;
+    const present = presentFields(fields);
+    const vector = present['deletionVector'];
+    return { [kind]: typeof vector === 'object' && vector !== null ? { ...present, deletionVector: presentFields(vector) } : present };
+  }
+  return action;
+}
+
+function presentFields(fields: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
 
 /** Parses a commit file. Throws a SyntaxError for a line that is no JSON. */

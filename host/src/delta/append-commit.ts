@@ -19,7 +19,7 @@ export interface WrittenBlock extends WrittenFiles {
 export async function writeBlock(state: TableState, given: RowBlock): Promise<WrittenBlock> {
   const { engine, folder } = state;
   const shape = state.check('write');
-  const { fields, partitionBy, givenNames } = shape;
+  const { fields, partitionBy, statisticsColumns, givenNames } = shape;
   const block: RowBlock = givenNames.size === 0 ? given : { ...given, givenNames };
   if (block.rows === 0) return { ...NO_FILES, shape };
   await state.checkPresent(); // before DuckDB makes folders
@@ -30,7 +30,7 @@ export async function writeBlock(state: TableState, given: RowBlock): Promise<Wr
         const values = fields.map((field) => `${rows.value(field)} AS ${identifier(field.name)}`).join(', ');
         const select = `SELECT ${values} FROM ${rows.relation}`;
         const partition = await state.partitionProbe.find(connection, block, shape);
-        const files = await writeDataFiles(engine, connection, folder, { fields, partitionBy, select, partition });
+        const files = await writeDataFiles(engine, connection, folder, { fields, partitionBy, statisticsColumns, select, partition });
         if (partition !== null && files.adds.length > 1) state.partitionProbe.wrong();
         return files;
       } catch (failure) {

@@ -1,4 +1,5 @@
 import { decimalOf, duckType, literal, type SchemaField, typeText } from './column-type.ts';
+import { nestedAcceptance, nestedConversion } from './nested-conversion.ts';
 
 /** `text`: the value comes as JSON's text of it. `typed`: it comes out of a SQL projection. */
 export type ValueForm = 'text' | 'typed';
@@ -6,13 +7,16 @@ export type ValueForm = 'text' | 'typed';
 /** What DuckDB's error holds where {@link convertExpression} refused a value. */
 const CONVERSION_MARK = 'ph-row-refused';
 
+/** What a value becomes: a column, or what is nested in one, `depth` levels below. */
+type ValueField = Pick<SchemaField, 'type' | 'nullable'>;
+
 /**
  * SQL that turns a value into the column's exact type, or fails with {@link CONVERSION_MARK}. DuckDB's own casts round
  * `12.5` to a whole number and a decimal to its scale, and take `infinity` for a time; these are refused here.
  */
-export function convertExpression(field: SchemaField, value: string, form: ValueForm): string {
+export function convertExpression(field: ValueField, value: string, form: ValueForm, depth = 0): string {
   const accepted = form === 'text' ? acceptance(field, value) : null;
-  const converted = form === 'typed' ? `CAST(${value} AS ${duckType(field.type)})` : conversion(field, value);
+  const converted = form === 'typed' ? `CAST(${value} AS ${duckType(field.type)})` : conversion(field, value, depth);
   const refusal = `CAST(error(${literal(CONVERSION_MARK)}) AS ${duckType(field.type)})`;
   const whenNull = field.nullable ? '' : ` WHEN ${value} IS NULL THEN ${refusal}`;
   if (accepted === null) return whenNull === '' ? converted : `CASE${whenNull} ELSE ${converted} END`;
@@ -44,7 +48,8 @@ const DATE = '[0-9]{4}-[0-9]{2}-[0-9]{2}';
 const TIMESTAMP = `${DATE}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?`;
 
 /** SQL that is true for text that may be converted; null where any text may. */
-function acceptance(field: SchemaField, value: string): string | null {
+function acceptance(field: ValueField, value: string): string | null {
+  if (typeof field.type !== 'string') return nestedAcceptance(field.type, value);
   const decimal = decimalOf(field.type);
   if (decimal !== null) return matches(value, decimal.scale === 0 ? WHOLE_NUMBER : `-?[0-9]*(\\.[0-9]{0,${decimal.scale}}0*)?`);
   switch (field.type) {
@@ -72,17 +77,20 @@ function acceptance(field: SchemaField, value: string): string | null {
   }
 }
 
-function conversion(field: SchemaField, value: string): string {
+function conversion(field: ValueField, value: string, depth = 0): string {
   if (field.type === 'string') return value;
+  if (typeof field.type !== 'string')
+    return nestedConversion(field.type, value, depth, (inner, text, level) => convertExpression(inner, text, 'text', level));
   return field.type === 'binary' ? `from_base64(${value})` : `CAST(${value} AS ${duckType(field.type)})`;
 }
 
-function attempt(field: SchemaField, value: string): string {
+function attempt(field: ValueField, value: string): string {
+  if (typeof field.type !== 'string') return `TRY(${conversion(field, value)})`;
   return field.type === 'string' || field.type === 'binary' ? value : `TRY_CAST(${value} AS ${duckType(field.type)})`;
 }
 
 /** Other readers know no time outside the years 1 to 9999. */
-function inYears(field: SchemaField): string {
+function inYears(field: ValueField): string {
   const type = duckType(field.type);
   return `${type} '0001-01-01 00:00:00' AND ${type} '9999-12-31 23:59:59.999999'`;
 }

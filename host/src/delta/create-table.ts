@@ -5,13 +5,14 @@ import type { TableFolder } from './data-files.ts';
 import { CommitConflictError, deltaError } from './delta-errors.ts';
 import type { DeltaEngine } from './engine.ts';
 import { loadSnapshot } from './log.ts';
-import { PLAIN_PROTOCOL, VECTOR_PROTOCOL, VECTORS_ENABLED } from './protocol.ts';
-import { schemaText, type TableSpec } from './schema.ts';
+import { checkWritable, PLAIN_PROTOCOL, VECTOR_PROTOCOL, VECTORS_ENABLED } from './protocol.ts';
+import { parseSchema, schemaText, type TableSpec } from './schema.ts';
 import { Snapshot } from './snapshot.ts';
 
 /**
  * Writes version 0 of a table whose log was found absent, or opens the one that another process made meanwhile. Throws
- * `PH_DELTA_FOLDER_TAKEN` where the folder holds anything else.
+ * `PH_DELTA_FOLDER_TAKEN` where the folder holds anything else, `PH_DELTA_PROTOCOL` where a property of the definition asks
+ * for what we do not honour.
  */
 export async function createTable(engine: DeltaEngine, folder: TableFolder, spec: TableSpec): Promise<Snapshot> {
   const found = await folder.store.list(folder.path);
@@ -35,7 +36,9 @@ export async function createTable(engine: DeltaEngine, folder: TableFolder, spec
     configuration: { ...(spec.deletionVectors === true && { [VECTORS_ENABLED]: 'true' }), ...spec.properties },
     createdTime: Date.now(),
   };
-  const actions: readonly Action[] = [{ protocol: spec.deletionVectors === true ? VECTOR_PROTOCOL : PLAIN_PROTOCOL }, { metaData }];
+  const protocol = spec.deletionVectors === true ? VECTOR_PROTOCOL : PLAIN_PROTOCOL;
+  checkWritable(folder.path, protocol, metaData, parseSchema(folder.path, metaData.schemaString));
+  const actions: readonly Action[] = [{ protocol }, { metaData }];
   try {
     await commitActions(folder, snapshot, {
       actions,

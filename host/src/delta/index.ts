@@ -1,12 +1,17 @@
 /**
- * Delta Lake tables: append, merge, read, maintain. Usable by itself: it knows an object store and nothing else of the host.
+ * Delta Lake tables: append, merge, read, maintain. Usable by itself, as `pipeline-host/delta`: it knows an object store and
+ * nothing else of the host.
  *
  * ```ts
- * await using engine = await openDeltaEngine({ tempDirectory: '/tmp/delta' });
+ * const engine = await openDeltaEngine({ tempDirectory: '/tmp/delta' });
  * const table = await DeltaTable.open(engine, openStore('file:///data/tables'), 'events', { create: spec });
  * await table.append({ ndjson: Buffer.from('{"id":"a"}\n'), rows: 1 }, { txns: [{ appId: 'me/0', version: 41n }] });
+ * await engine.close();
  * ```
+ *
+ * Errors have a `code` of `PH_DELTA_*` or `PH_STORAGE_*`; `isPipelineError` of `@pipeline-host/sdk` knows them.
  */
+export { type ObjectStore, openStore } from '../storage/index.ts';
 export type { CommitInfo, Protocol, Txn } from './actions.ts';
 export type { WrittenBlock } from './append-commit.ts';
 export type { WrittenCheckpoint } from './checkpoint.ts';

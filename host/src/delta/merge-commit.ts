@@ -34,7 +34,7 @@ export async function mergeBlock(
 
 async function mergeOnce(state: TableState, given: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
   const { engine, folder } = state;
-  const { fields, partitionBy, protocol, metaData, givenNames } = state.check('write');
+  const { fields, partitionBy, statisticsColumns, protocol, metaData, givenNames } = state.check('write');
   if (isAppendOnly(metaData))
     throw deltaError('PH_DELTA_APPEND_ONLY', folder.path, `the table ${folder.path} is append-only: it takes no merge`);
   const block: RowBlock = givenNames.size === 0 ? given : { ...given, givenNames };
@@ -44,7 +44,7 @@ async function mergeOnce(state: TableState, given: RowBlock, options: MergeOptio
   const unknown = named.filter((name) => !fields.some((field) => field.name === name));
   if (unknown.length > 0) throw deltaError('PH_DELTA_SCHEMA', folder.path, `the table ${folder.path} has no column ${unknown.join(', ')}`);
   checkCondition(folder.path, plan);
-  const target = { ...folder, fields, partitionBy, files: [...state.snapshot.files.values()] };
+  const target = { ...folder, fields, partitionBy, statisticsColumns, files: [...state.snapshot.files.values()] };
   const how = hasDeletionVectors(protocol, metaData) && hasPositions(fields) ? 'deletion vectors' : 'copy on write';
   const outcome =
     block.rows === 0 ? NO_CHANGE : await engine.withConnection((connection) => computeMerge(engine, connection, target, block, plan, how));

@@ -23,6 +23,7 @@ export type UpdateCondition =
 export interface MergeTarget extends TableFolder {
   readonly fields: readonly SchemaField[];
   readonly partitionBy: readonly string[];
+  readonly statisticsColumns: ReadonlySet<string>;
   readonly files: readonly AddFile[];
 }
 

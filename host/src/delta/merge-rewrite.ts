@@ -16,9 +16,9 @@ export async function rewriteFiles(
   plan: MergePlan,
   hit: readonly AddFile[],
 ): Promise<{ readonly actions: readonly Action[]; readonly added: readonly AddFile[] }> {
-  const { fields, partitionBy } = target;
+  const { fields, partitionBy, statisticsColumns } = target;
   const merged = fields.map((field) => mergedExpression(field, plan)).join(', ');
-  const write = (select: string) => writeDataFiles(engine, connection, target, { fields, partitionBy, select });
+  const write = (select: string) => writeDataFiles(engine, connection, target, { fields, partitionBy, statisticsColumns, select });
   let inserts: string | null = insertedRows(target, plan);
   let total: WrittenFiles = hit.length === 0 ? await write(inserts) : NO_FILES;
   for (const group of grouped(hit)) {

@@ -27,10 +27,15 @@ export async function supersedeRows(
   plan: MergePlan,
   files: readonly AddFile[],
 ): Promise<{ readonly actions: readonly Action[]; readonly added: readonly AddFile[]; readonly vectorFile: string | null }> {
-  const { fields, partitionBy } = target;
+  const { fields, partitionBy, statisticsColumns } = target;
   const superseded = await supersededRows(connection, files);
   const write = (updates: string) =>
-    writeDataFiles(engine, connection, target, { fields, partitionBy, select: `${updates} UNION ALL ${insertedRows(target, plan)}` });
+    writeDataFiles(engine, connection, target, {
+      fields,
+      partitionBy,
+      statisticsColumns,
+      select: `${updates} UNION ALL ${insertedRows(target, plan)}`,
+    });
   const needed = await neededFields(connection, target, plan);
   const changed = fields.map((field) => (needed.has(field) ? mergedExpression(field, plan) : `s.${identifier(field.name)}`)).join(', ');
   const written =

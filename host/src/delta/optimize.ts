@@ -126,7 +126,11 @@ async function compactBins(
   }
 }
 
-async function rewriteBin({ engine, folder }: TableState, { fields, partitionBy }: TableShape, bin: CompactionBin): Promise<WrittenFiles> {
+async function rewriteBin(
+  { engine, folder }: TableState,
+  { fields, partitionBy, statisticsColumns }: TableShape,
+  bin: CompactionBin,
+): Promise<WrittenFiles> {
   const partition = new Map(partitionBy.map((name) => [name, bin.partitionValues[name] || null]));
   const select = fields.map(({ name }) => identifier(name)).join(', ');
   const written = await engine.withConnection((connection) =>
@@ -134,6 +138,7 @@ async function rewriteBin({ engine, folder }: TableState, { fields, partitionBy 
       writeDataFiles(engine, connection, folder, {
         fields,
         partitionBy,
+        statisticsColumns,
         select: `SELECT ${select} FROM ${relation}`,
         partition: partitionBy.length === 0 ? null : partition,
       }),

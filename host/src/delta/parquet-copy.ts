@@ -13,6 +13,8 @@ import { mapEntries, statisticsText } from './statistics.ts';
 export interface RowSource {
   readonly fields: readonly SchemaField[];
   readonly partitionBy: readonly string[];
+  /** Whose bounds the log is to hold. */
+  readonly statisticsColumns: ReadonlySet<string>;
   readonly select: string;
   /** The partition that probably all of them are in. */
   readonly partition?: Partition | null;
@@ -117,9 +119,10 @@ async function copy(connection: SqlConnection, folder: string, statement: string
   return files;
 }
 
-function addsOf({ fields }: RowSource, files: readonly CopiedFile[]): WrittenFiles {
+function addsOf({ fields, statisticsColumns }: RowSource, files: readonly CopiedFile[]): WrittenFiles {
   const now = Date.now();
   const types = new Map(fields.map((field) => [field.name, field.type]));
+  const bounded = fields.filter(({ name }) => statisticsColumns.has(name));
   const adds = files.map(
     ({ path, rows, bytes, statistics, keys }): AddFile => ({
       path: encodePath(path),
@@ -127,7 +130,7 @@ function addsOf({ fields }: RowSource, files: readonly CopiedFile[]): WrittenFil
       size: bytes,
       modificationTime: now,
       dataChange: true,
-      stats: statisticsText(fields, rows, statistics),
+      stats: statisticsText(bounded, rows, statistics),
     }),
   );
   return {

@@ -1,19 +1,17 @@
 import { decimalOf, type SchemaField, type SchemaType } from './column-type.ts';
 import type { SqlValue } from './engine.ts';
 
-/** Delta's default of `delta.dataSkippingNumIndexedCols`. */
-const INDEXED_COLUMNS = 32;
 /** Delta's default length of text in statistics, in code points. DuckDB cuts its own at 256 bytes. */
 const TEXT_LENGTH = 32;
 const DIGITS = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/;
 
 /**
- * The `stats` text of an `add`, from what DuckDB's `RETURN_STATS` gives for a file (a list of column and properties). The
+ * The `stats` text of an `add` with the bounds of the fields, from what DuckDB's `RETURN_STATS` gives for a file (a list of column and properties). The
  * text is put together by hand, so that the digits of 64-bit numbers and decimals never pass through a JS number.
  * Readers skip files by it: a bound may be wider than the data, never narrower.
  */
 export function statisticsText(fields: readonly SchemaField[], rows: number, columns: SqlValue | undefined): string {
-  const types = new Map(fields.slice(0, INDEXED_COLUMNS).map((field) => [field.name, field.type]));
+  const types = new Map(fields.map((field) => [field.name, field.type]));
   const minimums: string[] = [];
   const maximums: string[] = [];
   const nulls: string[] = [];

@@ -11,6 +11,7 @@ import { checkReadable, checkWritable } from './protocol.ts';
 import type { TableSpec } from './schema.ts';
 import { fitSchema, liveTable, type SchemaDifference } from './schema-fit.ts';
 import type { Snapshot } from './snapshot.ts';
+import { statisticsColumns } from './statistics-columns.ts';
 
 /** After so long without a look at the whole log, another process may have cleaned up versions that we have not seen. */
 const OVERTAKEN_AFTER_MS = 10 * 60 * 1000;
@@ -24,6 +25,7 @@ export interface TableShape {
   /** The definition's name of a column, where it is another. */
   readonly givenNames: ReadonlyMap<string, string>;
   readonly differences: readonly SchemaDifference[];
+  readonly statisticsColumns: ReadonlySet<string>;
 }
 
 /** A table at the newest version that this process knows. Whoever changes it sees to it that nobody else does so at the time. */
@@ -144,5 +146,6 @@ function shapeOf(table: string, snapshot: Snapshot, spec: TableSpec | undefined)
   checkReadable(table, protocol, metaData);
   const live = liveTable(table, protocol, metaData);
   const { givenNames, differences } = spec === undefined ? AS_IT_IS : fitSchema(table, live, spec);
-  return { protocol, metaData, fields: live.fields, partitionBy: live.partitionBy, givenNames, differences };
+  const { fields, partitionBy } = live;
+  return { protocol, metaData, fields, partitionBy, statisticsColumns: statisticsColumns(metaData, fields), givenNames, differences };
 }

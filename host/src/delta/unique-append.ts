@@ -51,7 +51,7 @@ export async function commitUnique(
 async function withoutRepeated(state: TableState, recent: RecentValues, written: WrittenBlock): Promise<WrittenBlock> {
   const { engine, folder, snapshot } = state;
   const { shape, adds } = written;
-  const { fields, partitionBy } = shape;
+  const { fields, partitionBy, statisticsColumns } = shape;
   const field = ruledField(state, fields, recent.rule.column);
   return await engine.withConnection((connection) =>
     withScan(engine, folder, adds, fields, partitionBy, async (relation) => {
@@ -59,7 +59,10 @@ async function withoutRepeated(state: TableState, recent: RecentValues, written:
       const { rows, isKept } = await recent.repetition(connection, relation, field);
       if (rows === 0) return written;
       const select = `SELECT ${fields.map(({ name }) => identifier(name)).join(', ')} FROM ${relation} QUALIFY ${isKept}`;
-      const kept = rows === written.rows ? NO_FILES : await writeDataFiles(engine, connection, folder, { fields, partitionBy, select });
+      const kept =
+        rows === written.rows
+          ? NO_FILES
+          : await writeDataFiles(engine, connection, folder, { fields, partitionBy, statisticsColumns, select });
       if (kept.rows !== written.rows - rows) await discardDataFiles(folder, kept.adds);
       checkRowCount(folder.path, { rows: written.rows - rows }, kept.rows);
       await discardDataFiles(folder, adds);

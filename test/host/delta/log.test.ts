@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { DeltaTable } from '../../../host/src/delta/index.ts';
+import { DeltaTable, verifyTable } from '../../../host/src/delta/index.ts';
 import type { ObjectStore } from '../../../host/src/storage/index.ts';
 import { block, boundStore, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 
@@ -100,6 +100,64 @@ test('a checkpoint of which a part is missing is passed over', async () => {
   await table.append(block([{ id: 'a' }]));
   await lake.write(`parts/_delta_log/${version(1)}.checkpoint.0000000001.0000000002.parquet`, 'half');
   assert.equal(await (await lake.open('parts')).count(), 1);
+});
+
+/** Writes the checkpoint of a version anew, with a column for sidecars as delta-rs and v2 checkpoints have it. */
+async function withSidecars(name: string, at: number, sidecar: string): Promise<void> {
+  const file = logFile(name, `${version(at)}.checkpoint.parquet`);
+  await lake.engine.withConnection(async (connection) => {
+    await connection.run(`COPY (SELECT *, ${sidecar} AS sidecar FROM read_parquet('${file}')) TO '${file}.new' (FORMAT parquet)`);
+  });
+  await rename(`${file}.new`, file);
+}
+
+test('a checkpoint with an empty column for sidecars is a classic one, and one with a sidecar is refused by its name', async () => {
+  const table = await lake.create('sidecars', COLUMNS);
+  await table.append(block([{ id: 'a', n: 1 }]));
+  await table.checkpoint();
+  await withSidecars('sidecars', 1, 'NULL::STRUCT(path VARCHAR)');
+  assert.equal(await (await lake.open('sidecars')).count(), 1);
+  await table.checkpoint();
+  await withSidecars('sidecars', 1, "{'path': 'part.parquet'}");
+  await assert.rejects(lake.open('sidecars'), (error: unknown) => coded('PH_DELTA_PROTOCOL')(error) && /v2Checkpoint/.test(String(error)));
+});
+
+test('a checkpoint whose statistics are columns too, infinite ones among them, is read', async () => {
+  const table = await lake.create('parsed', [...COLUMNS, column('ratio', 'double')]);
+  await table.append(block([{ id: 'a', n: 1, ratio: '-Infinity' }]));
+  const { bytes } = table.summary();
+  await table.checkpoint();
+  const file = logFile('parsed', `${version(1)}.checkpoint.parquet`);
+  const struct = (stats: string) =>
+    `struct_pack(path := add.path, partitionValues := add.partitionValues, size := add.size, modificationTime := add.modificationTime, dataChange := false, stats := ${stats}, stats_parsed := {'numRecords': 1, 'minValues': {'ratio': '-inf'::DOUBLE}}, partitionValues_parsed := {'x': 'nan'::DOUBLE})`;
+  for (const stats of ['add.stats', 'NULL::VARCHAR']) {
+    await lake.engine.withConnection(async (connection) => {
+      const replaced = `SELECT * REPLACE (CASE WHEN add IS NULL THEN NULL ELSE ${struct(stats)} END AS add) FROM read_parquet('${file}')`;
+      await connection.run(`COPY (${replaced}) TO '${file}.new' (FORMAT parquet)`);
+    });
+    await rename(`${file}.new`, file);
+    await rm(logFile('parsed', `${version(0)}.json`), { force: true });
+    const cold = await lake.open('parsed');
+    assert.deepEqual([cold.summary().rows, cold.summary().bytes, await cold.count("id = 'a'")], [1, bytes, 1]);
+  }
+});
+
+test('null in a field that may be absent is its absence', async () => {
+  const table = await lake.create('nulls', COLUMNS);
+  await table.append(block([{ id: 'a', n: 1 }]), { txns: [{ appId: 'me/0', version: 1n }] });
+  const commit = `nulls/_delta_log/${version(1)}.json`;
+  const lines = (await lake.text(commit))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const nulls = { tags: null, baseRowId: null, deletionVector: null, clusteringProvider: null };
+  const withNulls = lines.map((action) => (action.add === undefined ? action : { add: { ...action.add, ...nulls } }));
+  await lake.write(commit, withNulls.map((action) => `${JSON.stringify(action)}\n`).join(''));
+  const read = await lake.open('nulls');
+  await read.merge(block([{ id: 'a', n: 2 }]), { key: ['id'] });
+  await read.checkpoint();
+  assert.deepEqual(await (await lake.open('nulls')).readRows(), [{ id: 'a', n: '2' }]);
+  assert.deepEqual((await verifyTable(lake.engine, lake.store, 'nulls')).faults, []);
 });
 
 test('features that we do not honour are refused by name, for reading and for writing', async () => {
