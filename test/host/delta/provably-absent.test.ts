@@ -30,7 +30,7 @@ async function content(name: string): Promise<ReadonlyMap<string, string>> {
 
 /** A store that counts what is written, and of which one call of one kind fails. */
 function failing(
-  kind: 'names' | 'get' | 'stat' | 'putIfAbsent',
+  kind: 'list' | 'names' | 'get' | 'stat' | 'putIfAbsent',
   call: number,
   error: Error,
 ): ObjectStore & { readonly written: () => number } {
@@ -47,6 +47,7 @@ function failing(
   };
   return {
     ...store,
+    list: (path) => fail('list', () => store.list(path)),
     names: (path) => fail('names', () => store.names(path)),
     get: (path) => fail('get', () => store.get(path)),
     stat: (path) => fail('stat', () => store.stat(path)),
@@ -73,7 +74,7 @@ suite('a table is made only where its log is provably absent:', () => {
         ['there', 'get', 1],
         ['there', 'get', 2],
         ['absent', 'names', 1],
-        ['absent', 'names', 2],
+        ['absent', 'list', 1],
       ] as const) {
         const store = failing(kind, call, error);
         await assert.rejects(create(store, name), (thrown: unknown) => thrown === error, `${name}: ${kind} ${call}: ${error.message}`);
