@@ -113,6 +113,10 @@ export class SimulatedMember {
           definition: worker.definition as WorkerDefinition,
           onRetry: schedule.mode,
           window: new FailureWindow(worker.settings.outage),
+          outageKeys: worker.settings.outage.keys,
+          byteBudget: schedule.byteBudget,
+          releasePerSecond: worker.settings.retry.release,
+          canDelay: schedule.mode === 'delay',
           order: 'key',
           concurrency: schedule.concurrency,
           batchSize: schedule.batchSize,
@@ -144,6 +148,7 @@ export class SimulatedMember {
             tell(() => `${name} ${failure === null ? 'goes on' : `pauses: ${failure.code}`}`);
             onPause(failure);
           },
+          onHeld: () => {},
           onFatal,
         });
       },

@@ -99,7 +99,10 @@ export class BatchCalls {
     const began = performance.now();
     void run()
       .finally(() => onHandled((performance.now() - began) / 1000))
-      .catch((error: unknown): readonly Outcome[] => batch.map(() => failed(error)))
+      .catch((error: unknown): readonly Outcome[] => {
+        for (const item of batch) item.failedTogether = batch.length > 1;
+        return batch.map(() => failed(error));
+      })
       .then((outcomes) => {
         for (const [index, { item, context }] of entries.entries()) onOutcome(item, context, outcomes[index] as Outcome);
       });

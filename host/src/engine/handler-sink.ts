@@ -8,6 +8,7 @@ import {
   type Retry,
   type WorkerDefinition,
 } from '@pipeline-host/sdk';
+import { HEADER, headerText } from '../retry/headers.ts';
 import { BatchCalls } from './batch-calls.ts';
 import { Conclusion } from './conclusion.ts';
 import { type ClassifiedFailure, classifyFailure, declaredDead } from './failure-class.ts';
@@ -21,12 +22,15 @@ import { type MessageCodec, readableValue } from './message-codec.ts';
 import { failed, isOutcome, isPromise } from './outcome-shape.ts';
 import { RecordContext, type WorkerServices } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
+import { type HeldStatus, heldReason, type UnitAlert } from './status.ts';
 import { type BatchMark, WorkItem } from './work-item.ts';
 
 /** After so long in one turn of the event loop the rest waits for the next: heartbeats and HTTP must get their time. */
 const TURN_MILLISECONDS = 8;
 /** Records whose outputs are on their way to the broker; above it nothing new is started. */
 const MAX_UNACKNOWLEDGED = 5_000;
+/** Part of the byte budget that records may take up while they wait for dependencies: with more, intake could not go on beside them. */
+const HELD_SHARE = 0.25;
 /** While Kafka refuses what the worker writes, it is asked so often whether it still does: another worker's record may be the one that gets through. */
 const REFUSAL_MILLISECONDS = 250;
 
@@ -36,6 +40,14 @@ export interface HandlerSinkOptions {
   /** Whether a failed record waits in a delay lane or in place. */
   readonly onRetry: OnRetry;
   readonly window: FailureWindow;
+  /** Different keys that make an outage. */
+  readonly outageKeys: number;
+  /** Bytes of records that the unit may hold. */
+  readonly byteBudget: number;
+  /** Records that go on a second after an outage. */
+  readonly releasePerSecond: number;
+  /** The worker has lanes in which a record can wait. */
+  readonly canDelay: boolean;
   readonly order: Order;
   /** Calls of the handler at once. */
   readonly concurrency: number;
@@ -49,6 +61,8 @@ export interface HandlerSinkOptions {
   readonly onOverdue: (by: 1 | -1) => void;
   /** The unit pauses with this failure, or goes on with null. */
   readonly onPause: (failure: ClassifiedFailure | null) => void;
+  /** What needs a dependency waits for it for longer than its first probe, or waits no more. */
+  readonly onHeld: (held: boolean, status: HeldStatus) => void;
   /** Something that no retry mends: the unit fails. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -75,15 +89,19 @@ export class HandlerSink implements Sink {
     this.#holding = new Holding({
       lanes: this.#lanes,
       window: options.window,
-      probe: (item) => (this.#batches === null ? this.#start(item) : this.#batches.startAlone(item)),
+      keys: options.outageKeys,
+      bytes: options.byteBudget * HELD_SHARE,
+      release: options.releasePerSecond,
+      postpone: options.canDelay ? (item, failure, heldBy, wait) => this.#conclusion.postpone(item, failure, heldBy, wait) : null,
       fresh: () => this.#next(null),
       wake: () => this.wake(),
       onPause: options.onPause,
+      onHeld: options.onHeld,
     });
     this.#inPlace = new InPlaceRetry({
       lanes: this.#lanes,
       wake: () => this.wake(),
-      pausedFor: () => this.#holding.pausedFor,
+      pausedFor: () => this.#holding.closedFor,
     });
     this.#conclusion = new Conclusion({
       intake: options.intake,
@@ -114,12 +132,21 @@ export class HandlerSink implements Sink {
           });
   }
 
+  /** Records that wait for a dependency, by dependency. */
+  get held(): readonly HeldStatus[] {
+    return this.#holding.held;
+  }
+
+  get alerts(): readonly UnitAlert[] {
+    return this.#holding.lasting.map((status) => ({ code: 'PH_DEPENDENCY_HELD', reason: heldReason(status) }));
+  }
+
   wake(): void {
     if (this.#scheduled) return;
     const until = performance.now() + TURN_MILLISECONDS;
     let started = 0;
     const refused = this.#isRefused();
-    while (!refused && this.#mayStart()) {
+    while (!refused && this.#hasPlace()) {
       if (!this.#startNext()) break;
       if ((++started & 31) === 0 && performance.now() > until) {
         this.#scheduled = true;
@@ -133,9 +160,8 @@ export class HandlerSink implements Sink {
     if (this.#drained !== null && this.#isDrained()) this.#drained();
   }
 
-  #mayStart(): boolean {
+  #hasPlace(): boolean {
     return (
-      !this.#holding.isPaused &&
       (this.#batches === null ? this.#running : this.#batches.count) < this.#options.concurrency &&
       this.#conclusion.unacknowledged < MAX_UNACKNOWLEDGED
     );
@@ -152,6 +178,13 @@ export class HandlerSink implements Sink {
   }
 
   #startNext(): boolean {
+    const probe = this.#holding.takeProbe();
+    if (probe !== undefined) {
+      if (this.#batches === null) this.#start(probe);
+      else this.#batches.startAlone(probe);
+      return true;
+    }
+    if (this.#holding.isClosed) return false;
     if (this.#batches !== null) return this.#batches.startNext();
     const item = this.#next(null);
     if (item !== undefined) this.#start(item);
@@ -173,6 +206,7 @@ export class HandlerSink implements Sink {
       if (taken.partition.lane !== null && this.#isMisplaced(taken)) return undefined;
       const item = new WorkItem(taken.partition, taken.record);
       if (this.#lanes.admit(item, batch)) return item;
+      this.#holding.waits(item);
     }
   }
 
@@ -201,6 +235,8 @@ export class HandlerSink implements Sink {
     item.concluded = false;
     item.finished = false;
     item.held = false;
+    item.failedTogether = false;
+    if (item.state.lane !== null && this.#isHeldUncalled(item)) return false;
     try {
       item.message = this.#options.codec.decode(readableValue(item.record));
     } catch (error) {
@@ -212,6 +248,17 @@ export class HandlerSink implements Sink {
       return false;
     }
     item.context = new RecordContext(this.#options.services, item.state, item.record, item.startedAt, item.tries);
+    return true;
+  }
+
+  /** It comes back from a delay lane, where it waits for a dependency, and that is still out. */
+  #isHeldUncalled(item: WorkItem): boolean {
+    const heldBy = headerText(item.record.headers, HEADER.heldBy);
+    if (heldBy === undefined || !this.#holding.isHeld(item, heldBy)) return false;
+    item.concluded = true;
+    this.#occupy(item);
+    this.#holding.takesUncalled(item, heldBy);
+    this.#finish(item);
     return true;
   }
 
@@ -354,7 +401,7 @@ export class HandlerSink implements Sink {
   }
 
   #isDrained(): boolean {
-    return this.#running === 0 && this.#conclusion.unacknowledged === 0 && (this.#lanes.readyCount === 0 || this.#holding.count > 0);
+    return this.#running === 0 && this.#conclusion.unacknowledged === 0 && (this.#lanes.readyCount === 0 || this.#holding.isClosed);
   }
 
   abandon(): void {

@@ -8,7 +8,7 @@ import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { NewerRecord, PartitionState } from './partition-state.ts';
 import { PartitionWatch } from './partition-watch.ts';
 import { ReplayGuard } from './replay-guard.ts';
-import type { HostUnit, UnitAlert, UnitState, UnitStatus } from './status.ts';
+import type { HeldStatus, HostUnit, UnitAlert, UnitState, UnitStatus } from './status.ts';
 import type { WorkerTopics } from './topics.ts';
 
 /** On top of the worker's own timeout before a unit without progress counts as stalled. */
@@ -19,6 +19,7 @@ const COMMIT_MARGIN = 2_000;
 /** A sink with the life of its unit. */
 export interface OwnedSink extends Sink {
   readonly alerts?: readonly UnitAlert[];
+  readonly held?: readonly HeldStatus[];
   close(): void;
 }
 
@@ -211,11 +212,15 @@ export class Unit implements HostUnit {
     const limit = ('rows' in this.worker.definition ? flush.age : timeout) + STALL_MARGIN;
     const stillFor = (...since: (number | null)[]): number =>
       performance.now() - Math.max(...since.map((at) => at ?? Number.POSITIVE_INFINITY));
-    if (open > 0) {
-      const still = stillFor(lastSettled, this.#oldestOpenSince());
+    const held = this.#held;
+    if (open > held) {
+      // The oldest one may be held: then something is at a standstill only that came later.
+      const since = held > 0 ? lastReceived : this.#oldestOpenSince();
+      const still = stillFor(lastSettled, since);
       if (still <= limit) return null;
-      return { kind: 'stalled', reason: `${open} records are open and none was settled for ${Math.round(still / 1000)} s` };
+      return { kind: 'stalled', reason: `${open - held} records are open and none was settled for ${Math.round(still / 1000)} s` };
     }
+    if (open > 0) return null;
     for (const { topic, partition, ledger, head, unreadSince } of partitions) {
       const still = stillFor(lastSettled, lastReceived, unreadSince);
       if (still <= limit) continue;
@@ -223,6 +228,11 @@ export class Unit implements HostUnit {
       return { kind: 'stalled', reason };
     }
     return null;
+  }
+
+  /** Records that wait for a dependency, and those behind them: their standstill is none of the worker. */
+  get #held(): number {
+    return (this.#sink.held ?? []).reduce((sum, { records, behind }) => sum + records + behind, 0);
   }
 
   /** When the oldest open record came, on the monotonic clock. */
@@ -254,6 +264,7 @@ export class Unit implements HostUnit {
       balance: isHolding ? balanceOf(partitions) : null,
       exactResume: this.#intake.exactResume,
       alerts: [...this.#accessAlerts(), ...(this.#watch?.alerts ?? []), ...(this.#sink.alerts ?? [])],
+      held: this.#sink.held ?? [],
     };
   }
 

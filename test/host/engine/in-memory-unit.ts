@@ -135,6 +135,8 @@ export class MemoryUnit {
   overdue = 0;
   /** Each time that the share of bad records became high, or low again. */
   readonly badRecords: boolean[] = [];
+  /** Each time that records began to wait for a dependency, or waited no more. */
+  readonly told: boolean[] = [];
   fatal: unknown;
   /** What a commit waits for before it is stored. */
   commitGate: Promise<void> = Promise.resolve();
@@ -168,6 +170,10 @@ export class MemoryUnit {
       definition: options.definition,
       onRetry: retry.mode,
       window: new FailureWindow({ ...worker.settings.outage, onBad: (high) => void this.badRecords.push(high) }),
+      outageKeys: worker.settings.outage.keys,
+      byteBudget: options.byteBudget ?? 1e9,
+      releasePerSecond: retry.release,
+      canDelay: retry.mode === 'delay' && retry.lanes.length > 0,
       order: worker.settings.order,
       concurrency: worker.settings.concurrency,
       batchSize: worker.settings.batchSize,
@@ -202,6 +208,7 @@ export class MemoryUnit {
         if (failure === null) this.resumes++;
         else this.pauses++;
       },
+      onHeld: (held) => void this.told.push(held),
       onFatal: (error) => {
         this.fatal = error;
       },

@@ -123,6 +123,7 @@ export class MaintenanceUnit implements HostUnit {
       balance: null,
       exactResume: null,
       alerts: [...(this.#refused === null ? [] : [this.#refused]), ...rounds.tables.flatMap(({ alerts }) => alerts)],
+      held: [],
       tables: rounds.tables,
     };
   }
