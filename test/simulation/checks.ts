@@ -202,6 +202,12 @@ export class Checks {
     if (says !== 'failure' || this.#schedule.mode === 'delay') this.#concludes(n);
   }
 
+  /** Nobody waits for it any more: it waits for its dependency in a delay lane, behind later ones of its key. */
+  postponed(topic: string, partition: number, offset: number): void {
+    const n = this.#standing.get(place(topic, partition))?.[offset];
+    if (n !== undefined) this.#concludes(n);
+  }
+
   /** The members' calls in work may be repeated by others from now on. */
   excuse(member: string, isGone: boolean): void {
     for (const lane of this.#running.values())

@@ -122,7 +122,9 @@ export class SimulatedMember {
           batchSize: schedule.batchSize,
           codec: createMessageCodec(jobs),
           writer: new RecordWriter({
-            onFailure: () => {},
+            onFailure: (what, { topic, partition, record }) => {
+              if (what === 'postponed') checks.postponed(topic, partition, record.offset);
+            },
             worker,
             sourceCluster: 'default',
             sourceClusterId: 'simulated',

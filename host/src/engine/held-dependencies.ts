@@ -1,12 +1,14 @@
 import type { ClassifiedFailure } from './failure-class.ts';
 import { dependencyName, HeldDependency } from './held-dependency.ts';
 import type { HeldStatus } from './status.ts';
-import type { WorkItem } from './work-item.ts';
+import type { Strikes, WorkItem } from './work-item.ts';
 
 /** So many are remembered. */
 const MOST = 100;
 /** So many records must have been done since a record failed first before its failure is taken for its own. */
 const FEWEST_DONE = 3;
+/** So many probes must have failed, and one for each of few keys, until failures that do not say themselves that something is down are the records' own. */
+const FEWEST_PROBES = 3;
 
 export interface HeldDependenciesOptions {
   /** Different keys that make an outage. */
@@ -79,21 +81,24 @@ export class HeldDependencies {
   }
 
   /**
-   * Notes that the record met this outage once more. False where the failure is its own: it failed again and again, with few
-   * others, while many more were done, which is not the share of an outage.
+   * Notes that the record met this outage once more. False where the failure is its own.
    *
    * @param done records of the worker that were done so far
    */
-  strike(item: WorkItem, dependency: HeldDependency, done: number): boolean {
-    if (item.strikes?.dependency !== dependency.name) {
-      item.strikes = { dependency: dependency.name, count: 1, done, struck: ++dependency.struck };
-      return true;
-    }
-    const { strikes } = item;
-    const doneSince = done - strikes.done;
-    const others = Math.max(dependency.struck - strikes.struck, dependency.held.size);
-    if (strikes.count >= 2 && !dependency.isOfMany && doneSince >= FEWEST_DONE && others * 4 <= doneSince) return false;
-    strikes.count++;
+  strike(item: WorkItem, failure: ClassifiedFailure, dependency: HeldDependency, done: number): boolean {
+    if (item.strikes?.dependency !== dependency.name)
+      item.strikes = { dependency: dependency.name, count: 0, done, met: ++dependency.met };
+    if (isItsOwn(item.strikes, failure, dependency, done)) return false;
+    item.strikes.count++;
     return true;
   }
+}
+
+function isItsOwn({ count, done, met }: Strikes, failure: ClassifiedFailure, dependency: HeldDependency, doneNow: number): boolean {
+  const isSaid = failure.class !== 'transient';
+  if (isSaid && dependency.isOfMany) return false;
+  const doneSince = doneNow - done;
+  // The share of an outage is a fifth and more.
+  if (count >= 2 && doneSince >= FEWEST_DONE && (dependency.met - met) * 4 <= doneSince) return true;
+  return !isSaid && !dependency.isOfMany && dependency.failedProbes >= Math.max(FEWEST_PROBES, dependency.held.size + 1);
 }

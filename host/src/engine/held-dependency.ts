@@ -43,8 +43,10 @@ export class HeldDependency {
   probe: WorkItem | null = null;
   /** Records that found no room and were put into delay lanes, since it began to fail. */
   postponed = 0;
-  /** Records that met it for the first time. */
-  struck = 0;
+  /** Records that met it for the first time, or came to wait behind one that had. */
+  met = 0;
+  /** Since records wait for it. */
+  failedProbes = 0;
   /** Records of the worker that were done when the last probe began, or when it began to fail. */
   doneBefore = 0;
   readonly #options: HeldDependencyOptions;
@@ -54,7 +56,6 @@ export class HeldDependency {
   #failedAt = 0;
   #wait = FIRST_PROBE;
   #unshared = 0;
-  #failedProbes = 0;
   /** Its outage was told of, and when one was last. */
   #told = false;
   #toldAt = 0;
@@ -79,7 +80,7 @@ export class HeldDependency {
 
   /** It has stood a probe. */
   get isLasting(): boolean {
-    return this.phase === 'held' && this.#failedProbes > 0;
+    return this.phase === 'held' && this.failedProbes > 0;
   }
 
   /**
@@ -96,18 +97,14 @@ export class HeldDependency {
   /** Notes a failure of a record that names it. */
   failed(item: WorkItem, failure: ClassifiedFailure): void {
     const now = Date.now();
-    if (this.phase === 'calm' && now - this.#failedAt > FORGOTTEN) this.#fail(now);
+    if (this.phase === 'calm' && now - this.#failedAt > FORGOTTEN) {
+      this.#since = now;
+      this.postponed = 0;
+    }
     this.#failedAt = now;
     this.failure = failure;
     this.#unshared = 0;
     if (!this.isOfMany) this.#keys.add(item.identity);
-  }
-
-  #fail(now: number): void {
-    this.#since = now;
-    this.#wait = FIRST_PROBE;
-    this.#failedProbes = 0;
-    this.postponed = 0;
   }
 
   /** Records wait for it from now on. */
@@ -124,7 +121,7 @@ export class HeldDependency {
 
   probeFailed(): void {
     this.probe = null;
-    this.#failedProbes++;
+    this.failedProbes++;
   }
 
   /** The next probe after the growing wait, or when the other side wants to be asked again. */
@@ -153,7 +150,7 @@ export class HeldDependency {
   works(): void {
     this.#keys.clear();
     this.#failedAt = 0;
-    this.#failedProbes = 0;
+    this.failedProbes = 0;
     this.#wait = FIRST_PROBE;
     this.phase = 'released';
     this.cancel();
@@ -166,6 +163,8 @@ export class HeldDependency {
     this.probe = null;
     this.held.clear();
     this.#unshared = 0;
+    this.failedProbes = 0;
+    this.#wait = FIRST_PROBE;
     this.#told = false;
     this.cancel();
     return told;

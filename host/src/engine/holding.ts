@@ -48,7 +48,8 @@ export interface HoldingOptions {
  * - While nothing is done at all, the worker is paused as a whole ({@link WholePause}), and beside each probe a new record is
  *   tried, which may need something else.
  * - A batch that fails as a whole does not say for which of its records: each is handled in a call of its own.
- * - Where few keys fail so while others are done, it is no outage: after two probes a record's failure is its own.
+ * - Where few keys fail so while others are done, it is no outage, nor is it where few fail alike without a word of one: after
+ *   some probes a record's failure is its own.
  */
 export class Holding {
   readonly #options: HoldingOptions;
@@ -105,7 +106,7 @@ export class Holding {
       this.#holdApart(item);
       return true;
     }
-    if (dependency === null || !this.#dependencies.strike(item, dependency, this.#done)) {
+    if (dependency === null || !this.#dependencies.strike(item, failure, dependency, this.#done)) {
       this.ended(item, false);
       return false;
     }
@@ -183,6 +184,7 @@ export class Holding {
     const dependency = this.#dependencies.get(name);
     if (dependency === undefined) return;
     if (this.#fresh === item) this.#tryFresh();
+    dependency.met++;
     this.#hold(item, dependency);
   }
 
@@ -192,6 +194,7 @@ export class Holding {
     const hold = holder?.hold ?? null;
     if (holder === null || hold === null) return;
     this.#room.grow(holder, item);
+    hold.dependency.met++;
     if (!this.#room.isFull || !holder.finished) return;
     if (this.#options.postpone === null) {
       this.#pause.close(hold.dependency.failure);
@@ -231,7 +234,6 @@ export class Holding {
 
   #works(dependency: HeldDependency): void {
     dependency.works();
-    this.#options.window.clear();
     setImmediate(() => this.#release(dependency));
   }
 
@@ -259,6 +261,7 @@ export class Holding {
   /** Nothing waits for it any more. */
   #rest(dependency: HeldDependency): void {
     const status = dependency.status();
+    this.#options.window.clear();
     if (dependency.rest()) this.#options.onHeld(false, status);
     if (!this.#dependencies.areCalm) return;
     this.#pause.over();

@@ -34,7 +34,7 @@ export interface Strikes {
   /** Records that were done until then. */
   readonly done: number;
   /** Records that had met this outage until then, itself included. */
-  readonly struck: number;
+  readonly met: number;
 }
 
 /** A record's place among those that wait for a dependency. */
