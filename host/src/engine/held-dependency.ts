@@ -47,8 +47,6 @@ export class HeldDependency {
   met = 0;
   /** Since records wait for it. */
   failedProbes = 0;
-  /** Records of the worker that were done when the last probe began, or when it began to fail. */
-  doneBefore = 0;
   readonly #options: HeldDependencyOptions;
   readonly #keys = new Set<string>();
   /** Epoch milliseconds. */
@@ -108,10 +106,9 @@ export class HeldDependency {
   }
 
   /** Records wait for it from now on. */
-  begin(done: number): void {
+  begin(): void {
     this.cancel();
     this.phase = 'held';
-    this.doneBefore = done;
   }
 
   /** Whether a probe that failed without a sign of an outage still counts as one of this. */

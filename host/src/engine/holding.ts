@@ -64,6 +64,8 @@ export class Holding {
   #fresh: WorkItem | null = null;
   #freshDue = false;
   #done = 0;
+  /** Of these, how many were done when the last probe began, or the last dependency to fail. */
+  #doneBefore = 0;
 
   constructor(options: HoldingOptions) {
     this.#options = options;
@@ -111,7 +113,7 @@ export class Holding {
       return false;
     }
     const tried = item.hold?.dependency.probe === item ? item.hold.dependency : null;
-    if (tried === null) this.#pause.met(failure);
+    if (tried === null) this.#pause.met(failure, this.#done === this.#doneBefore);
     else this.#probeFailed(tried);
     this.#hold(item, dependency);
     if (tried !== null && tried !== dependency) this.#keep(tried);
@@ -120,7 +122,7 @@ export class Holding {
 
   #probeFailed(dependency: HeldDependency): void {
     dependency.probeFailed();
-    if (this.#done === dependency.doneBefore) this.#pause.pause(dependency.failure);
+    this.#pause.still(dependency.failure);
     this.#tryFresh();
     if (dependency.isToBeTold()) this.#options.onHeld(true, dependency.status());
   }
@@ -146,9 +148,10 @@ export class Holding {
   }
 
   #begin(dependency: HeldDependency): void {
-    // Nothing was ever done: there is no probe to wait for.
+    // Nothing was ever done: it needs no further record to say that nothing is.
     if (this.#done === 0) this.#pause.pause(dependency.failure);
-    dependency.begin(this.#done);
+    this.#doneBefore = this.#done;
+    dependency.begin();
   }
 
   /** Each dependency keeps one record to probe with. */
@@ -301,7 +304,7 @@ export class Holding {
   }
 
   #probe(dependency: HeldDependency): void {
-    dependency.doneBefore = this.#done;
+    this.#doneBefore = this.#done;
     this.#due.add(dependency);
     this.#wakeSoon();
   }

@@ -11,10 +11,10 @@ export interface WholePauseOptions {
 }
 
 /**
- * Whether anything gets done while dependencies fail. Where nothing was done since the last probe the worker is paused.
- * Where record after record meets an outage it is also closed: nothing new is begun but probes, so that the topic keeps its
- * records. A worker of which one part goes on would be closed by chance now and then; each time that it was wrong, it takes
- * twice as many records to be closed again.
+ * Whether anything gets done while dependencies fail. Where record after record meets an outage and nothing was done since
+ * the last probe, the worker is closed: nothing new is begun but probes, so that the topic keeps its records. A worker of
+ * which one part goes on would be closed by chance now and then; each time that it was wrong, it takes twice as many records
+ * to be closed again.
  */
 export class WholePause {
   readonly #options: WholePauseOptions;
@@ -40,13 +40,18 @@ export class WholePause {
     return this.#closedBefore + (this.#closedAt === null ? 0 : performance.now() - this.#closedAt);
   }
 
-  /** A record that is no probe has met an outage. */
-  met(failure: ClassifiedFailure): void {
-    if (++this.#streak >= this.#limit) this.close(failure);
-    else if (this.#failure !== null) this.pause(failure);
+  /** A record that is no probe has met an outage. `isIdle`: nothing was done since the last probe. */
+  met(failure: ClassifiedFailure, isIdle: boolean): void {
+    if (++this.#streak >= this.#limit && isIdle) this.close(failure);
+    else this.still(failure);
   }
 
-  /** Nothing was done since the last probe. */
+  /** What it is paused for, if it is, lasts on. */
+  still(failure: ClassifiedFailure): void {
+    if (this.#failure !== null) this.pause(failure);
+  }
+
+  /** The worker does nothing, though it still tries what comes. */
   pause(failure: ClassifiedFailure): void {
     this.#failure = failure;
     this.#options.onPause(failure);
