@@ -60,20 +60,22 @@ export class BatchCalls {
   #collect(): readonly WorkItem[] {
     const { batchSize, begin, isLeft, next, occupy } = this.#options;
     const batch: WorkItem[] = [];
-    const add = (item: WorkItem): void => {
-      if (!begin(item)) return;
+    const add = (item: WorkItem): boolean => {
+      if (!begin(item)) return false;
       occupy(item, batch);
       batch.push(item);
+      return true;
     };
     while (batch.length < batchSize) {
       const item = next(batch);
       if (item === undefined) break;
-      add(item);
-      while (item.lane !== null && batch.length < batchSize) {
+      // One that is not handled may keep its lane: then no other of its key is either.
+      let isAdded = add(item);
+      while (isAdded && item.lane !== null && batch.length < batchSize) {
         const [follower] = item.lane.waiting;
         if (follower === undefined || isLeft(follower)) break;
         item.lane.waiting.shift();
-        add(follower);
+        isAdded = add(follower);
       }
     }
     return batch;

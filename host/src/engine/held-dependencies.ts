@@ -6,7 +6,9 @@ import type { Strikes, WorkItem } from './work-item.ts';
 /** So many are remembered. */
 const MOST = 100;
 /** So many records must have been done since a record failed first before its failure is taken for its own. */
-const FEWEST_DONE = 3;
+const FEWEST_DONE = 10;
+/** And so often must it have failed, each time after a wait. */
+const FEWEST_STRIKES = 3;
 /** So many probes must have failed, and one for each of few keys, until failures that do not say themselves that something is down are the records' own. */
 const FEWEST_PROBES = 3;
 
@@ -99,6 +101,6 @@ function isItsOwn({ count, done, met }: Strikes, failure: ClassifiedFailure, dep
   if (isSaid && dependency.isOfMany) return false;
   const doneSince = doneNow - done;
   // The share of an outage is a fifth and more.
-  if (count >= 2 && doneSince >= FEWEST_DONE && (dependency.met - met) * 4 <= doneSince) return true;
+  if (count >= FEWEST_STRIKES && doneSince >= FEWEST_DONE && (dependency.met - met) * 4 <= doneSince) return true;
   return !isSaid && !dependency.isOfMany && dependency.failedProbes >= Math.max(FEWEST_PROBES, dependency.held.size + 1);
 }

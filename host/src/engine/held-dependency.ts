@@ -11,6 +11,8 @@ const JITTER = 0.25;
 const LONGEST_ASKED = 3_600_000;
 /** After so long without a failure the next one begins a new outage. */
 const FORGOTTEN = 120_000;
+/** A key that met it counts for so long: what comes and goes is one outage. */
+const REMEMBERED = 900_000;
 /** Nobody is told of it more often. */
 const QUIET = 60_000;
 /** So often must probes have failed each in its own way, with no sign of an outage between, until their failures are taken for their own. */
@@ -48,7 +50,8 @@ export class HeldDependency {
   /** Since records wait for it. */
   failedProbes = 0;
   readonly #options: HeldDependencyOptions;
-  readonly #keys = new Set<string>();
+  /** The last ones that met it, and when, the oldest first: no more than make an outage. */
+  readonly #keys = new Map<string, number>();
   /** Epoch milliseconds. */
   #since = Date.now();
   #failedAt = 0;
@@ -71,9 +74,12 @@ export class HeldDependency {
     return Date.now() - this.#since;
   }
 
-  /** So many different keys have met it since it last worked that no record's failure is its own. */
+  /** So many different keys meet it that no record's failure is its own. */
   get isOfMany(): boolean {
-    return this.#keys.size >= this.#options.keys;
+    const { keys } = this.#options;
+    if (this.held.size >= keys) return true;
+    const [oldest = 0] = this.#keys.values();
+    return this.#keys.size >= keys && Date.now() - oldest < REMEMBERED;
   }
 
   /** It has stood a probe. */
@@ -102,7 +108,10 @@ export class HeldDependency {
     this.#failedAt = now;
     this.failure = failure;
     this.#unshared = 0;
-    if (!this.isOfMany) this.#keys.add(item.identity);
+    this.#keys.delete(item.identity);
+    this.#keys.set(item.identity, now);
+    const [oldest] = this.#keys.keys();
+    if (this.#keys.size > this.#options.keys && oldest !== undefined) this.#keys.delete(oldest);
   }
 
   /** Records wait for it from now on. */
@@ -145,7 +154,6 @@ export class HeldDependency {
 
   /** A record that needs it was done: what follows is another outage. */
   works(): void {
-    this.#keys.clear();
     this.#failedAt = 0;
     this.failedProbes = 0;
     this.#wait = FIRST_PROBE;
