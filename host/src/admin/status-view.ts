@@ -39,6 +39,7 @@ const Unit = Type.Object(
       ),
       { description: 'records that wait for a dependency that fails, while the others go on' },
     ),
+    postponed: Type.Integer({ minimum: 0, description: 'of those retried: records that went into delay lanes to wait for a dependency' }),
   },
   open,
 );

@@ -137,6 +137,11 @@ export class HandlerSink implements Sink {
     return this.#holding.held;
   }
 
+  /** Records that went into delay lanes for want of room, each time counted. */
+  get postponed(): number {
+    return this.#holding.postponed;
+  }
+
   get alerts(): readonly UnitAlert[] {
     return this.#holding.lasting.map((status) => ({ code: 'PH_DEPENDENCY_HELD', reason: heldReason(status) }));
   }

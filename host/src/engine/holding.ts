@@ -63,6 +63,7 @@ export class Holding {
   /** The new record that is tried while the worker is closed, and whether one may be. */
   #fresh: WorkItem | null = null;
   #freshDue = false;
+  #postponed = 0;
   #done = 0;
   /** Of these, how many were done when the last probe began, or the last dependency to fail. */
   #doneBefore = 0;
@@ -93,6 +94,11 @@ export class Holding {
   /** Of that, what has stood a probe: people should look at it. */
   get lasting(): readonly HeldStatus[] {
     return this.#dependencies.statuses(({ isLasting }) => isLasting);
+  }
+
+  /** Records that were put into delay lanes, each time counted. */
+  get postponed(): number {
+    return this.#postponed;
   }
 
   // What fails
@@ -163,6 +169,7 @@ export class Holding {
   #postpone(item: WorkItem, dependency: HeldDependency): void {
     dependency.held.delete(item);
     dependency.postponed++;
+    this.#postponed++;
     this.#room.leave(item);
     this.#options.lanes.unhold(item);
     item.held = false;

@@ -88,6 +88,8 @@ export interface UnitStatus {
   readonly alerts: readonly UnitAlert[];
   /** Records that wait for a dependency that fails, by dependency. */
   readonly held: readonly HeldStatus[];
+  /** Records, since the unit started, that found no room to wait for a dependency and went into delay lanes, each time counted: a part of `retried`. */
+  readonly postponed: number;
   /** Of the maintenance alone: its tables, once it had to do with them. */
   readonly tables?: readonly MaintainedTable[];
 }

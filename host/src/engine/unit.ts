@@ -20,6 +20,7 @@ const COMMIT_MARGIN = 2_000;
 export interface OwnedSink extends Sink {
   readonly alerts?: readonly UnitAlert[];
   readonly held?: readonly HeldStatus[];
+  readonly postponed?: number;
   close(): void;
 }
 
@@ -265,6 +266,7 @@ export class Unit implements HostUnit {
       exactResume: this.#intake.exactResume,
       alerts: [...this.#accessAlerts(), ...(this.#watch?.alerts ?? []), ...(this.#sink.alerts ?? [])],
       held: this.#sink.held ?? [],
+      postponed: this.#sink.postponed ?? 0,
     };
   }
 

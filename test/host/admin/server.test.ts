@@ -28,7 +28,7 @@ const statusOf = (...states: UnitState[]): HostStatus => ({
     partitions: 0,
     balance: null,
     exactResume: null,
-    alerts: [], held: [],
+    alerts: [], held: [], postponed: 0,
   })),
 });
 

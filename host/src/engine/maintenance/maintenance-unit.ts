@@ -124,6 +124,7 @@ export class MaintenanceUnit implements HostUnit {
       exactResume: null,
       alerts: [...(this.#refused === null ? [] : [this.#refused]), ...rounds.tables.flatMap(({ alerts }) => alerts)],
       held: [],
+      postponed: 0,
       tables: rounds.tables,
     };
   }
