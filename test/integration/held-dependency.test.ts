@@ -71,11 +71,13 @@ describe('one of two APIs that a worker needs', { skip: brokerMissing() }, () =>
       const { retried } = relay().counts;
       assert.ok(retried < 3, `${retried} attempts were burned before it was seen to be an outage`);
       await until('a probe to have failed', () => relay().alerts.some(({ code }) => code === 'PH_DEPENDENCY_HELD'));
+      const { asked } = other;
       await send(120, 80);
       await until('what comes later to be relayed too', async () => (await world.relayed()).length === 120);
       assert.deepEqual(await world.relayed(), even(200));
       await until('the rest to wait', () => relay().held[0]?.records === 80 - retried || relay().held[0]?.behind !== 0);
       assert.equal(relay().state.kind, 'working');
+      assert.ok(other.asked - asked < 20, `${other.asked - asked} requests: its probes alone ask it`);
 
       const { body } = await new AdminClient(host.url).ask<{ readonly units: readonly UnitStatus[] }>('/status');
       const [held, ...more] = body.units.find(({ worker }) => worker === 'relay')?.held ?? [];

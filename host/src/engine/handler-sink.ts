@@ -77,6 +77,7 @@ export class HandlerSink implements Sink {
   readonly #deadlines: HandlerDeadlines;
   /** Null where the worker handles one record a call. */
   readonly #batches: BatchCalls | null;
+  readonly #services: WorkerServices;
   #running = 0;
   #scheduled = false;
   #refusalTimer: NodeJS.Timeout | null = null;
@@ -98,6 +99,7 @@ export class HandlerSink implements Sink {
       onPause: options.onPause,
       onHeld: options.onHeld,
     });
+    this.#services = { ...options.services, refusal: (of, host) => this.#holding.refusal(of, host) };
     this.#inPlace = new InPlaceRetry({
       lanes: this.#lanes,
       wake: () => this.wake(),
@@ -252,7 +254,7 @@ export class HandlerSink implements Sink {
       this.#holding.ended(item, false);
       return false;
     }
-    item.context = new RecordContext(this.#options.services, item.state, item.record, item.startedAt, item.tries);
+    item.context = new RecordContext(this.#services, item.state, item.record, item.startedAt, item.tries);
     return true;
   }
 

@@ -1,3 +1,4 @@
+import { UnavailableError } from '@pipeline-host/sdk';
 import type { ClassifiedFailure } from './failure-class.ts';
 import type { HeldStatus } from './status.ts';
 import type { WorkItem } from './work-item.ts';
@@ -17,6 +18,14 @@ const REMEMBERED = 900_000;
 const QUIET = 60_000;
 /** So often must probes have failed each in its own way, with no sign of an outage between, until their failures are taken for their own. */
 const FEWEST_UNSHARED = 3;
+
+/** What a handler gets that asks a host which is held: it says of it nothing new. */
+const REFUSED = 'PH_DEPENDENCY_HELD';
+
+/** Whether the dependency was not asked at all. */
+export function isRefusal({ code }: ClassifiedFailure): boolean {
+  return code === REFUSED;
+}
 
 /** What a failure is held by: the dependency that it names, else its code. */
 export function dependencyName({ code, dependency }: ClassifiedFailure): string {
@@ -52,6 +61,8 @@ export class HeldDependency {
   readonly #options: HeldDependencyOptions;
   /** The last ones that met it, and when, the oldest first: no more than make an outage. */
   readonly #keys = new Map<string, number>();
+  /** Keys that met it since it last worked; no more than make an outage. */
+  readonly #metAnew = new Set<string>();
   /** Epoch milliseconds. */
   #since = Date.now();
   #failedAt = 0;
@@ -98,6 +109,13 @@ export class HeldDependency {
     return true;
   }
 
+  /** Why it is not to be asked by any record but its probe: it fails for many keys, and has stood a probe. Null where it may be. */
+  get refusal(): UnavailableError | null {
+    if (!this.isLasting || this.#metAnew.size < this.#options.keys) return null;
+    const { code, reason } = this.failure;
+    return new UnavailableError(REFUSED, `${this.name} is not asked, since it fails: ${code}: ${reason}`, { dependency: this.name });
+  }
+
   /** Notes a failure of a record that names it. */
   failed(item: WorkItem, failure: ClassifiedFailure): void {
     const now = Date.now();
@@ -106,8 +124,10 @@ export class HeldDependency {
       this.postponed = 0;
     }
     this.#failedAt = now;
-    this.failure = failure;
     this.#unshared = 0;
+    if (isRefusal(failure)) return;
+    this.failure = failure;
+    if (this.#metAnew.size < this.#options.keys) this.#metAnew.add(item.identity);
     this.#keys.delete(item.identity);
     this.#keys.set(item.identity, now);
     const [oldest] = this.#keys.keys();
@@ -155,6 +175,7 @@ export class HeldDependency {
   /** A record that needs it was done: what follows is another outage. */
   works(): void {
     this.#failedAt = 0;
+    this.#metAnew.clear();
     this.failedProbes = 0;
     this.#wait = FIRST_PROBE;
     this.phase = 'released';
@@ -168,6 +189,7 @@ export class HeldDependency {
     this.probe = null;
     this.held.clear();
     this.#unshared = 0;
+    this.#metAnew.clear();
     this.failedProbes = 0;
     this.#wait = FIRST_PROBE;
     this.#told = false;

@@ -1,9 +1,11 @@
+import type { UnavailableError } from '@pipeline-host/sdk';
 import { type ClassifiedFailure, causeOf } from './failure-class.ts';
 import type { FailureWindow } from './failure-window.ts';
 import { HeldDependencies } from './held-dependencies.ts';
-import type { HeldDependency } from './held-dependency.ts';
+import { type HeldDependency, isRefusal } from './held-dependency.ts';
 import { HeldRoom } from './held-room.ts';
 import type { Lanes } from './lanes.ts';
+import type { RecordContext } from './record-context.ts';
 import type { HeldStatus } from './status.ts';
 import { WholePause } from './whole-pause.ts';
 import type { WorkItem } from './work-item.ts';
@@ -40,6 +42,7 @@ export interface HoldingOptions {
  *
  * - What needs it is known by trying: a record is called once, and when it fails so, it keeps its lane and waits. All other
  *   keys go on.
+ * - A host that fails for many is not asked by the others over `ctx.http`: they wait at once, however long it takes to fail.
  * - One of the held records probes, after a wait that grows from one second to a minute. When it is done, the others are
  *   released at a limited rate, in order; when one of them fails again, the rest stays.
  * - Only so many wait in memory ({@link HeldRoom}). Whatever finds no room goes into a delay lane, without an attempt, for
@@ -58,7 +61,7 @@ export class Holding {
   readonly #dependencies: HeldDependencies;
   /** Whose probe may begin as soon as there is a place. */
   readonly #due = new Set<HeldDependency>();
-  /** Of batches that failed as a whole: each is to be called by itself. */
+  /** Each is to be called by itself, since its failure says nothing of it. */
   #apart: WorkItem[] = [];
   /** The new record that is tried while the worker is closed, and whether one may be. */
   #fresh: WorkItem | null = null;
@@ -110,7 +113,7 @@ export class Holding {
     const shared = this.#options.window.failed(causeOf(failure), item.identity);
     const isSign = failure.class === 'unavailable' || failure.class === 'auth' || shared;
     const dependency = this.#dependencies.culprit(item, failure, isSign);
-    if (dependency !== null && item.failedTogether) {
+    if (dependency !== null && (item.failedTogether || (isRefusal(failure) && dependency.phase !== 'held'))) {
       this.#holdApart(item);
       return true;
     }
@@ -176,7 +179,10 @@ export class Holding {
     this.#options.postpone?.(item, dependency.failure, dependency.name, dependency.lasts);
   }
 
-  /** A batch failed as a whole: the record keeps its lane, and is called by itself. */
+  /**
+   * Its batch failed as a whole, or it was refused what works again by now: the record keeps its lane, and is called by
+   * itself.
+   */
   #holdApart(item: WorkItem): void {
     this.ended(item, false);
     item.held = true;
@@ -187,6 +193,12 @@ export class Holding {
   isHeld(item: WorkItem, name: string): boolean {
     const dependency = this.#dependencies.get(name);
     return dependency?.phase === 'held' && dependency.probe !== item;
+  }
+
+  /** Why the handler of a record is not to ask this dependency, or null. */
+  refusal(of: RecordContext, name: string): UnavailableError | null {
+    const dependency = this.#dependencies.get(name);
+    return dependency === undefined || dependency.probe?.context === of ? null : dependency.refusal;
   }
 
   /** Takes a record that is known to wait for a dependency that is held. */

@@ -184,6 +184,74 @@ describe('a dependency that half of the records need', () => {
   });
 });
 
+describe('a host that is held', () => {
+  /** A worker whose records with an odd number ask `b.example` over `ctx.http`. */
+  function openAsking(t: TestContext, answer: (n: number) => Error | null) {
+    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+    t.mock.method(performance, 'now', () => Date.now());
+    const asked: number[] = [];
+    const ask = async ({ url }: { readonly url: string }): Promise<never> => {
+      const n = Number(new URL(url).searchParams.get('n'));
+      asked.push(n);
+      const error = answer(n);
+      if (error !== null) throw error;
+      return { status: 200, headers: {}, body: new Uint8Array() } as never;
+    };
+    const unit = new MemoryUnit({
+      concurrency: 4,
+      http: { request: ask, download: ask },
+      definition: defineWorker({
+        consumes: jobs,
+        handle: async ({ n }, { http }) => {
+          const request = { url: `https://${n % 2 === 1 ? 'b' : 'a'}.example/?n=${n}`, policy: { hosts: ['a.example', 'b.example'] } };
+          await (n % 3 === 0 ? http.request(request) : http.download({ ...request, fileName: 'f' }));
+          return done();
+        },
+      }),
+    });
+    return { unit, asked };
+  }
+
+  it('is asked by its probes alone, and no record takes the time that it needs to fail', async (t) => {
+    let broken = false;
+    const { unit, asked } = openAsking(t, (n) => (broken && n % 2 === 1 ? new UnavailableError('SHOP_DOWN', 'down', { place: 'https://b.example/x' }) : null));
+    await unit.assign();
+    unit.deliverJobs(range(0, 20));
+    await until(() => unit.intake.open === 0, 'all well');
+    broken = true;
+    unit.deliverJobs(range(20, 40));
+    await pass(t, 2);
+    const before = asked.filter((n) => n % 2 === 1).length;
+    for (let minute = 0; minute < 10; minute++) {
+      unit.deliverJobs(range(100 + 40 * minute, 40));
+      await pass(t, 60);
+    }
+    const probes = asked.filter((n) => n % 2 === 1).length - before;
+    assert.ok(probes >= 8 && probes <= 20, `${probes} probes in ten minutes`);
+    assert.deepEqual([unit.intake.tally.done, unit.intake.open, unit.pauses], [20 + 20 + 200, 20 + 200, 0]);
+    assert.deepEqual([unit.sink.held[0]?.dependency, unit.sink.held[0]?.code], ['b.example', 'SHOP_DOWN']);
+    broken = false;
+    await pass(t, 70);
+    assert.deepEqual([unit.intake.open, unit.intake.tally.retried, unit.sink.held], [0, 0, []]);
+    unit.close();
+  });
+
+  it('is asked on where it fails for a few keys only', async (t) => {
+    const { unit, asked } = openAsking(t, (n) => (n === 21 ? new AuthError('SHOP_AUTH', 'not this one', { dependency: 'b.example' }) : null));
+    await unit.assign();
+    unit.deliverJobs(range(0, 200));
+    await until(() => unit.intake.open === 1, 'all but one');
+    for (let second = 0; second < 20; second++) {
+      unit.deliverJobs(range(1_000 + 10 * second, 10));
+      await pass(t, 1);
+      assert.equal(unit.intake.open <= 1, true, 'nobody waits for it');
+    }
+    assert.deepEqual([unit.intake.tally.retried, unit.intake.open], [1, 0], 'its failure is its own');
+    assert.ok(asked.filter((n) => n === 21).length >= 3);
+    unit.close();
+  });
+});
+
 describe('records that find no room to wait in', () => {
   it('wait in a delay lane, without an attempt, for about as long as the outage lasts, while the others go on', async (t) => {
     const { unit, calls, broken } = open(t, { delays: [10_000, 100_000] });

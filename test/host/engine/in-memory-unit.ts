@@ -1,4 +1,4 @@
-import { definePlugin, defineTopic, Id, type Log, type PipelineError, Type, type WorkerDefinition } from '@pipeline-host/sdk';
+import { definePlugin, defineTopic, type Http, Id, type Log, type PipelineError, Type, type WorkerDefinition } from '@pipeline-host/sdk';
 import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
 import { FailureWindow, type OutageLimits } from '../../../host/src/engine/failure-window.ts';
 import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
@@ -63,6 +63,7 @@ export interface MemoryUnitOptions {
   readonly byCode?: Readonly<Record<string, readonly number[]>>;
   /** The retry topic is shared with other workers, and has these lanes. */
   readonly shared?: RetryLayout;
+  readonly http?: Http;
   /** Bytes of the largest batch that the topic `results` takes. */
   readonly largest?: number;
   /** Where the record of a dead letter goes that the topic does not take. */
@@ -194,7 +195,7 @@ export class MemoryUnit {
         services: {},
         log: silent,
         metrics: { count() {}, observe() {} },
-        http: { request: unreachable, download: unreachable },
+        http: options.http ?? { request: unreachable, download: unreachable },
         objects: { put: unreachable, stat: unreachable },
         stagingFor: (release) => ({ has: unreachable, open: unreachable, release }),
         timeout: worker.settings.timeout,
