@@ -76,6 +76,7 @@ function watchMemory({ members, network: { time } }: World, onMinute: (held: Hel
 }
 
 interface World extends MemberWorld {
+  areMended: boolean;
   readonly members: SimulatedMember[];
   /** Until then (virtual time), so large a share of the calls of an API fails. */
   readonly down: { readonly [api in 'a' | 'b']: { until: number; share: number } };
@@ -106,6 +107,7 @@ function openWorld(
     fails: (api) => time.now < world.down[api].until && (world.down[api].share === 1 || random.chance(world.down[api].share)),
     onCall,
     tell,
+    areMended: false,
     members: [],
     down: { a: { until: 0, share: 1 }, b: { until: 0, share: 1 } },
   };
@@ -125,7 +127,8 @@ async function play(schedule: Schedule, world: World): Promise<void> {
   await time.run(() => broken() || (left === 0 && time.now > calmAt), calmAt + STOP);
   if (members.every(({ state }) => state !== 'running')) startMember(world);
   const recovery = RECOVERY + Math.max(...schedule.delays);
-  if (!(await time.run(() => broken() || checks.isComplete, time.now + recovery)))
+  const isOver = (): Promise<boolean> => time.run(() => broken() || checks.isComplete, time.now + recovery);
+  if (!(await isOver()) && !(mendHandlers(world) && (await isOver())))
     checks.fail(`not over ${recovery / 1_000} s after the last fault: ${checks.openStory}`);
   const stopping = members.map((member) => member.stop());
   const stopped = Promise.all(stopping).then(
@@ -143,6 +146,16 @@ async function play(schedule: Schedule, world: World): Promise<void> {
   if (!inTime) checks.fail(`a member did not stop within ${STOP / 1_000} s`);
   checks.finish();
   for (const member of members) member.kill(0);
+}
+
+/** What ten keys and more fail with alike is an outage to the engine, which ends when somebody mends it. */
+function mendHandlers(world: World): boolean {
+  const held = world.members.filter(({ state }) => state === 'running').flatMap(({ unit }) => unit.status().held);
+  if (!held.some(({ code }) => code === 'SIM_TRANSIENT')) return false;
+  world.tell(() => 'the handlers are mended');
+  world.areMended = true;
+  world.checks.mayEndOtherwise = true;
+  return true;
 }
 
 function startMember(world: World): void {

@@ -43,6 +43,8 @@ export interface MemberWorld {
   readonly planOf: (n: number) => PlannedRecord;
   /** Whether this call of an API fails. */
   readonly fails: (api: 'a' | 'b') => boolean;
+  /** What is planned to fail passes from now on. */
+  readonly areMended: boolean;
   readonly onCall: (n: number, attempt: number) => void;
   readonly tell: (line: () => string) => void;
 }
@@ -211,8 +213,9 @@ export class SimulatedMember {
       : network.time.sleep(behaviour.takes).then(() => (this.state === 'killed' ? new Promise(() => {}) : end()));
   }
 
-  #outcome(run: Run, { ends }: Behaviour, id: string, n: number): Outcome {
-    const { checks } = this.#world;
+  #outcome(run: Run, behaviour: Behaviour, id: string, n: number): Outcome {
+    const { checks, areMended } = this.#world;
+    const ends = areMended && behaviour.ends === 'transient' ? 'output' : behaviour.ends;
     const result = (name: string): Output => output(results, { id: name, n });
     switch (ends) {
       case 'output':

@@ -8,8 +8,8 @@ export interface BatchCallsOptions {
   readonly batchSize: number;
   /** The next record that may start, or may join the batch in the making. */
   readonly next: (batch: BatchMark) => WorkItem | undefined;
-  /** Whether the record stays for the next owner of its partition. */
-  readonly isLeft: (item: WorkItem) => boolean;
+  /** Whether a record that waits in its lane may join the batch in the making; else its turn comes after it. */
+  readonly mayJoin: (item: WorkItem) => boolean;
   /** Decodes the record; false where it is none and has found its end. */
   readonly begin: (item: WorkItem) => boolean;
   /** Takes a place and the record's lane. */
@@ -58,7 +58,7 @@ export class BatchCalls {
   }
 
   #collect(): readonly WorkItem[] {
-    const { batchSize, begin, isLeft, next, occupy } = this.#options;
+    const { batchSize, begin, mayJoin, next, occupy } = this.#options;
     const batch: WorkItem[] = [];
     const add = (item: WorkItem): boolean => {
       if (!begin(item)) return false;
@@ -73,7 +73,7 @@ export class BatchCalls {
       let isAdded = add(item);
       while (isAdded && item.lane !== null && batch.length < batchSize) {
         const [follower] = item.lane.waiting;
-        if (follower === undefined || isLeft(follower)) break;
+        if (follower === undefined || !mayJoin(follower)) break;
         item.lane.waiting.shift();
         isAdded = add(follower);
       }

@@ -125,7 +125,7 @@ export class HandlerSink implements Sink {
             definition: options.definition,
             batchSize: options.batchSize,
             next: (batch) => this.#next(batch),
-            isLeft: (item) => this.#isLeft(item),
+            mayJoin: (item) => !this.#isLeft(item) && this.#heldBy(item) === null,
             begin: (item) => this.#begin(item),
             occupy: (item, batch) => this.#occupy(item, batch),
             onStarted: (item) => this.#deadlines.watch(item),
@@ -212,7 +212,8 @@ export class HandlerSink implements Sink {
       if (taken === undefined) return undefined;
       if (taken.partition.lane !== null && this.#isMisplaced(taken)) return undefined;
       const item = new WorkItem(taken.partition, taken.record);
-      if (this.#lanes.admit(item, batch)) return item;
+      // What is not to be called waits for its key, and joins no batch with it.
+      if (this.#lanes.admit(item, this.#heldBy(item) === null ? batch : null)) return item;
       this.#holding.waits(item);
     }
   }
@@ -243,7 +244,11 @@ export class HandlerSink implements Sink {
     item.finished = false;
     item.held = false;
     item.failedTogether = false;
-    if (item.state.lane !== null && this.#isHeldUncalled(item)) return false;
+    const heldBy = this.#heldBy(item);
+    if (heldBy !== null) {
+      this.#holdUncalled(item, heldBy);
+      return false;
+    }
     try {
       item.message = this.#options.codec.decode(readableValue(item.record));
     } catch (error) {
@@ -258,15 +263,17 @@ export class HandlerSink implements Sink {
     return true;
   }
 
-  /** It comes back from a delay lane, where it waits for a dependency, and that is still out. */
-  #isHeldUncalled(item: WorkItem): boolean {
-    const heldBy = headerText(item.record.headers, HEADER.heldBy);
-    if (heldBy === undefined || !this.#holding.isHeld(item, heldBy)) return false;
+  /** What a record waits for that comes back from a delay lane, if that is still out. */
+  #heldBy(item: WorkItem): string | null {
+    const heldBy = item.state.lane === null ? undefined : headerText(item.record.headers, HEADER.heldBy);
+    return heldBy !== undefined && this.#holding.isHeld(item, heldBy) ? heldBy : null;
+  }
+
+  #holdUncalled(item: WorkItem, heldBy: string): void {
     item.concluded = true;
     this.#occupy(item);
     this.#holding.takesUncalled(item, heldBy);
     this.#finish(item);
-    return true;
   }
 
   #start(item: WorkItem): void {
