@@ -65,7 +65,9 @@ describe('an hour in which one of two APIs', () => {
       const during = schedule.records.filter(({ at, needs }) => needs === 'a' && at > AT && at < AT + HOUR);
       const inTime = during.filter(({ n, at }) => (ended.get(n)?.at ?? 0) < at + MINUTE);
       const mostOpen = Math.max(...held.map(({ open }) => open));
-      t.diagnostic(`${inTime.length} of ${during.length} that need the other API done within a minute, ${calls} calls, most open ${mostOpen}`);
+      t.diagnostic(
+        `${inTime.length} of ${during.length} that need the other API done within a minute, ${calls} calls, most open ${mostOpen}`,
+      );
       // The rest stood behind a record of their key that waits.
       assert.ok(inTime.length > during.length * 0.9);
       assert.ok(mostOpen <= BUDGET / SMALLEST_RECORD, 'what is open follows from the budget');

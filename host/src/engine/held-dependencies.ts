@@ -88,8 +88,7 @@ export class HeldDependencies {
    * @param done records of the worker that were done so far
    */
   strike(item: WorkItem, failure: ClassifiedFailure, dependency: HeldDependency, done: number): boolean {
-    if (item.strikes?.dependency !== dependency.name)
-      item.strikes = { dependency: dependency.name, count: 0, done, met: ++dependency.met };
+    if (item.strikes?.dependency !== dependency.name) item.strikes = { dependency: dependency.name, count: 0, done, met: ++dependency.met };
     if (isItsOwn(item.strikes, failure, dependency, done)) return false;
     item.strikes.count++;
     return true;

@@ -28,7 +28,9 @@ const statusOf = (...states: UnitState[]): HostStatus => ({
     partitions: 0,
     balance: null,
     exactResume: null,
-    alerts: [], held: [], postponed: 0,
+    alerts: [],
+    held: [],
+    postponed: 0,
   })),
 });
 

@@ -214,7 +214,9 @@ describe('a host that is held', () => {
 
   it('is asked by its probes alone, and no record takes the time that it needs to fail', async (t) => {
     let broken = false;
-    const { unit, asked } = openAsking(t, (n) => (broken && n % 2 === 1 ? new UnavailableError('SHOP_DOWN', 'down', { place: 'https://b.example/x' }) : null));
+    const { unit, asked } = openAsking(t, (n) =>
+      broken && n % 2 === 1 ? new UnavailableError('SHOP_DOWN', 'down', { place: 'https://b.example/x' }) : null,
+    );
     await unit.assign();
     unit.deliverJobs(range(0, 20));
     await until(() => unit.intake.open === 0, 'all well');
@@ -237,7 +239,9 @@ describe('a host that is held', () => {
   });
 
   it('is asked on where it fails for a few keys only', async (t) => {
-    const { unit, asked } = openAsking(t, (n) => (n === 21 ? new AuthError('SHOP_AUTH', 'not this one', { dependency: 'b.example' }) : null));
+    const { unit, asked } = openAsking(t, (n) =>
+      n === 21 ? new AuthError('SHOP_AUTH', 'not this one', { dependency: 'b.example' }) : null,
+    );
     await unit.assign();
     unit.deliverJobs(range(0, 200));
     await until(() => unit.intake.open === 1, 'all but one');
