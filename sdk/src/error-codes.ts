@@ -63,6 +63,11 @@ export const ERROR_CODES = {
     1,
     "see why the worker does not get to it, or raise the topic's retention: what is deleted unread is lost",
   ),
+  PH_DEPENDENCY_HELD: entry(
+    'unavailable',
+    1,
+    'see why the dependency fails; what needs it waits, burns no attempt, and goes on by itself once it works',
+  ),
   PH_MESSAGE_UNREADABLE: entry('permanent', 2, 'the bytes are not a message of this topic; mend the sender'),
   PH_MESSAGE_INVALID: entry('permanent', 2, "the message does not fit the topic's schema; mend the sender"),
   PH_BATCH_UNREADABLE: entry(

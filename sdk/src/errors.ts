@@ -55,7 +55,7 @@ export class PermanentError extends PipelineError {
   }
 }
 
-/** The record may succeed later: it is retried by the worker's policy. Where many fail alike, the worker takes it for an outage and pauses. */
+/** The record may succeed later: it is retried by the worker's policy. Where many fail alike, that is an outage: they wait for what fails. */
 export class TransientError extends PipelineError {
   readonly retryAfter: number | undefined;
 
@@ -65,14 +65,14 @@ export class TransientError extends PipelineError {
   }
 }
 
-/** Our credentials are refused: the worker pauses and alerts, and no record burns an attempt. */
+/** Our credentials are refused: what needs them waits, with an alert, and burns no attempt, while other records go on. */
 export class AuthError extends PipelineError {
   constructor(code: ErrorCode | (string & {}), message: string, details: ErrorDetails = {}) {
     super(code, message, { ...details, kind: 'auth' });
   }
 }
 
-/** A dependency is down (breaker open, connection refused): the worker pauses and probes, and no record burns an attempt. */
+/** A dependency is down (breaker open, connection refused): what needs it waits and burns no attempt, while other records go on. */
 export class UnavailableError extends PipelineError {
   readonly retryAfter: number | undefined;
 

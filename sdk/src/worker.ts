@@ -125,7 +125,8 @@ interface HandlesBatch<Topic extends TopicDefinition, Produces extends readonly 
   readonly batchSize?: number;
   /**
    * Handles several messages: for each key a run of consecutive records in order; a key is in one running batch at a time.
-   * Returns one outcome a message, in the order of the messages.
+   * Returns one outcome a message, in the order of the messages. A call that throws fails all of them; where that is an
+   * outage, each is handled again in a call of its own.
    */
   handleBatch(
     items: readonly BatchItem<MessageOf<Topic>, WorkerContext<Static<Config>, ServicesOf<Services>>>[],

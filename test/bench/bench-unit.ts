@@ -117,6 +117,10 @@ export function benchUnit({ cluster, producer, topic, group, concurrency = 10, s
         definition,
         onRetry: worker.settings.retry.mode,
         window: new FailureWindow(worker.settings.outage),
+        outageKeys: worker.settings.outage.keys,
+        byteBudget: 64 * 1024 * 1024,
+        releasePerSecond: worker.settings.retry.release,
+        canDelay: worker.settings.retry.lanes.length > 0,
         order: worker.settings.order,
         concurrency,
         batchSize: worker.settings.batchSize,
@@ -145,6 +149,7 @@ export function benchUnit({ cluster, producer, topic, group, concurrency = 10, s
         onHandled: () => {},
         onOverdue: () => {},
         onPause,
+        onHeld: () => {},
         onFatal,
       }),
   });

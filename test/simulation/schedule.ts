@@ -12,6 +12,8 @@ export interface PlannedRecord {
   readonly partition: number;
   readonly key: string;
   readonly n: number;
+  /** The API that its handler needs. */
+  readonly needs: 'a' | 'b';
   /** No message at all. */
   readonly unreadable: boolean;
   /** One for each attempt; the last one stands for all that follow. */
@@ -24,7 +26,7 @@ export type Fault =
   | { readonly kind: 'crash'; readonly at: number; readonly member: number; readonly noticedAfter: number; readonly backAfter: number }
   | { readonly kind: 'throw-out'; readonly at: number; readonly member: number; readonly noticedAfter: number }
   | { readonly kind: 'broker-down'; readonly at: number; readonly lasts: number }
-  | { readonly kind: 'dependency-down'; readonly at: number; readonly lasts: number }
+  | { readonly kind: 'dependency-down'; readonly at: number; readonly lasts: number; readonly which: 'both' | 'b'; readonly share: number }
   | { readonly kind: 'commits-fail'; readonly at: number; readonly lasts: number }
   | { readonly kind: 'slow'; readonly at: number; readonly lasts: number; readonly what: 'send' | 'commit' };
 
@@ -38,6 +40,8 @@ export interface Schedule {
   readonly batchSize: number;
   readonly concurrency: number;
   readonly byteBudget: number;
+  /** Waits of the delay lanes: two. */
+  readonly delays: readonly number[];
   readonly records: readonly PlannedRecord[];
   readonly faults: readonly Fault[];
 }
@@ -45,7 +49,7 @@ export interface Schedule {
 /** Milliseconds that a handler may take. */
 export const TIMEOUT = 2_000;
 /** Waits of the delay lanes. */
-export const DELAYS: readonly number[] = [700, 1_500];
+const DELAYS: readonly number[] = [700, 1_500];
 /** Records come, and faults begin, in so many milliseconds. */
 const LENGTH = 6_000;
 
@@ -65,13 +69,15 @@ export function planSchedule(seed: number): Schedule {
     batchSize: random.chance(0.25) ? random.between(2, 5) : 1,
     concurrency: random.between(1, 8),
     byteBudget: random.chance(0.2) ? 1_000 : 1_000_000,
-    records: Array.from({ length: count }, (_, n) => {
+    delays: DELAYS,
+    records: Array.from({ length: count }, (_, n): PlannedRecord => {
       const key = `k${random.between(1, keys)}`;
       return {
         at: random.between(0, LENGTH),
         partition: Number(key.slice(1)) % partitions,
         key,
         n,
+        needs: n % 2 === 0 ? 'a' : 'b',
         unreadable: random.chance(trouble / 10),
         attempts: planAttempts(random, trouble, mode),
       };
@@ -120,6 +126,9 @@ function planFault(random: Random): Fault {
       return { kind, at, member, noticedAfter: random.between(50, 6_000), backAfter: random.between(50, 4_000) };
     case 'throw-out':
       return { kind, at, member, noticedAfter: random.between(20, 3_000) };
+    case 'dependency-down':
+      // Drawn from what is drawn already, so that a seed stays the schedule that it was.
+      return { kind, at, lasts, which: lasts % 2 === 0 ? 'both' : 'b', share: lasts % 3 === 0 ? 0.5 : 1 };
     case 'slow':
       return { kind, at, lasts, what: random.chance(0.5) ? 'send' : 'commit' };
     default:
@@ -128,9 +137,9 @@ function planFault(random: Random): Fault {
 }
 
 /** How a record must end, whatever happens around it. */
-export function expectedEnd({ unreadable, attempts }: PlannedRecord, mode: Schedule['mode']): 'output' | 'skip' | 'dead' {
+export function expectedEnd({ unreadable, attempts }: PlannedRecord, { mode, delays }: Schedule): 'output' | 'skip' | 'dead' {
   if (unreadable) return 'dead';
-  const tries = mode === 'delay' ? attempts.slice(0, DELAYS.length + 1) : attempts;
+  const tries = mode === 'delay' ? attempts.slice(0, delays.length + 1) : attempts;
   const ended = tries.find(({ ends, takes }) => takes <= TIMEOUT && ends !== 'transient');
   return ended?.ends === 'output' || ended?.ends === 'skip' ? ended.ends : 'dead';
 }

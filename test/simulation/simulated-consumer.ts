@@ -294,7 +294,8 @@ export class SimulatedConsumer implements KafkaConsumer {
     const fails = time.now < this.#network.commitsFailUntil && random.chance(0.6);
     // Killed on the way: the request may have left or not.
     const leaves = this.#killed ? random.chance(0.5) : !fails || random.chance(0.5);
-    if (!log.isDown && leaves) {
+    const arrives = !log.isDown && leaves;
+    if (arrives) {
       if (!this.#isMember(assignment)) {
         if (this.#killed) return new Promise(() => {});
         assignment.live = false;
@@ -305,7 +306,7 @@ export class SimulatedConsumer implements KafkaConsumer {
     }
     await this.#network.pass('answer');
     if (this.#killed) return new Promise(() => {});
-    if (fails || log.isDown) {
+    if (fails || !arrives || log.isDown) {
       assignment.clean = false;
       throw new UnavailableError('PH_KAFKA_UNREACHABLE', 'the commit was not answered');
     }

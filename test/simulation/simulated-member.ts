@@ -22,7 +22,7 @@ import type { RetryLayout } from '../../host/src/retry/layout.ts';
 import { jobs, resolvedWorker, results } from '../host/engine/in-memory-unit.ts';
 import type { Checks, Run } from './checks.ts';
 import type { Network } from './network.ts';
-import { type Behaviour, DELAYS, type PlannedRecord, type Schedule, TIMEOUT } from './schedule.ts';
+import { type Behaviour, type PlannedRecord, type Schedule, TIMEOUT } from './schedule.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
 import type { SimulatedGroup } from './simulated-group.ts';
 import { SimulatedProducer, TOO_LARGE } from './simulated-producer.ts';
@@ -41,8 +41,11 @@ export interface MemberWorld {
   readonly checks: Checks;
   readonly layout: RetryLayout;
   readonly planOf: (n: number) => PlannedRecord;
-  /** The service that every handler needs does not answer. */
-  readonly isDependencyDown: () => boolean;
+  /** Whether this call of an API fails. */
+  readonly fails: (api: 'a' | 'b') => boolean;
+  /** What is planned to fail passes from now on. */
+  readonly areMended: boolean;
+  readonly onCall: (n: number, attempt: number) => void;
   readonly tell: (line: () => string) => void;
 }
 
@@ -84,7 +87,7 @@ export class SimulatedMember {
       definition: this.#definition(),
       concurrency: schedule.concurrency,
       timeout: TIMEOUT,
-      delays: DELAYS,
+      delays: schedule.delays,
       onRetry: schedule.mode,
       batchSize: schedule.batchSize,
     });
@@ -114,12 +117,18 @@ export class SimulatedMember {
           definition: worker.definition as WorkerDefinition,
           onRetry: schedule.mode,
           window: new FailureWindow(worker.settings.outage),
+          outageKeys: worker.settings.outage.keys,
+          byteBudget: schedule.byteBudget,
+          releasePerSecond: worker.settings.retry.release,
+          canDelay: schedule.mode === 'delay',
           order: 'key',
           concurrency: schedule.concurrency,
           batchSize: schedule.batchSize,
           codec: createMessageCodec(jobs),
           writer: new RecordWriter({
-            onFailure: () => {},
+            onFailure: (what, { topic, partition, record }) => {
+              if (what === 'postponed') checks.postponed(topic, partition, record.offset);
+            },
             worker,
             sourceCluster: 'default',
             sourceClusterId: 'simulated',
@@ -145,6 +154,7 @@ export class SimulatedMember {
             tell(() => `${name} ${failure === null ? 'goes on' : `pauses: ${failure.code}`}`);
             onPause(failure);
           },
+          onHeld: () => {},
           onFatal,
         });
       },
@@ -185,16 +195,17 @@ export class SimulatedMember {
   #handle({ id, n }: Message, context: WorkerContext, call: object): Outcome | Promise<Outcome> {
     // A killed process does nothing more.
     if (this.state === 'killed') return new Promise(() => {});
-    const { checks, network, planOf, isDependencyDown } = this.#world;
-    const { attempts } = planOf(n);
+    const { checks, network, planOf, fails, onCall } = this.#world;
+    const { attempts, needs } = planOf(n);
+    onCall(n, context.attempt);
     const behaviour = attempts[Math.min(context.attempt, attempts.length) - 1] as Behaviour;
     const { topic, partition, offset } = context.record;
     const run = { member: this.name, n, signal: context.signal, call, excused: this.isFenced };
     checks.begins(run, { topic, partition, offset: Number(offset) });
     const end = (): Outcome => {
-      if (isDependencyDown()) {
+      if (fails(needs)) {
         checks.ends(run, 'unavailable');
-        throw new UnavailableError('SIM_API_DOWN', 'the API does not answer');
+        throw new UnavailableError('SIM_API_DOWN', 'the API does not answer', { dependency: needs });
       }
       return this.#outcome(run, behaviour, id, n);
     };
@@ -203,8 +214,9 @@ export class SimulatedMember {
       : network.time.sleep(behaviour.takes).then(() => (this.state === 'killed' ? new Promise(() => {}) : end()));
   }
 
-  #outcome(run: Run, { ends }: Behaviour, id: string, n: number): Outcome {
-    const { checks } = this.#world;
+  #outcome(run: Run, behaviour: Behaviour, id: string, n: number): Outcome {
+    const { checks, areMended } = this.#world;
+    const ends = areMended && behaviour.ends === 'transient' ? 'output' : behaviour.ends;
     const result = (name: string): Output => output(results, { id: name, n });
     switch (ends) {
       case 'output':

@@ -21,7 +21,8 @@ describe('six hours without', () => {
     ['the API that all handlers need', 'dependency-down'],
   ] as const)
     it(`${what}: everything is done afterwards with no restart, and no more is held at the end than at the start`, async (t) => {
-      const fault = { kind, at: 5 * MINUTE, lasts: 6 * HOUR } as const;
+      const lasts = { at: 5 * MINUTE, lasts: 6 * HOUR } as const;
+      const fault = kind === 'broker-down' ? { kind, ...lasts } : ({ kind, ...lasts, which: 'both', share: 1 } as const);
       const held: Held[] = [];
       const { broken, took } = await simulate(scheduleWith(fault), { onMinute: (one) => held.push(one) });
       assert.equal(broken, null);
@@ -105,11 +106,13 @@ function scheduleWith(fault: Extract<Fault, { readonly lasts: number }>): Schedu
     batchSize: 1,
     concurrency: 4,
     byteBudget: BUDGET,
+    delays: [700, 1_500],
     records: Array.from({ length: count }, (_, n) => ({
       at: (n + 1) * PACE,
       partition: n % 2,
       key: `k${n % 20}`,
       n,
+      needs: n % 2 === 0 ? 'a' : 'b',
       unreadable: false,
       attempts: [{ ends: 'output', takes: 20 }],
     })),

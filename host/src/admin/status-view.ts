@@ -23,6 +23,23 @@ const Unit = Type.Object(
     lag: Type.Union([Type.Number(), Type.Null()], { description: 'records ahead of the committed offsets; null until probed' }),
     oldestOpen: Type.Union([Type.Number(), Type.Null()], { description: 'milliseconds since the oldest open record came' }),
     partitions: Count,
+    held: Type.Array(
+      Type.Object(
+        {
+          dependency: Type.String({ description: 'what the failures name, else their code' }),
+          code: Type.String(),
+          reason: Type.String(),
+          since: Type.String({ description: 'when it began to fail' }),
+          records: Type.Integer({ minimum: 0, description: 'records that wait for it in memory' }),
+          behind: Type.Integer({ minimum: 0, description: 'records of their keys that wait behind them' }),
+          postponed: Type.Integer({ minimum: 0, description: 'records that found no room and went into delay lanes, without an attempt' }),
+          nextProbe: Type.Union([Type.String(), Type.Null()], { description: 'null while one is under way' }),
+        },
+        open,
+      ),
+      { description: 'records that wait for a dependency that fails, while the others go on' },
+    ),
+    postponed: Type.Integer({ minimum: 0, description: 'of those retried: records that went into delay lanes to wait for a dependency' }),
   },
   open,
 );
@@ -39,5 +56,5 @@ export const StatusView = Type.Object(
 );
 
 export function statusView(status: HostStatus): Static<typeof StatusView> {
-  return { ...status, clusters: [...status.clusters], units: [...status.units] };
+  return { ...status, clusters: [...status.clusters], units: status.units.map((unit) => ({ ...unit, held: [...unit.held] })) };
 }

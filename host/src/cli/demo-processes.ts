@@ -171,7 +171,18 @@ function environment({ staged }: DemoProcessesOptions, token: string): Readonly<
 function unitOf(worker: ResolvedWorker, { before, last }: Slot): UnitStatus {
   const unit = last ?? {
     ...{ id: worker.id, plugin: worker.plugin.name, worker: worker.name, state: { kind: 'starting' as const }, counts: NONE },
-    ...{ open: 0, delayed: null, lag: null, oldestOpen: null, partitions: 0, balance: null, exactResume: null, alerts: [] },
+    ...{
+      open: 0,
+      delayed: null,
+      lag: null,
+      oldestOpen: null,
+      partitions: 0,
+      balance: null,
+      exactResume: null,
+      alerts: [],
+      held: [],
+      postponed: 0,
+    },
   };
   return { ...unit, counts: add(before, unit.counts) };
 }

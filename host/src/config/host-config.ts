@@ -155,7 +155,7 @@ const Worker = Type.Object(
           ),
           keys: Type.Optional(Type.Integer({ minimum: 1, description: 'different keys that must be among them; default 10' })),
         },
-        { ...closed, description: 'when failures of one code and dependency pause the worker' },
+        { ...closed, description: 'when failures of one code and dependency are an outage, in which what needs it waits' },
       ),
     ),
     flush: Type.Optional(

@@ -8,8 +8,8 @@ export interface BatchCallsOptions {
   readonly batchSize: number;
   /** The next record that may start, or may join the batch in the making. */
   readonly next: (batch: BatchMark) => WorkItem | undefined;
-  /** Whether the record stays for the next owner of its partition. */
-  readonly isLeft: (item: WorkItem) => boolean;
+  /** Whether a record that waits in its lane may join the batch in the making; else its turn comes after it. */
+  readonly mayJoin: (item: WorkItem) => boolean;
   /** Decodes the record; false where it is none and has found its end. */
   readonly begin: (item: WorkItem) => boolean;
   /** Takes a place and the record's lane. */
@@ -58,22 +58,24 @@ export class BatchCalls {
   }
 
   #collect(): readonly WorkItem[] {
-    const { batchSize, begin, isLeft, next, occupy } = this.#options;
+    const { batchSize, begin, mayJoin, next, occupy } = this.#options;
     const batch: WorkItem[] = [];
-    const add = (item: WorkItem): void => {
-      if (!begin(item)) return;
+    const add = (item: WorkItem): boolean => {
+      if (!begin(item)) return false;
       occupy(item, batch);
       batch.push(item);
+      return true;
     };
     while (batch.length < batchSize) {
       const item = next(batch);
       if (item === undefined) break;
-      add(item);
-      while (item.lane !== null && batch.length < batchSize) {
+      // One that is not handled may keep its lane: then no other of its key is either.
+      let isAdded = add(item);
+      while (isAdded && item.lane !== null && batch.length < batchSize) {
         const [follower] = item.lane.waiting;
-        if (follower === undefined || isLeft(follower)) break;
+        if (follower === undefined || !mayJoin(follower)) break;
         item.lane.waiting.shift();
-        add(follower);
+        isAdded = add(follower);
       }
     }
     return batch;
@@ -99,7 +101,10 @@ export class BatchCalls {
     const began = performance.now();
     void run()
       .finally(() => onHandled((performance.now() - began) / 1000))
-      .catch((error: unknown): readonly Outcome[] => batch.map(() => failed(error)))
+      .catch((error: unknown): readonly Outcome[] => {
+        for (const item of batch) item.failedTogether = batch.length > 1;
+        return batch.map(() => failed(error));
+      })
       .then((outcomes) => {
         for (const [index, { item, context }] of entries.entries()) onOutcome(item, context, outcomes[index] as Outcome);
       });

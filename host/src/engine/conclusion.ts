@@ -74,6 +74,11 @@ export class Conclusion {
     this.#acknowledge(item, written, 'retried');
   }
 
+  /** Into a delay lane that waits about so long, for a dependency that does not work. */
+  postpone(item: WorkItem, failure: ClassifiedFailure, heldBy: string, wait: number): void {
+    this.#acknowledge(item, this.#options.writer.postpone(item, failure, item.attempts, heldBy, wait), 'retried');
+  }
+
   /** Outputs of `onDead` first, then the dead letter, then the record is settled. */
   async bury(item: WorkItem, failure: ClassifiedFailure, stage: 'decode' | 'handle', outputs: readonly Output[]): Promise<void> {
     const attempts = item.attempts + 1;

@@ -12,6 +12,7 @@ import type { HostServices } from './host-services.ts';
 import { createMessageCodec } from './message-codec.ts';
 import { RecordWriter } from './record-writer.ts';
 import type { WritableTable } from './row-maker.ts';
+import type { HeldStatus } from './status.ts';
 import { tableSpec } from './table-rows.ts';
 import type { TableSink } from './table-sink.ts';
 import type { WorkerTopics } from './topics.ts';
@@ -125,6 +126,10 @@ async function handlerSink(
       definition,
       onRetry: settings.retry.mode,
       window,
+      outageKeys: settings.outage.keys,
+      byteBudget: plan.byteBudget,
+      releasePerSecond: settings.retry.release,
+      canDelay: settings.retry.mode === 'delay' && settings.retry.lanes.length > 0,
       order: settings.order,
       concurrency: plan.concurrency,
       batchSize: settings.batchSize,
@@ -143,9 +148,18 @@ async function handlerSink(
       onHandled: instruments.handled,
       onOverdue: instruments.overdue,
       onPause,
+      onHeld: (held, status) => tellOfHeld(log, held, status),
       onFatal,
       ...(clock !== undefined && { clock }),
     });
+}
+
+/** The rest of the worker goes on: its state does not say it. */
+function tellOfHeld(log: HostLog, held: boolean, status: HeldStatus): void {
+  const { dependency, code, reason, since, records, postponed } = status;
+  const fields = { dependency, code, reason, since, records, postponed };
+  if (held) log.error(fields, 'a dependency fails: what needs it waits and burns no attempt, the rest goes on');
+  else log.info(fields, 'what waited for a dependency goes on');
 }
 
 /** Unreadable and rejected records are in the dead letters and pause nobody; many of them are a matter for people. */

@@ -3,7 +3,7 @@ import { redactText } from '../observability/redact.ts';
 
 /**
  * What the engine does about a failure: `permanent` dead at once, `transient` retried by policy; `unavailable` and `auth`
- * pause the worker and burn no attempt.
+ * make the record wait for what failed, and burn no attempt.
  */
 export type FailureClass = 'permanent' | 'transient' | 'unavailable' | 'auth';
 

@@ -1,8 +1,14 @@
 import type { Log } from '@pipeline-host/sdk';
-import type { FailureNote, SourceRecord } from './record-writer.ts';
+import type { FailureEnd, FailureNote, SourceRecord } from './record-writer.ts';
 
 /** After the first line of a code, one in so many milliseconds; it says how many there were meanwhile. */
 const QUIET_MILLISECONDS = 10_000;
+
+const TEXTS: Readonly<Record<FailureEnd, string>> = {
+  dead: 'record is dead: it is in the dead-letter topic',
+  retried: 'record failed and is tried again later',
+  postponed: 'record waits for its dependency in a delay lane, no attempt is burned',
+};
 
 interface Told {
   at: number;
@@ -21,7 +27,7 @@ export class FailureLog {
     this.#log = log;
   }
 
-  note(what: 'retried' | 'dead', from: SourceRecord, { failure, stage, attempts }: FailureNote): void {
+  note(what: FailureEnd, from: SourceRecord, { failure, stage, attempts }: FailureNote): void {
     const cause = `${what} ${failure.code}`;
     const now = Date.now();
     const told = this.#told.get(cause);
@@ -41,7 +47,7 @@ export class FailureLog {
         offset: String(from.record.offset),
         ...(told !== undefined && told.untold > 0 && { untold: told.untold }),
       },
-      what === 'dead' ? 'record is dead: it is in the dead-letter topic' : 'record failed and is tried again later',
+      TEXTS[what],
     );
   }
 }

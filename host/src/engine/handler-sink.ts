@@ -8,6 +8,7 @@ import {
   type Retry,
   type WorkerDefinition,
 } from '@pipeline-host/sdk';
+import { HEADER, headerText } from '../retry/headers.ts';
 import { BatchCalls } from './batch-calls.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { Conclusion } from './conclusion.ts';
@@ -22,12 +23,15 @@ import { type MessageCodec, readableValue } from './message-codec.ts';
 import { failed, isOutcome, isPromise } from './outcome-shape.ts';
 import { RecordContext, type WorkerServices } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
+import { type HeldStatus, heldReason, type UnitAlert } from './status.ts';
 import { type BatchMark, WorkItem } from './work-item.ts';
 
 /** After so long in one turn of the event loop the rest waits for the next: heartbeats and HTTP must get their time. */
 const TURN_MILLISECONDS = 8;
 /** Records whose outputs are on their way to the broker; above it nothing new is started. */
 const MAX_UNACKNOWLEDGED = 5_000;
+/** Part of the byte budget that records may take up while they wait for dependencies: with more, intake could not go on beside them. */
+const HELD_SHARE = 0.25;
 /** While Kafka refuses what the worker writes, it is asked so often whether it still does: another worker's record may be the one that gets through. */
 const REFUSAL_MILLISECONDS = 250;
 
@@ -37,6 +41,14 @@ export interface HandlerSinkOptions {
   /** Whether a failed record waits in a delay lane or in place. */
   readonly onRetry: OnRetry;
   readonly window: FailureWindow;
+  /** Different keys that make an outage. */
+  readonly outageKeys: number;
+  /** Bytes of records that the unit may hold. */
+  readonly byteBudget: number;
+  /** Records that go on a second after an outage. */
+  readonly releasePerSecond: number;
+  /** The worker has lanes in which a record can wait. */
+  readonly canDelay: boolean;
   readonly order: Order;
   /** Calls of the handler at once. */
   readonly concurrency: number;
@@ -50,6 +62,8 @@ export interface HandlerSinkOptions {
   readonly onOverdue: (by: 1 | -1) => void;
   /** The unit pauses with this failure, or goes on with null. */
   readonly onPause: (failure: ClassifiedFailure | null) => void;
+  /** What needs a dependency waits for it for longer than its first probe, or waits no more. */
+  readonly onHeld: (held: boolean, status: HeldStatus) => void;
   /** Something that no retry mends: the unit fails. */
   readonly onFatal: (error: unknown) => void;
   /** The system's by default. */
@@ -66,6 +80,7 @@ export class HandlerSink implements Sink {
   readonly #deadlines: HandlerDeadlines;
   /** Null where the worker handles one record a call. */
   readonly #batches: BatchCalls | null;
+  readonly #services: WorkerServices;
   #running = 0;
   #scheduled = false;
   #refusalTimer: NodeJS.Timeout | null = null;
@@ -79,16 +94,21 @@ export class HandlerSink implements Sink {
     this.#holding = new Holding({
       lanes: this.#lanes,
       window: options.window,
-      probe: (item) => (this.#batches === null ? this.#start(item) : this.#batches.startAlone(item)),
+      keys: options.outageKeys,
+      bytes: options.byteBudget * HELD_SHARE,
+      release: options.releasePerSecond,
+      postpone: options.canDelay ? (item, failure, heldBy, wait) => this.#conclusion.postpone(item, failure, heldBy, wait) : null,
       fresh: () => this.#next(null),
       wake: () => this.wake(),
       onPause: options.onPause,
       clock,
+      onHeld: options.onHeld,
     });
+    this.#services = { ...options.services, refusal: (of, host) => this.#holding.refusal(of, host) };
     this.#inPlace = new InPlaceRetry({
       lanes: this.#lanes,
       wake: () => this.wake(),
-      pausedFor: () => this.#holding.pausedFor,
+      pausedFor: () => this.#holding.closedFor,
       clock,
     });
     this.#conclusion = new Conclusion({
@@ -111,7 +131,7 @@ export class HandlerSink implements Sink {
             definition: options.definition,
             batchSize: options.batchSize,
             next: (batch) => this.#next(batch),
-            isLeft: (item) => this.#isLeft(item),
+            mayJoin: (item) => !this.#isLeft(item) && this.#heldBy(item) === null,
             begin: (item) => this.#begin(item),
             occupy: (item, batch) => this.#occupy(item, batch),
             onStarted: (item) => this.#deadlines.watch(item),
@@ -125,12 +145,26 @@ export class HandlerSink implements Sink {
     return this.#scheduled || this.#running > 0 || this.#conclusion.unacknowledged > 0;
   }
 
+  /** Records that wait for a dependency, by dependency. */
+  get held(): readonly HeldStatus[] {
+    return this.#holding.held;
+  }
+
+  /** Records that went into delay lanes for want of room, each time counted. */
+  get postponed(): number {
+    return this.#holding.postponed;
+  }
+
+  get alerts(): readonly UnitAlert[] {
+    return this.#holding.lasting.map((status) => ({ code: 'PH_DEPENDENCY_HELD', reason: heldReason(status) }));
+  }
+
   wake(): void {
     if (this.#scheduled) return;
     const until = performance.now() + TURN_MILLISECONDS;
     let started = 0;
     const refused = this.#isRefused();
-    while (!refused && this.#mayStart()) {
+    while (!refused && this.#hasPlace()) {
       if (!this.#startNext()) break;
       if ((++started & 31) === 0 && performance.now() > until) {
         this.#scheduled = true;
@@ -144,9 +178,8 @@ export class HandlerSink implements Sink {
     if (this.#drained !== null && this.#isDrained()) this.#drained();
   }
 
-  #mayStart(): boolean {
+  #hasPlace(): boolean {
     return (
-      !this.#holding.isPaused &&
       (this.#batches === null ? this.#running : this.#batches.count) < this.#options.concurrency &&
       this.#conclusion.unacknowledged < MAX_UNACKNOWLEDGED
     );
@@ -163,6 +196,13 @@ export class HandlerSink implements Sink {
   }
 
   #startNext(): boolean {
+    const probe = this.#holding.takeProbe();
+    if (probe !== undefined) {
+      if (this.#batches === null) this.#start(probe);
+      else this.#batches.startAlone(probe);
+      return true;
+    }
+    if (this.#holding.isClosed) return false;
     if (this.#batches !== null) return this.#batches.startNext();
     const item = this.#next(null);
     if (item !== undefined) this.#start(item);
@@ -183,7 +223,9 @@ export class HandlerSink implements Sink {
       if (taken === undefined) return undefined;
       if (taken.partition.lane !== null && this.#isMisplaced(taken)) return undefined;
       const item = new WorkItem(taken.partition, taken.record);
-      if (this.#lanes.admit(item, batch)) return item;
+      // What is not to be called waits for its key, and joins no batch with it.
+      if (this.#lanes.admit(item, this.#heldBy(item) === null ? batch : null)) return item;
+      this.#holding.waits(item);
     }
   }
 
@@ -212,6 +254,12 @@ export class HandlerSink implements Sink {
     item.concluded = false;
     item.finished = false;
     item.held = false;
+    item.failedTogether = false;
+    const heldBy = this.#heldBy(item);
+    if (heldBy !== null) {
+      this.#holdUncalled(item, heldBy);
+      return false;
+    }
     try {
       item.message = this.#options.codec.decode(readableValue(item.record));
     } catch (error) {
@@ -222,8 +270,21 @@ export class HandlerSink implements Sink {
       this.#holding.ended(item, false);
       return false;
     }
-    item.context = new RecordContext(this.#options.services, item.state, item.record, item.startedAt, item.tries);
+    item.context = new RecordContext(this.#services, item.state, item.record, item.startedAt, item.tries);
     return true;
+  }
+
+  /** What a record waits for that comes back from a delay lane, if that is still out. */
+  #heldBy(item: WorkItem): string | null {
+    const heldBy = item.state.lane === null ? undefined : headerText(item.record.headers, HEADER.heldBy);
+    return heldBy !== undefined && this.#holding.isHeld(item, heldBy) ? heldBy : null;
+  }
+
+  #holdUncalled(item: WorkItem, heldBy: string): void {
+    item.concluded = true;
+    this.#occupy(item);
+    this.#holding.takesUncalled(item, heldBy);
+    this.#finish(item);
   }
 
   #start(item: WorkItem): void {
@@ -366,7 +427,7 @@ export class HandlerSink implements Sink {
   }
 
   #isDrained(): boolean {
-    return this.#running === 0 && this.#conclusion.unacknowledged === 0 && (this.#lanes.readyCount === 0 || this.#holding.count > 0);
+    return this.#running === 0 && this.#conclusion.unacknowledged === 0 && (this.#lanes.readyCount === 0 || this.#holding.isClosed);
   }
 
   abandon(): void {

@@ -98,6 +98,11 @@ export class Lanes {
     item.lane.holder = null;
   }
 
+  /** Ends the hold without a further try: the record is to leave its lane. */
+  unhold(item: WorkItem): void {
+    if (item.lane !== null) item.lane.holder = null;
+  }
+
   /** It may start again, before those that wait behind it. */
   readyAgain(item: WorkItem): void {
     this.release(item);

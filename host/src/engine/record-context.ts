@@ -1,6 +1,7 @@
-import type { Http, Log, Metrics, Objects, RecordInfo, Staging, WorkerContext } from '@pipeline-host/sdk';
+import type { Http, Log, Metrics, Objects, RecordInfo, Staging, UnavailableError, WorkerContext } from '@pipeline-host/sdk';
 import type { KafkaRecord } from '../kafka/driver.ts';
 import { authorHeaders, failedAttempts, HEADER, headerText } from '../retry/headers.ts';
+import { heldHttp } from './held-http.ts';
 import type { PartitionState } from './partition-state.ts';
 
 /** What all handlers of a worker share. */
@@ -10,6 +11,8 @@ export interface WorkerServices {
   readonly log: Log & { child(fields: Readonly<Record<string, unknown>>): Log };
   readonly metrics: Metrics;
   readonly http: Http;
+  /** Why the handler of this record is not to ask a host now, or null. */
+  readonly refusal?: (of: RecordContext, host: string) => UnavailableError | null;
   readonly objects: Objects;
   /** A view on the staging area whose `release` is told to the given function. */
   readonly stagingFor: (release: (uri: string) => void) => Staging;
@@ -66,7 +69,8 @@ export class RecordContext implements WorkerContext {
     return this.#worker.metrics;
   }
   get http(): Http {
-    return this.#worker.http;
+    const { http, refusal } = this.#worker;
+    return refusal === undefined ? http : heldHttp(http, (host) => refusal(this, host));
   }
   get objects(): Objects {
     return this.#worker.objects;

@@ -5,7 +5,7 @@ import type { KafkaProducer, KafkaRecord, OutgoingRecord } from '../kafka/driver
 import { fitsCompressed } from '../kafka/stored-record.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import { HEADER, HOST_PREFIX, headerNumber, headerText, type Origin, originOf } from '../retry/headers.ts';
-import { chooseLane } from '../retry/lane-choice.ts';
+import { chooseLane, laneFor } from '../retry/lane-choice.ts';
 import { type RetryLayout, retryPartition } from '../retry/layout.ts';
 import { delaysFor } from '../retry/policy.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
@@ -21,6 +21,7 @@ export const MAX_REDO = 2;
 /** Headers that say something of the attempt before, which may not hold for this one. */
 const OF_ONE_ATTEMPT: ReadonlySet<string> = new Set([
   HEADER.dueAt,
+  HEADER.heldBy,
   HEADER.onDeadError,
   HEADER.written,
   HEADER.batch,
@@ -60,9 +61,12 @@ export interface RecordWriterOptions {
   readonly storePayload: (topic: string, payload: Payload) => Promise<string>;
   /** The producer of a cluster. */
   readonly producerOf: (cluster: string) => KafkaProducer;
-  /** Told of each record that is retried or dead. */
-  readonly onFailure: (what: 'retried' | 'dead', from: SourceRecord, note: FailureNote) => void;
+  /** Told of each record that is retried, postponed or dead. */
+  readonly onFailure: (what: FailureEnd, from: SourceRecord, note: FailureNote) => void;
 }
+
+/** `postponed`: it is retried, but no attempt was burned. */
+export type FailureEnd = 'retried' | 'postponed' | 'dead';
 
 /** Why and how a record failed, for its headers. */
 export interface FailureNote {
@@ -202,19 +206,37 @@ export class RecordWriter {
     const { retry } = worker.settings;
     const choice = chooseLane(retry.lanes, delaysFor(retry, note.failure.code), note.attempts, after ?? note.failure.retryAfter);
     if (choice === null) return 'exhausted';
-    const delay = retry.lanes[choice.lane - 1] ?? 0;
-    const headers: Headers = {
-      ...this.#originalHeaders(from.record),
-      ...this.#context(from, { ...note, attempts: choice.attempts }),
-      [HEADER.dueAt]: String(Date.now() + delay),
-    };
     this.#options.onFailure('retried', from, note);
-    return this.#options.producerOf(worker.cluster).send({
+    return this.#delay(from, { ...note, attempts: choice.attempts }, choice.lane, {});
+  }
+
+  /**
+   * Puts a record that waits for a dependency into the shortest lane that waits so long, else into the longest, byte for
+   * byte. Only for a worker that has such lanes.
+   *
+   * @param attempts failed ones so far: this is none
+   * @param wait milliseconds
+   */
+  postpone(from: SourceRecord, failure: ClassifiedFailure, attempts: number, heldBy: string, wait: number): Promise<void> {
+    const note: FailureNote = { failure, stage: 'handle', attempts };
+    this.#options.onFailure('postponed', from, note);
+    return this.#delay(from, note, laneFor(this.#options.worker.settings.retry.lanes, wait), { [HEADER.heldBy]: heldBy });
+  }
+
+  #delay(from: SourceRecord, note: FailureNote, lane: number, own: Headers): Promise<void> {
+    const { worker, layout, producerOf } = this.#options;
+    const delay = worker.settings.retry.lanes[lane - 1] ?? 0;
+    return producerOf(worker.cluster).send({
       topic: worker.retryTopic,
-      partition: retryPartition(this.#options.layout, from.source, choice.lane),
+      partition: retryPartition(layout, from.source, lane),
       key: from.record.key,
       value: from.record.value,
-      headers,
+      headers: {
+        ...this.#originalHeaders(from.record),
+        ...this.#context(from, note),
+        ...own,
+        [HEADER.dueAt]: String(Date.now() + delay),
+      },
     });
   }
 

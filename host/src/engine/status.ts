@@ -39,6 +39,32 @@ export interface UnitAlert {
   readonly reason: string;
 }
 
+/** Records of a worker that wait for one dependency, while what does not need it goes on. */
+export interface HeldStatus {
+  /** What the failures name, else their code. */
+  readonly dependency: string;
+  /** Of its last failure. */
+  readonly code: string;
+  readonly reason: string;
+  /** ISO time at which it began to fail. */
+  readonly since: string;
+  /** Records that wait for it in memory. */
+  readonly records: number;
+  /** Records of their keys that wait behind them. */
+  readonly behind: number;
+  /** Records that found no room and were put into delay lanes, without an attempt, since it began to fail. */
+  readonly postponed: number;
+  /** ISO time of the next probe; null while one is under way, or the records are released. */
+  readonly nextProbe: string | null;
+}
+
+/** As people read it. */
+export function heldReason({ dependency, code, reason, since, records, behind, postponed }: HeldStatus): string {
+  const more = [...(behind > 0 ? [`${behind} behind them`] : []), ...(postponed > 0 ? [`${postponed} in delay lanes`] : [])];
+  const waiting = [`${records} records wait for it`, ...more].join(', ');
+  return `${dependency} fails since ${since}, ${waiting}: ${code === dependency ? '' : `${code}: `}${reason}`;
+}
+
 export interface UnitStatus {
   /** `plugin.worker`, with `#2` … for further members in the process. */
   readonly id: string;
@@ -60,6 +86,10 @@ export interface UnitStatus {
   /** Whether the broker keeps commit metadata, so that a crash repeats only what was open or settled since the last commit; null until known. */
   readonly exactResume: boolean | null;
   readonly alerts: readonly UnitAlert[];
+  /** Records that wait for a dependency that fails, by dependency. */
+  readonly held: readonly HeldStatus[];
+  /** Records, since the unit started, that found no room to wait for a dependency and went into delay lanes, each time counted: a part of `retried`. */
+  readonly postponed: number;
   /** Of the maintenance alone: its tables, once it had to do with them. */
   readonly tables?: readonly MaintainedTable[];
 }

@@ -9,7 +9,7 @@ import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { NewerRecord, PartitionState } from './partition-state.ts';
 import { PartitionWatch } from './partition-watch.ts';
 import { ReplayGuard } from './replay-guard.ts';
-import type { HostUnit, UnitAlert, UnitProgress, UnitState, UnitStatus } from './status.ts';
+import type { HeldStatus, HostUnit, UnitAlert, UnitProgress, UnitState, UnitStatus } from './status.ts';
 import type { WorkerTopics } from './topics.ts';
 
 /** On top of the worker's own timeout before a unit without progress counts as stalled. */
@@ -22,6 +22,8 @@ export interface OwnedSink extends Sink {
   /** Something is in work that ends by itself, with no need of the clock. */
   readonly isBusy: boolean;
   readonly alerts?: readonly UnitAlert[];
+  readonly held?: readonly HeldStatus[];
+  readonly postponed?: number;
   close(): void;
 }
 
@@ -228,11 +230,15 @@ export class Unit implements HostUnit {
     const limit = ('rows' in this.worker.definition ? flush.age : timeout) + STALL_MARGIN;
     const stillFor = (...since: (number | null)[]): number =>
       performance.now() - Math.max(...since.map((at) => at ?? Number.POSITIVE_INFINITY));
-    if (open > 0) {
-      const still = stillFor(lastSettled, this.#oldestOpenSince());
+    const held = this.#held;
+    if (open > held) {
+      // The oldest one may be held: then something is at a standstill only that came later.
+      const since = held > 0 ? lastReceived : this.#oldestOpenSince();
+      const still = stillFor(lastSettled, since);
       if (still <= limit) return null;
-      return { kind: 'stalled', reason: `${open} records are open and none was settled for ${Math.round(still / 1000)} s` };
+      return { kind: 'stalled', reason: `${open - held} records are open and none was settled for ${Math.round(still / 1000)} s` };
     }
+    if (open > 0) return null;
     for (const { topic, partition, ledger, head, unreadSince } of partitions) {
       const still = stillFor(lastSettled, lastReceived, unreadSince);
       if (still <= limit) continue;
@@ -240,6 +246,11 @@ export class Unit implements HostUnit {
       return { kind: 'stalled', reason };
     }
     return null;
+  }
+
+  /** Records that wait for a dependency, and those behind them: their standstill is none of the worker. */
+  get #held(): number {
+    return (this.#sink.held ?? []).reduce((sum, { records, behind }) => sum + records + behind, 0);
   }
 
   /** When the oldest open record came, on the monotonic clock. */
@@ -271,6 +282,8 @@ export class Unit implements HostUnit {
       balance: isHolding ? balanceOf(partitions) : null,
       exactResume: this.#intake.exactResume,
       alerts: [...this.#accessAlerts(), ...(this.#watch?.alerts ?? []), ...(this.#sink.alerts ?? [])],
+      held: this.#sink.held ?? [],
+      postponed: this.#sink.postponed ?? 0,
     };
   }
 

@@ -1,5 +1,6 @@
 import type { KafkaRecord } from '../kafka/driver.ts';
 import { failedAttempts } from '../retry/headers.ts';
+import type { HeldDependency } from './held-dependency.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RecordContext } from './record-context.ts';
 import type { SourceRecord } from './record-writer.ts';
@@ -26,13 +27,24 @@ export interface BatchCall {
   open: number;
 }
 
-/** How often a record met an outage, and what the worker had seen when it did so first. */
+/** How often a record met the outage of a dependency, and what the worker had seen when it did so first. */
 export interface Strikes {
+  readonly dependency: string;
   count: number;
   /** Records that were done until then. */
   readonly done: number;
-  /** Records that had met an outage until then, itself included. */
-  readonly struck: number;
+  /** Records that had met this outage until then, itself included. */
+  readonly met: number;
+}
+
+/** A record's place among those that wait for a dependency. */
+export interface Hold {
+  readonly dependency: HeldDependency;
+  /** Since when, on the clock of whoever holds it. */
+  readonly since: number;
+  /** Itself and those of its key that wait behind it. */
+  records: number;
+  bytes: number;
 }
 
 /** One record on its way through the handler. */
@@ -53,6 +65,10 @@ export class WorkItem implements SourceRecord {
   held = false;
   /** Null until it meets an outage. */
   strikes: Strikes | null = null;
+  /** Where it waits for a dependency, or tries whether that works again. */
+  hold: Hold | null = null;
+  /** The call of a batch failed as a whole: whose fault it was, nobody knows. */
+  failedTogether = false;
   /** Failed attempts that were made in place, one after the other. */
   tries = 0;
   /** When it failed first and kept its key, on the clock of whoever holds it. */

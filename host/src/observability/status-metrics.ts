@@ -26,6 +26,8 @@ export interface ObservedUnit {
   readonly partitions: number;
   readonly balance: readonly { readonly missing: number }[] | null;
   readonly alerts: readonly { readonly code: string }[];
+  readonly held: readonly { readonly dependency: string; readonly records: number; readonly behind: number }[];
+  readonly postponed: number;
 }
 
 /** A metric whose values are read from the host's status when Prometheus asks: counting costs the engine nothing more than a number. */
@@ -76,6 +78,21 @@ export const STATUS_METRICS: readonly StatusMetric[] = [
     help: 'Records that wait in delay lanes of the owned partitions. Absent until probed.',
     type: 'gauge',
     samples: (status) => perWorker(status, (unit) => unit.delayed),
+  },
+  {
+    name: 'pipeline_host_held_records',
+    help: 'Records that wait in memory for a dependency that fails, those of their keys behind them included, by dependency.',
+    type: 'gauge',
+    samples: (status) =>
+      status.units.flatMap((unit) =>
+        unit.held.map(({ dependency, records, behind }) => ({ labels: { ...unitLabels(unit), dependency }, value: records + behind })),
+      ),
+  },
+  {
+    name: 'pipeline_host_postponed_records_total',
+    help: 'Records that wait for a dependency and found no room: they went into delay lanes, without an attempt. Each time counts.',
+    type: 'counter',
+    samples: (status) => perWorker(status, (unit) => unit.postponed),
   },
   {
     name: 'pipeline_host_partitions',

@@ -7,6 +7,8 @@ export const HEADER = {
   redo: 'ph.redo',
   attempts: 'ph.attempts',
   dueAt: 'ph.due-at',
+  /** The dependency that the record waits for, where that has no room for it in memory. */
+  heldBy: 'ph.held-by',
   plugin: 'ph.plugin',
   pluginVersion: 'ph.plugin.version',
   worker: 'ph.worker',

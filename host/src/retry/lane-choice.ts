@@ -23,10 +23,16 @@ export function chooseLane(
 ): LaneChoice | null {
   if (delays.length === 0) return null;
   if (after !== undefined) {
-    const fitting = lanes.filter((wait) => wait >= after);
-    if (fitting.length === 0) return { lane: lanes.indexOf(Math.max(...lanes)) + 1, attempts: attempts - 1 };
-    return attempts > delays.length ? null : { lane: lanes.indexOf(Math.min(...fitting)) + 1, attempts };
+    const lane = laneFor(lanes, after);
+    if ((lanes[lane - 1] ?? 0) < after) return { lane, attempts: attempts - 1 };
+    return attempts > delays.length ? null : { lane, attempts };
   }
   const wait = delays[attempts - 1];
   return wait === undefined ? null : { lane: lanes.indexOf(wait) + 1, attempts };
+}
+
+/** The shortest lane that waits at least so long, else the longest. There is one. */
+export function laneFor(lanes: readonly number[], wait: number): number {
+  const fitting = lanes.filter((one) => one >= wait);
+  return lanes.indexOf(fitting.length === 0 ? Math.max(...lanes) : Math.min(...fitting)) + 1;
 }

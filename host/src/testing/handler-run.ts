@@ -128,6 +128,10 @@ class HandlerRun {
       order: settings.order,
       concurrency: settings.concurrency,
       batchSize: Math.max(settings.batchSize, records.length),
+      outageKeys: settings.outage.keys,
+      byteBudget: Number.POSITIVE_INFINITY,
+      releasePerSecond: settings.retry.release,
+      canDelay: settings.retry.mode === 'delay' && settings.retry.lanes.length > 0,
       codec: createMessageCodec(stage.source.definition),
       writer: this.#writer(layout),
       services: {
@@ -142,6 +146,7 @@ class HandlerRun {
       },
       onHandled: () => {},
       onOverdue: () => {},
+      onHeld: () => {},
       onPause: (failure) => {
         this.#pause = failure;
       },

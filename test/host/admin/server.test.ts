@@ -29,6 +29,8 @@ const statusOf = (...states: UnitState[]): HostStatus => ({
     balance: null,
     exactResume: null,
     alerts: [],
+    held: [],
+    postponed: 0,
   })),
 });
 

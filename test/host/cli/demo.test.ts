@@ -32,6 +32,8 @@ const unit = (worker: string, changes: Partial<UnitStatus> = {}): UnitStatus => 
   balance: null,
   exactResume: null,
   alerts: [],
+  held: [],
+  postponed: 0,
   ...changes,
 });
 const status = (...units: UnitStatus[]): HostStatus => ({ startedAt: '2026-01-05T14:22:07Z', version: '1.2.3', clusters: [], units });

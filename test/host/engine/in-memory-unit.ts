@@ -1,4 +1,4 @@
-import { definePlugin, defineTopic, Id, type Log, Type, type WorkerDefinition } from '@pipeline-host/sdk';
+import { definePlugin, defineTopic, type Http, Id, type Log, Type, type WorkerDefinition } from '@pipeline-host/sdk';
 import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
 import { FailureWindow, type OutageLimits } from '../../../host/src/engine/failure-window.ts';
 import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
@@ -30,6 +30,7 @@ export interface MemoryUnitOptions {
   readonly byCode?: Readonly<Record<string, readonly number[]>>;
   /** The retry topic is shared with other workers, and has these lanes. */
   readonly shared?: RetryLayout;
+  readonly http?: Http;
   /** Bytes of the largest batch that the topic `results` takes. */
   readonly largest?: number;
   /** Where the record of a dead letter goes that the topic does not take. */
@@ -102,6 +103,8 @@ export class MemoryUnit {
   overdue = 0;
   /** Each time that the share of bad records became high, or low again. */
   readonly badRecords: boolean[] = [];
+  /** Each time that records began to wait for a dependency, or waited no more. */
+  readonly told: boolean[] = [];
   fatal: unknown;
   /** What a commit waits for before it is stored. */
   commitGate: Promise<void> = Promise.resolve();
@@ -135,6 +138,10 @@ export class MemoryUnit {
       definition: options.definition,
       onRetry: retry.mode,
       window: new FailureWindow({ ...worker.settings.outage, onBad: (high) => void this.badRecords.push(high) }),
+      outageKeys: worker.settings.outage.keys,
+      byteBudget: options.byteBudget ?? 1e9,
+      releasePerSecond: retry.release,
+      canDelay: retry.mode === 'delay' && retry.lanes.length > 0,
       order: worker.settings.order,
       concurrency: worker.settings.concurrency,
       batchSize: worker.settings.batchSize,
@@ -155,7 +162,7 @@ export class MemoryUnit {
         services: {},
         log: silent,
         metrics: { count() {}, observe() {} },
-        http: { request: unreachable, download: unreachable, api: unreachable },
+        http: options.http ?? { request: unreachable, download: unreachable, api: unreachable },
         objects: { put: unreachable, stat: unreachable },
         stagingFor: (release) => ({ has: unreachable, open: unreachable, release }),
         timeout: worker.settings.timeout,
@@ -169,6 +176,7 @@ export class MemoryUnit {
         if (failure === null) this.resumes++;
         else this.pauses++;
       },
+      onHeld: (held) => void this.told.push(held),
       onFatal: (error) => {
         this.fatal = error;
       },

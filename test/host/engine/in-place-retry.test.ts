@@ -100,25 +100,33 @@ describe("onRetry: 'hold'", () => {
     unit.close();
   });
 
-  it('does not count the time of an outage against a record', async (t) => {
-    let down = false;
-    const { unit, pass } = await open(t, ({ n, attempt }) => {
-      if (n === 0) return attempt < 3 ? busy() : done();
-      if (down) throw new UnavailableError('SHOP_DOWN', 'down');
-      return done();
+  for (const [what, others] of [
+    ['while others go on', true],
+    ['of which the whole worker is paused', false],
+  ] as const)
+    it(`does not count the time of an outage against a record, ${what}`, async (t) => {
+      let down = false;
+      const { unit, pass } = await open(t, ({ n, attempt }) => {
+        if (down && (n !== 1 || !others)) throw new UnavailableError('SHOP_DOWN', 'down');
+        return n === 0 && attempt < 3 ? busy() : done();
+      });
+      unit.deliverJobs([{ id: 'a', n: 0 }]);
+      await settleDown();
+      down = true;
+      // Of fewer keys it would be no outage while others are done.
+      unit.deliverJobs(Array.from({ length: 10 }, (_, index) => ({ id: `c${index}`, n: 2 })));
+      for (let second = 0; second < 900; second++) {
+        if (second % 30 === 0) unit.deliverJobs([{ id: `b${second}`, n: 1 }]);
+        await pass(1);
+      }
+      assert.equal(unit.pause === null, others);
+      assert.equal(unit.intake.open, others ? 11 : 41);
+      down = false;
+      await pass(200);
+      await until(() => unit.intake.open === 0, 'settled');
+      assert.deepEqual([unit.intake.tally.dead, unit.intake.tally.done], [0, 41]);
+      unit.close();
     });
-    unit.deliverJobs([{ id: 'a', n: 0 }]);
-    await settleDown();
-    down = true;
-    unit.deliverJobs([{ id: 'b', n: 1 }]);
-    await pass(900);
-    assert.notEqual(unit.pause, null);
-    down = false;
-    await pass(120);
-    await until(() => unit.intake.open === 0, 'settled');
-    assert.deepEqual([unit.intake.tally.dead, unit.intake.tally.done], [0, 2]);
-    unit.close();
-  });
 
   it('leaves what it holds to the next owner, uncommitted', async (t) => {
     const { unit } = await open(t, ({ n }) => (n === 0 ? busy() : done()));

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { AuthError, defineWorker, done, PermanentError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
 import { classifyFailure } from '../../../host/src/engine/failure-class.ts';
-import type { Sink } from '../../../host/src/engine/intake.ts';
-import { Unit, type UnitHooks } from '../../../host/src/engine/unit.ts';
+import type { HeldStatus } from '../../../host/src/engine/status.ts';
+import { type OwnedSink, Unit, type UnitHooks } from '../../../host/src/engine/unit.ts';
 import type { CommitOffset, ConsumerHandlers, KafkaAdmin, KafkaCluster, KafkaConsumer } from '../../../host/src/kafka/driver.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 import { jobs, resolvedWorker } from './in-memory-unit.ts';
@@ -11,7 +11,7 @@ import { jobs, resolvedWorker } from './in-memory-unit.ts';
 const PARTITION = { topic: 'p.jobs', partition: 0, committed: 0, metadata: null };
 
 /** A unit on a cluster that only notes what is asked of it. */
-function openUnit(sink: Partial<Sink> = {}, admin: () => Promise<KafkaAdmin> = async () => ({ offsets: async () => [] }) as never) {
+function openUnit(sink: Partial<OwnedSink> = {}, admin: () => Promise<KafkaAdmin> = async () => ({ offsets: async () => [] }) as never) {
   const closed = { consumer: 0 };
   const commits: CommitOffset[] = [];
   const given: { handlers?: ConsumerHandlers; hooks?: UnitHooks; refusal?: PipelineError; stray?: PipelineError } = {};
@@ -124,6 +124,30 @@ describe('a unit', () => {
     given.handlers.onLost(2);
     await given.handlers.onAssigned(3, [PARTITION]);
     await assert.rejects(unit.failed, { code: 'PH_RETRY_TOPIC_SHAPE' });
+    await unit.stop();
+  });
+
+  it('is not stalled by records that wait for a dependency, and is by one that does not', async (t) => {
+    t.mock.timers.enable({ apis: ['Date', 'setInterval'], now: 1_000_000 });
+    t.mock.method(performance, 'now', () => Date.now());
+    const waiting = { dependency: 'b', code: 'SHOP_DOWN', reason: 'down', since: '', postponed: 0, nextProbe: null };
+    const held: HeldStatus[] = [{ ...waiting, records: 1, behind: 1 }];
+    const { unit, given } = openUnit({ held });
+    await unit.start();
+    await given.handlers.onAssigned(1, [PARTITION]);
+    const deliver = (...offsets: number[]): void => {
+      const records = offsets.map((offset) => ({ offset, timestamp: 0, key: null, value: null, headers: {} }));
+      given.handlers.onBatch({ ...PARTITION, epoch: 1, highWatermark: 9, lastOffset: offsets.at(-1) ?? 0, records });
+    };
+    deliver(0, 1);
+    t.mock.timers.tick(3_600_000);
+    assert.equal(unit.status().state.kind, 'working');
+    assert.deepEqual(unit.status().held, held);
+    deliver(2);
+    t.mock.timers.tick(1_000 + 29_000);
+    assert.equal(unit.status().state.kind, 'working');
+    t.mock.timers.tick(2_000);
+    assert.equal(unit.status().state.kind, 'stalled');
     await unit.stop();
   });
 

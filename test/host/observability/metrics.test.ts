@@ -18,6 +18,8 @@ const unit = (changes: Partial<UnitStatus>): UnitStatus => ({
   balance: null,
   exactResume: null,
   alerts: [],
+  held: [],
+  postponed: 0,
   ...changes,
 });
 const status = (...units: UnitStatus[]): HostStatus => ({ startedAt: '2026-01-05T14:22:07Z', version: '1.2.3', clusters: [], units });
@@ -49,6 +51,18 @@ describe('host metrics', () => {
       (await lines(metrics, 'pipeline_host_unit_state')).filter((line) => line.endsWith(' 1')),
       ['pipeline_host_unit_state{plugin="weather",worker="writer",unit="weather.writer",state="paused"} 1'],
     );
+  });
+
+  it('tell how many records wait for a dependency, here and in delay lanes', async () => {
+    const metrics = createMetrics();
+    const held = { dependency: 'api.example', code: 'PH_HTTP_SERVER_ERROR', reason: '503', since: '2026-01-05T14:22:07Z' };
+    metrics.bindStatus(() => status(unit({ held: [{ ...held, records: 3, behind: 2, postponed: 4, nextProbe: null }], postponed: 9 })));
+    assert.deepEqual(await lines(metrics, 'pipeline_host_held_records'), [
+      'pipeline_host_held_records{plugin="weather",worker="writer",unit="weather.writer",dependency="api.example"} 5',
+    ]);
+    assert.deepEqual(await lines(metrics, 'pipeline_host_postponed_records_total'), [
+      'pipeline_host_postponed_records_total{plugin="weather",worker="writer"} 9',
+    ]);
   });
 
   it('answer a scrape even where the status cannot be read, and count that', async () => {

@@ -123,6 +123,8 @@ export class MaintenanceUnit implements HostUnit {
       balance: null,
       exactResume: null,
       alerts: [...(this.#refused === null ? [] : [this.#refused]), ...rounds.tables.flatMap(({ alerts }) => alerts)],
+      held: [],
+      postponed: 0,
       tables: rounds.tables,
     };
   }
