@@ -1,8 +1,8 @@
 import type { Clock } from './clock.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
-import { dependencyName, HeldDependency } from './held-dependency.ts';
+import { dependencyName, FailingDependency } from './held-dependency.ts';
 import type { HeldStatus } from './status.ts';
-import type { Strikes, WorkItem } from './work-item.ts';
+import type { HeldDependency, Strikes, WorkItem } from './work-item.ts';
 
 /** So many are remembered. */
 const MOST = 100;
@@ -79,7 +79,7 @@ export class HeldDependencies {
     const oldest = [...this.#byName.values()].find(({ phase }) => phase === 'calm');
     if (this.#byName.size >= MOST && oldest !== undefined) this.#byName.delete(oldest.name);
     const { clock, keys, random, onDue } = this.#options;
-    const dependency: HeldDependency = new HeldDependency({ name, failure, clock, keys, random, onDue: () => onDue(dependency) });
+    const dependency: HeldDependency = new FailingDependency({ name, failure, clock, keys, random, onDue: () => onDue(dependency) });
     this.#byName.set(name, dependency);
     return dependency;
   }

@@ -2,7 +2,6 @@ import { UnavailableError } from '@pipeline-host/sdk';
 import type { Clock, Wait } from './clock.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
 import type { HeldStatus } from './status.ts';
-import type { WorkItem } from './work-item.ts';
 
 /** Waits between probes. */
 const FIRST_PROBE = 1_000;
@@ -33,6 +32,13 @@ export function dependencyName({ code, dependency }: ClassifiedFailure): string 
   return dependency ?? code;
 }
 
+/** What it needs to know of a record. */
+interface HeldItem {
+  readonly identity: string;
+  /** `records`: itself and those of its key that wait behind it. */
+  readonly hold: { readonly records: number } | null;
+}
+
 export interface HeldDependencyOptions {
   readonly name: string;
   readonly failure: ClassifiedFailure;
@@ -45,15 +51,15 @@ export interface HeldDependencyOptions {
 }
 
 /** A dependency that fails, the records that wait for it in memory, and when one of them is to try it next. */
-export class HeldDependency {
+export class FailingDependency<Item extends HeldItem> {
   readonly name: string;
-  readonly held = new Set<WorkItem>();
+  readonly held = new Set<Item>();
   /** `calm`: nothing waits for it. `released`: it works again, and those that waited go one after the other. */
   phase: 'calm' | 'held' | 'released' = 'calm';
   /** What it said last. */
   failure: ClassifiedFailure;
   /** The record that tries it. */
-  probe: WorkItem | null = null;
+  probe: Item | null = null;
   /** Records that found no room and were put into delay lanes, since it began to fail. */
   postponed = 0;
   /** Records that met it for the first time, or came to wait behind one that had. */
@@ -119,7 +125,7 @@ export class HeldDependency {
   }
 
   /** Notes a failure of a record that names it. */
-  failed(item: WorkItem, failure: ClassifiedFailure): void {
+  failed(item: Item, failure: ClassifiedFailure): void {
     const now = Date.now();
     if (this.phase === 'calm' && now - this.#failedAt > FORGOTTEN) {
       this.#since = now;

@@ -1,6 +1,5 @@
-import type { HeldDependency } from './held-dependency.ts';
 import { recordBytes } from './partition-state.ts';
-import type { WorkItem } from './work-item.ts';
+import type { HeldDependency, WorkItem } from './work-item.ts';
 
 /** So many records wait for dependencies in memory, those behind them in their lanes included. */
 const MOST_RECORDS = 1_000;

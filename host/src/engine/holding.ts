@@ -3,13 +3,13 @@ import type { Clock } from './clock.ts';
 import { type ClassifiedFailure, causeOf } from './failure-class.ts';
 import type { FailureWindow } from './failure-window.ts';
 import { HeldDependencies } from './held-dependencies.ts';
-import { type HeldDependency, isRefusal } from './held-dependency.ts';
+import { isRefusal } from './held-dependency.ts';
 import { HeldRoom } from './held-room.ts';
 import type { Lanes } from './lanes.ts';
 import type { RecordContext } from './record-context.ts';
 import type { HeldStatus } from './status.ts';
 import { WholePause } from './whole-pause.ts';
-import type { WorkItem } from './work-item.ts';
+import type { HeldDependency, WorkItem } from './work-item.ts';
 
 /** What waited for a dependency is released in steps of so many milliseconds. */
 const RELEASE_STEP = 100;

@@ -1,6 +1,6 @@
 import type { KafkaRecord } from '../kafka/driver.ts';
 import { failedAttempts } from '../retry/headers.ts';
-import type { HeldDependency } from './held-dependency.ts';
+import type { FailingDependency } from './held-dependency.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RecordContext } from './record-context.ts';
 import type { SourceRecord } from './record-writer.ts';
@@ -36,6 +36,9 @@ export interface Strikes {
   /** Records that had met this outage until then, itself included. */
   readonly met: number;
 }
+
+/** What records of a worker wait for. */
+export type HeldDependency = FailingDependency<WorkItem>;
 
 /** A record's place among those that wait for a dependency. */
 export interface Hold {
