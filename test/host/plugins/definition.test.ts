@@ -88,7 +88,7 @@ const MISTAKES: readonly (readonly [from: string, to: string, place: string, mes
     "mode: 'append', key",
     ", table 'weather_warm'",
     'unknown key "key"',
-    /^remove it; the keys are mode, partitionBy, dedupe$/,
+    /^remove it; the keys are mode, partitionBy, aliases, optional, dedupe$/,
   ],
   [
     "key: ['sensor']",
