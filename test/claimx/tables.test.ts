@@ -133,6 +133,35 @@ describe('the entity tables', () => {
     });
   });
 
+  it('leave a template alone that is stored as it was modified last', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    const template = { task_id: 3301, name: 'Contents', modified_date: '2025-11-30T09:00:00+00:00', updated_at: FIRST };
+    for (const [name, modified_date] of [
+      ['Contents', template.modified_date],
+      ['stale', template.modified_date],
+    ] as const)
+      await tables.write(rows({ task_templates: [{ ...template, name, modified_date }] }), FIRST);
+    assert.equal((await tables.row('claimx_task_templates'))['name'], 'Contents');
+    await tables.write(rows({ task_templates: [{ ...template, name: 'Inventory', modified_date: '2026-01-05T09:00:00+00:00' }] }), SECOND);
+    assert.equal((await tables.row('claimx_task_templates'))['name'], 'Inventory');
+    await tables.write(rows({ task_templates: [{ ...template, name: 'unknown', modified_date: null }] }), SECOND);
+    assert.equal((await tables.row('claimx_task_templates'))['name'], 'unknown');
+  });
+
+  it('write the id of the event under the name that a table of older systems has for it', async () => {
+    for (const oldId of ['event_id', 'source_event_id']) {
+      const tables = await WriterTables.open(lake, entityWriter, { oldId });
+      await tables.write(rows({ projects: [{ ...fullProject, trace_id: TRACE }] }), FIRST);
+      await tables.write(rows({ projects: [{ ...fullProject, trace_id: null }] }), SECOND);
+      const row = await tables.row('claimx_projects');
+      assert.equal(row[oldId], TRACE);
+      assert.ok(!('trace_id' in row));
+      const events = await WriterTables.open(lake, eventWriter, { oldId });
+      await events.write(newEvent, FIRST);
+      assert.equal((await events.row('claimx_events'))[oldId], newEvent.trace_id);
+    }
+  });
+
   it('never set back what others count in a link', async () => {
     const tables = await WriterTables.open(lake, entityWriter);
     const link = { link_id: 66012, url: 'https://a', accessed_count: 0, created_at: FIRST };

@@ -20,12 +20,22 @@ export class WriterTables {
     this.#tables = tables;
   }
 
-  /** New tables. */
-  static async open(lake: Lake, writer: TableWriterDefinition, config: object = {}): Promise<WriterTables> {
+  /** New tables. With `oldId` they are there already, as an older system made them: its name for the event's id. */
+  static async open(
+    lake: Lake,
+    writer: TableWriterDefinition,
+    { oldId, ...config }: { readonly oldId?: string; readonly keepUrlQuery?: boolean } = {},
+  ): Promise<WriterTables> {
     const tables: WritableTable[] = [];
     for (const definition of writer.writes) {
       const name = `${definition.name}-${serial++}`;
-      const delta = await DeltaTable.open(lake.engine, lake.store, name, { create: tableSpec(definition) });
+      const spec = tableSpec(definition);
+      if (oldId !== undefined) {
+        const columns = spec.columns.map(({ aliases: _, ...column }) => (column.name === 'trace_id' ? { ...column, name: oldId } : column));
+        const key = spec.key?.map((name) => (name === 'trace_id' ? oldId : name));
+        await DeltaTable.open(lake.engine, lake.store, name, { create: { ...spec, columns, ...(key !== undefined && { key }) } });
+      }
+      const delta = await DeltaTable.open(lake.engine, lake.store, name, { create: spec });
       tables.push({ resolved: { definition, name }, delta });
     }
     const maker = createRowMaker({
@@ -49,7 +59,10 @@ export class WriterTables {
       const block = this.#maker.block(lines, writtenAt);
       const { options } = table.resolved.definition;
       if (options.mode === 'append') await table.delta.append(block);
-      else await table.delta.merge(block, { key: options.key, policies: { ...options.columns } as Record<string, 'always'> });
+      else {
+        const policies = { ...options.columns } as Record<string, 'always'>;
+        await table.delta.merge(block, { key: options.key, policies, ...(options.updateWhen && { updateWhen: options.updateWhen }) });
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
 import { fullImage } from './full-image.ts';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 
@@ -26,6 +27,7 @@ const columns = {
 /** One row a media file, as the API describes it. */
 export const claimxAttachmentMetadata = defineTable('claimx_attachment_metadata', Type.Object(columns), {
   mode: 'merge',
+  aliases: OLD_ID_NAMES,
   key: ['media_id'],
   columns: fullImage(columns, ['media_id'], { trace_id: 'keepOldWhenNull', created_at: 'preserve' }),
 });

@@ -1,4 +1,5 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 
@@ -24,5 +25,5 @@ export const claimxAttachments = defineTable(
     created_date: column.date(),
     updated_at: column.timestamp(),
   }),
-  { mode: 'merge', key: ['media_id'], columns: { created_at: 'preserve', created_date: 'preserve' } },
+  { mode: 'merge', aliases: OLD_ID_NAMES, key: ['media_id'], columns: { created_at: 'preserve', created_date: 'preserve' } },
 );

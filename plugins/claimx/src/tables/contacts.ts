@@ -1,5 +1,6 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
 import { fullImage } from './full-image.ts';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 
@@ -29,6 +30,7 @@ const key = ['project_id', 'contact_email', 'contact_type'] as const;
 /** One row a person and project, by e-mail address. */
 export const claimxContacts = defineTable('claimx_contacts', Type.Object(columns), {
   mode: 'merge',
+  aliases: OLD_ID_NAMES,
   key,
   columns: fullImage(columns, key, { trace_id: 'keepOldWhenNull', created_at: 'preserve', created_date: 'preserve' }),
 });

@@ -1,4 +1,5 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 
@@ -22,5 +23,11 @@ export const claimxEventLog = defineTable(
     processed_at: column.timestamp(),
     processed_date: column.date(),
   }),
-  { mode: 'merge', key: ['trace_id', 'attempt'], partitionBy: ['processed_date'], columns: { processed_date: 'preserve' } },
+  {
+    mode: 'merge',
+    aliases: OLD_ID_NAMES,
+    key: ['trace_id', 'attempt'],
+    partitionBy: ['processed_date'],
+    columns: { processed_date: 'preserve' },
+  },
 );

@@ -1,4 +1,5 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 
@@ -17,5 +18,5 @@ export const claimxEvents = defineTable(
     created_at: column.timestamp(),
     event_date: Nullable(column.date()),
   }),
-  { mode: 'append', partitionBy: ['event_date'] },
+  { mode: 'append', aliases: OLD_ID_NAMES, partitionBy: ['event_date'] },
 );

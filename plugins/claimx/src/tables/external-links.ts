@@ -1,5 +1,6 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
 import { fullImage } from './full-image.ts';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 const long = () => Nullable(column.long());
@@ -24,6 +25,7 @@ const columns = {
 /** One row a link that was sent for a task. What others count in it (`accessed_count` and its dates) is begun here and never set back. */
 export const claimxExternalLinks = defineTable('claimx_external_links', Type.Object(columns), {
   mode: 'merge',
+  aliases: OLD_ID_NAMES,
   key: ['link_id'],
   columns: fullImage(columns, ['link_id'], {
     created_date: 'preserve',

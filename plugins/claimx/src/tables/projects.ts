@@ -1,5 +1,6 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
 import { fullImage } from './full-image.ts';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 
@@ -41,6 +42,7 @@ const columns = {
 /** One row a project. */
 export const claimxProjects = defineTable('claimx_projects', Type.Object(columns), {
   mode: 'merge',
+  aliases: OLD_ID_NAMES,
   key: ['project_id'],
   columns: fullImage(columns, ['project_id'], { trace_id: 'keepOldWhenNull', created_at: 'preserve' }),
 });

@@ -1,5 +1,6 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
 import { fullImage } from './full-image.ts';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 const flag = () => Nullable(column.boolean());
@@ -35,6 +36,9 @@ const columns = {
 /** One row a kind of task. */
 export const claimxTaskTemplates = defineTable('claimx_task_templates', Type.Object(columns), {
   mode: 'merge',
+  aliases: OLD_ID_NAMES,
   key: ['task_id'],
+  // A template comes with each of its tasks: as it is known, it is left alone.
+  updateWhen: { distinct: ['modified_date'] },
   columns: fullImage(columns, ['task_id'], { trace_id: 'keepOldWhenNull', created_at: 'preserve' }),
 });

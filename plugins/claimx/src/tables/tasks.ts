@@ -1,5 +1,6 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
 import { fullImage } from './full-image.ts';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 const long = () => Nullable(column.long());
@@ -24,6 +25,7 @@ const columns = {
 /** One row a task assignment. */
 export const claimxTasks = defineTable('claimx_tasks', Type.Object(columns), {
   mode: 'merge',
+  aliases: OLD_ID_NAMES,
   key: ['assignment_id'],
   columns: fullImage(columns, ['assignment_id'], { trace_id: 'keepOldWhenNull', created_at: 'preserve' }),
 });

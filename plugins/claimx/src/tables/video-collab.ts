@@ -1,5 +1,6 @@
 import { column, defineTable, Nullable, Type } from '@pipeline-host/sdk';
 import { fullImage } from './full-image.ts';
+import { OLD_ID_NAMES } from './old-id-names.ts';
 
 const text = () => Nullable(column.string());
 const long = () => Nullable(column.long());
@@ -36,6 +37,7 @@ const columns = {
 /** One row a video collaboration. */
 export const claimxVideoCollab = defineTable('claimx_video_collab', Type.Object(columns), {
   mode: 'merge',
+  aliases: OLD_ID_NAMES,
   key: ['video_collaboration_id'],
   columns: fullImage(columns, ['video_collaboration_id'], { trace_id: 'keepOldWhenNull', created_at: 'preserve' }),
 });
