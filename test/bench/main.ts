@@ -1,5 +1,6 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { apiCalls } from './api-calls.ts';
 import type { Bench, Row } from './bench.ts';
 import { startBroker } from './broker-process.ts';
 import { consume } from './consume.ts';
@@ -26,6 +27,7 @@ const BENCHES: readonly Bench[] = [
   retryDue,
   failing,
   downloads,
+  apiCalls,
   scale,
   rebalance,
   idle,
