@@ -302,7 +302,7 @@ test('a table that delta-rs made takes our rows without a change of its schema, 
     partitionBy: [],
   };
   const table = await DeltaTable.open(lake.engine, lake.store, name, { create, addColumns: true });
-  assert.deepEqual([table.version, table.addedColumns], [0, []]);
+  assert.deepEqual([table.version, table.addedColumns], [1, []]);
   await table.append(block([{ version: '2', id: 'ours', ingested_at: '2026-01-06T10:00:00Z', event_date: '2026-01-06' }]));
   await assert.rejects(
     table.append(block([{ version: 'two', id: 'ours', ingested_at: '2026-01-06T10:00:00Z', event_date: '2026-01-06' }])),
