@@ -1,16 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import {
-  errorMessage,
-  isPipelineError,
-  type Log,
-  milliseconds,
-  PermanentError,
-  type TableDefinition,
-  type TableWriterDefinition,
-} from '@pipeline-host/sdk';
-import { CommitConflictError, type DedupeRule, RowConversionError } from '../delta/index.ts';
+import { errorMessage, isPipelineError, type Log, PermanentError, type TableWriterDefinition } from '@pipeline-host/sdk';
+import { CommitConflictError, RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
-import { failedAttempts, HEADER, headerText } from '../retry/headers.ts';
+import { failedAttempts } from '../retry/headers.ts';
 import { type Clock, pass, systemClock, type Wait } from './clock.ts';
 import { DriftWatch } from './drift-watch.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
@@ -23,6 +15,8 @@ import { createRowMaker, type RowMaker, type TableLines, type WritableTable } fr
 import { SmallFileWatch } from './small-file-watch.ts';
 import { StagedRows } from './staged-rows.ts';
 import type { UnitAlert } from './status.ts';
+import { Batch, type Entry, linesFor, writtenBefore } from './table-batch.ts';
+import { TableCommits } from './table-commits.ts';
 import type { WriterOffsets } from './writer-offsets.ts';
 
 /** Milliseconds of making rows before the event loop has its turn: heartbeats, health and other workers wait for it. */
@@ -33,9 +27,6 @@ const FIRST_WAIT = 500;
 const LAST_WAIT = 30_000;
 /** The storage may ask to be left alone for longer, but not for ever. */
 const LONGEST_ASKED = 300_000;
-/** One conflict after an assignment is the former owner's last commit. More of them are another host that writes the same offsets. */
-const MAX_CONFLICTS = 3;
-
 export interface TableSinkOptions {
   readonly intake: Intake;
   readonly definition: TableWriterDefinition;
@@ -58,35 +49,6 @@ export interface TableSinkOptions {
   readonly clock?: Clock;
 }
 
-/** A record with its rows as lines, by table. */
-interface Entry {
-  readonly state: PartitionState;
-  readonly record: KafkaRecord;
-  readonly lines: TableLines;
-  /** Names of the tables that took its rows before it became the dead letter that is replayed here. */
-  readonly written: readonly string[];
-}
-
-class Batch {
-  readonly entries: Entry[] = [];
-  readonly writtenAt = new Date().toISOString();
-  /** Dead letters of records between the entries. They are stored before the offsets around them are. */
-  readonly burials: Promise<void>[] = [];
-  /** Its rows as data files already, where it has one table that they are appended to. */
-  staged: Promise<StagedRows<Entry> | null> = Promise.resolve(null);
-  /** Aborted when its assignment ends: what is not written by then is left to the next owner. */
-  readonly ended: AbortSignal;
-  rows = 0;
-  /** Of its rows as lines. */
-  bytes = 0;
-  /** Of its records as they came. */
-  recordBytes = 0;
-
-  constructor(ended: AbortSignal) {
-    this.ended = ended;
-  }
-}
-
 /**
  * Writes rows in batches. The last offset of each partition travels as a Delta transaction in the commit of its rows, and
  * rows at or below it are left out when they come again: a record's rows are in the table exactly once, whatever dies.
@@ -106,8 +68,7 @@ export class TableSink implements Sink {
   /** Records are left for the next turn of the event loop. */
   #nextTurn: NodeJS.Immediate | null = null;
   #buried = 0;
-  /** Commits of others with our partitions' offsets, by table, in this assignment. */
-  readonly #conflicts = new Map<WritableTable, number>();
+  readonly #commits: TableCommits;
   readonly #smallFiles: SmallFileWatch;
   readonly #clock: Clock;
   readonly #drift: DriftWatch;
@@ -121,6 +82,17 @@ export class TableSink implements Sink {
     this.#clock = options.clock ?? systemClock;
     this.#drift = new DriftWatch(options.log);
     for (const table of options.tables) this.#drift.look(table);
+    this.#commits = new TableCommits({
+      rowMaker: this.#rowMaker,
+      offsets: options.offsets,
+      log: options.log,
+      look: (table) => this.#drift.look(table),
+      onCommit: (table, rows, seconds) => {
+        const { name } = table.resolved;
+        this.#smallFiles.look(name, () => table.delta.planOptimize().files);
+        options.onCommit(name, rows, seconds);
+      },
+    });
   }
 
   get alerts(): readonly UnitAlert[] {
@@ -129,14 +101,14 @@ export class TableSink implements Sink {
 
   /** A table whose transactions are beyond the end of the partition belongs to other offsets than these. */
   async assigned(partitions: readonly PartitionState[]): Promise<void> {
-    this.#conflicts.clear();
+    this.#commits.begin();
     const ends = await this.#options.endOffsets([...new Set(partitions.map(({ topic }) => topic))]);
     for (const table of this.#options.tables) {
       await table.delta.refresh();
       this.#drift.look(table);
       let written = 0;
       for (const { topic, partition, committed } of partitions) {
-        const last = table.delta.lastTxn(this.#options.offsets.appId(table.delta, topic, partition));
+        const last = table.delta.lastTxn(this.#commits.appId(table, topic, partition));
         const end = ends.get(`${topic}/${partition}`);
         if (last !== null && end !== undefined && Number(last) >= end) {
           throw new PermanentError(
@@ -230,7 +202,7 @@ export class TableSink implements Sink {
   #stage(batch: Batch): StagedRows<Entry> | null {
     const [table, ...others] = this.#options.tables;
     if (table === undefined || others.length > 0 || table.resolved.definition.options.mode !== 'append' || batch.ended.aborted) return null;
-    const entries = this.#freshEntries(
+    const entries = this.#commits.fresh(
       table,
       batch.entries.filter(({ state }) => !state.closed),
     );
@@ -264,9 +236,10 @@ export class TableSink implements Sink {
   async #writeTable(
     table: WritableTable,
     given: readonly Entry[],
-    { ended, writtenAt }: Batch,
+    batch: Batch,
     staged: StagedRows<Entry> | null,
   ): Promise<readonly Entry[]> {
+    const { ended } = batch;
     let entries = given;
     let wait = FIRST_WAIT;
     /** The table may hold more than we know: look before writing again. */
@@ -274,21 +247,21 @@ export class TableSink implements Sink {
     for (;;) {
       if (ended.aborted) return [];
       entries = entries.filter(({ state }) => !state.closed);
-      let fresh = this.#freshEntries(table, entries);
+      let fresh = this.#commits.fresh(table, entries);
       if (fresh.length === 0) return entries;
       try {
         if (unsure) {
           await table.delta.refresh();
           this.#drift.look(table);
           unsure = false;
-          fresh = this.#freshEntries(table, entries);
+          fresh = this.#commits.fresh(table, entries);
           if (fresh.length === 0) return entries;
         }
-        const written = await this.#commitRows(table, fresh, writtenAt, staged);
+        const written = await this.#commits.commit(table, fresh, batch, staged);
         this.#options.onPause(null);
         if (written) return entries;
         unsure = true;
-        this.#countConflict(table);
+        this.#commits.countConflict(table);
       } catch (error) {
         unsure = true;
         if (error instanceof RowConversionError) {
@@ -296,7 +269,7 @@ export class TableSink implements Sink {
           if (refused.size === 0) throw error;
           entries = entries.filter((entry) => !refused.has(entry));
         } else if (isPipelineError(error) && error.code === 'PH_DELTA_TXN_CONFLICT') {
-          this.#countConflict(table);
+          this.#commits.countConflict(table);
         } else if (error instanceof CommitConflictError && isOfTable(error)) {
           // Nothing is in the way: after a look at what the table is now, the batch goes into it, or is told why it does not.
         } else if (isPipelineError(error) && (error.kind === 'permanent' || error.kind === 'fatal')) {
@@ -315,59 +288,6 @@ export class TableSink implements Sink {
         }
       }
     }
-  }
-
-  #countConflict(table: WritableTable): void {
-    const conflicts = (this.#conflicts.get(table) ?? 0) + 1;
-    this.#conflicts.set(table, conflicts);
-    if (conflicts >= MAX_CONFLICTS) throw secondWriter(table);
-  }
-
-  /** Entries with rows that the table does not hold yet. */
-  #freshEntries(table: WritableTable, entries: readonly Entry[]): readonly Entry[] {
-    const last = new Map<PartitionState, number>();
-    return entries.filter(({ state, record, lines }) => {
-      if (!lines.has(table)) return false;
-      let written = last.get(state);
-      if (written === undefined) {
-        written = Number(table.delta.lastTxn(this.#options.offsets.appId(table.delta, state.topic, state.partition)) ?? -1);
-        last.set(state, written);
-      }
-      return record.offset > written;
-    });
-  }
-
-  /** False where another writer has already written these offsets. */
-  async #commitRows(table: WritableTable, fresh: readonly Entry[], writtenAt: string, staged: StagedRows<Entry> | null): Promise<boolean> {
-    const started = performance.now();
-    const highest = new Map<PartitionState, number>();
-    for (const { state, record } of fresh) highest.set(state, Math.max(highest.get(state) ?? -1, record.offset));
-    const txns = [...highest].map(([state, offset]) => {
-      const appId = this.#options.offsets.appId(table.delta, state.topic, state.partition);
-      return { appId, version: BigInt(offset), after: table.delta.lastTxn(appId) };
-    });
-    const reads = [this.#options.offsets.read(table.delta)];
-    const { options } = table.resolved.definition;
-    const files = await staged?.take(fresh);
-    const lines = files === null || files === undefined ? linesFor(table, fresh) : [];
-    const done =
-      options.mode === 'append'
-        ? await table.delta.append(files ?? this.#rowMaker.block(lines, writtenAt), { txns, reads, ...dedupeRule(options) })
-        : await table.delta.merge(this.#rowMaker.block(lines, writtenAt), {
-            key: options.key,
-            policies: definedPolicies(options.columns),
-            ...(options.updateWhen !== undefined && { updateWhen: options.updateWhen }),
-            txns,
-            reads,
-          });
-    this.#drift.look(table);
-    if (done.skipped) return false;
-    const repeated = 'repeated' in done ? done.repeated : 0;
-    if (repeated > 0) this.#options.log.info({ table: table.resolved.name, repeated }, 'rows that are in the table already were left out');
-    this.#smallFiles.look(table.resolved.name, () => table.delta.planOptimize().files);
-    const rows = (files?.rows ?? lines.length) - repeated;
-    this.#options.onCommit(table.resolved.name, { written: rows, repeated }, (performance.now() - started) / 1000);
-    return true;
   }
 
   /** Rows that the table cannot hold: their records become dead letters before the commit, which covers their offsets. */
@@ -446,35 +366,7 @@ export class TableSink implements Sink {
   }
 }
 
-function linesFor(table: WritableTable, entries: readonly Entry[]): readonly Buffer[] {
-  return entries.flatMap(({ lines }) => lines.get(table) ?? []);
-}
-
-/** What a dead letter says of the tables that hold its rows. Only a record of the retry topic is believed. */
-function writtenBefore({ lane }: PartitionState, { headers }: KafkaRecord): readonly string[] {
-  const tables = lane === null ? undefined : headerText(headers, HEADER.written);
-  return tables === undefined || tables === '' ? [] : tables.split(',');
-}
-
 /** Whether another writer changed the table itself, not its rows. */
 function isOfTable({ rule }: CommitConflictError): boolean {
   return rule === 'MetadataChanged' || rule === 'ProtocolChanged';
-}
-
-function secondWriter(table: WritableTable): PermanentError {
-  return new PermanentError('PH_DELTA_SECOND_WRITER', `another host writes the same records into table ${table.resolved.name}`, {
-    place: `table ${table.resolved.name}`,
-  });
-}
-
-function dedupeRule(options: TableDefinition['options']): { readonly dedupe?: DedupeRule } {
-  if (options.mode !== 'append' || options.dedupe === undefined) return {};
-  const { column, window } = options.dedupe;
-  return { dedupe: { column, window: milliseconds(window) } };
-}
-
-function definedPolicies<Policy>(columns: Readonly<Partial<Record<string, Policy>>> | undefined): Record<string, Policy> {
-  const policies: Record<string, Policy> = {};
-  for (const [name, policy] of Object.entries(columns ?? {})) if (policy !== undefined) policies[name] = policy;
-  return policies;
 }
