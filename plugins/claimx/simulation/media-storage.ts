@@ -2,6 +2,7 @@ import {
   answer,
   FILE_CONTENT_TYPES,
   fileContent,
+  type Outage,
   type Rule,
   rules,
   type ServiceAnswer,
@@ -19,20 +20,24 @@ const SHORT = '20s';
 export class MediaStorage implements AsyncDisposable {
   readonly #service: SimulatedService;
   readonly #links: SignedLinks;
+  /** All of it fails from when it is told to until it is told otherwise. */
+  readonly outage: Outage;
 
-  private constructor(service: SimulatedService, links: SignedLinks) {
+  private constructor(service: SimulatedService, links: SignedLinks, outage: Outage) {
     this.#service = service;
     this.#links = links;
+    this.outage = outage;
   }
 
   static async start(state: ClaimXState, seed: number): Promise<MediaStorage> {
     const links = rules.signedLinks();
+    const outage = rules.outage();
     const service = await startService({
       seed,
-      rules: [deleting(state), links],
+      rules: [outage, deleting(state), links],
       routes: { 'GET /*': ({ path, nth }) => answerFor(state.files.get(path), nth) },
     });
-    return new MediaStorage(service, links);
+    return new MediaStorage(service, links, outage);
   }
 
   get origin(): string {
