@@ -102,10 +102,13 @@ export class TableSink implements Sink {
   /** A table whose transactions are beyond the end of the partition belongs to other offsets than these. */
   async assigned(partitions: readonly PartitionState[]): Promise<void> {
     this.#commits.begin();
-    const ends = await this.#options.endOffsets([...new Set(partitions.map(({ topic }) => topic))]);
     for (const table of this.#options.tables) {
       await table.delta.refresh();
       this.#drift.look(table);
+    }
+    // Asked after the tables: the former owner may still have written records that came in meanwhile.
+    const ends = await this.#options.endOffsets([...new Set(partitions.map(({ topic }) => topic))]);
+    for (const table of this.#options.tables) {
       let written = 0;
       for (const { topic, partition, committed } of partitions) {
         const last = table.delta.lastTxn(this.#commits.appId(table, topic, partition));

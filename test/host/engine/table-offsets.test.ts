@@ -25,6 +25,23 @@ describe('the offsets in a table', () => {
     next.close();
   });
 
+  it('are not foreign where the former owner wrote records that came in while the next one looked', async () => {
+    const unit = await TableUnit.open({ lake, name: 'late' });
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c']);
+    await until(() => unit.committed === 3, 'committed');
+    unit.close();
+    const next = await TableUnit.open({ lake, name: 'late' });
+    next.end = 2;
+    const [interposed] = next.interposed;
+    assert.ok(interposed);
+    interposed.refresh = async () => {
+      next.end = 3;
+    };
+    await next.assign(2);
+    next.close();
+  });
+
   it('keep a record out that is read again alone of its batch, its offset being the last one there', async () => {
     const unit = await TableUnit.open({ lake, name: 'again' });
     await unit.assign();
