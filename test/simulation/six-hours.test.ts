@@ -62,6 +62,7 @@ describe('six hours without', () => {
     };
     unit.at(0).before = refuse;
     unit.at(0).refresh = refuse;
+    unit.at(0).stage = refuse;
     const delivered: string[] = [];
     const next = (): void => {
       const id = String(delivered.length).padStart(5, '0');
@@ -82,6 +83,7 @@ describe('six hours without', () => {
       assert.ok(time.pending < 10, `${time.pending} timers`);
       t.diagnostic(`${delivered.length} records held, ${tries} tries, heap ${Math.round(process.memoryUsage().heapUsed / 1e6)} MB`);
       unit.at(0).before = null;
+      unit.at(0).stage = null;
       unit.at(0).refresh = async () => restore();
       await time.run(() => false, time.now + MINUTE);
     } finally {

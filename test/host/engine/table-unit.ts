@@ -26,6 +26,8 @@ export interface Interposed {
   before: (() => Promise<void>) | null;
   after: (() => Promise<void>) | null;
   refresh: (() => Promise<void>) | null;
+  /** Before data files are written ahead of their append. */
+  stage: (() => Promise<void>) | null;
 }
 
 export interface TableUnitOptions {
@@ -73,7 +75,7 @@ export class TableUnit {
 
   private constructor(options: TableUnitOptions, definitions: (typeof first | typeof second | typeof third)[], tables: DeltaTable[]) {
     this.tables = tables;
-    this.interposed = tables.map(() => ({ before: null, after: null, refresh: null }));
+    this.interposed = tables.map(() => ({ before: null, after: null, refresh: null, stage: null }));
     const rows = options.rows ?? ((job) => Object.fromEntries(definitions.map((definition) => [definition.name, [job]])));
     const definition = defineTableWriter({ consumes: jobs, writes: definitions, rows: rows as never });
     const plugin: LoadedPlugin = {
@@ -249,6 +251,12 @@ function interpose(delta: DeltaTable, at: Interposed): DeltaTable {
         return async () => {
           await at.refresh?.();
           return await target.refresh();
+        };
+      }
+      if (name === 'stage') {
+        return async (...given: Parameters<DeltaTable['stage']>) => {
+          await at.stage?.();
+          return await target.stage(...given);
         };
       }
       if (name !== 'append' && name !== 'merge') return value.bind(target);
