@@ -3,7 +3,7 @@ import { type Log, milliseconds, PipelineError } from '@pipeline-host/sdk';
 import { DEFAULT_CLUSTER } from '../config/cluster-faults.ts';
 import type { ClusterSettings, HostConfig } from '../config/host-config.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { connectCluster, type KafkaCluster, type KafkaLog, type KafkaProducer, type TlsConfig } from '../kafka/index.ts';
+import { connectCluster, type KafkaCluster, type KafkaLog, type KafkaProducer, SESSION_TIMEOUT, type TlsConfig } from '../kafka/index.ts';
 import { saslConfig } from './sasl.ts';
 
 /** Starts or finds the embedded broker of a data folder. Given by the CLI and by tests: the engine does not know the broker. */
@@ -37,6 +37,8 @@ export interface Clusters {
   mostPartitions(name: string): number;
   /** Sums over all producers. */
   producers(): Pick<KafkaProducer, 'bufferedBytes' | 'doubtfulRecords'>;
+  /** Milliseconds without a sign of life after which a group goes on without a member. */
+  sessionTimeout(name: string): number;
   /** Those that were asked for. */
   list(): readonly ClusterInfo[];
   /** Producers, consumers, then embedded brokers. */
@@ -153,6 +155,10 @@ export function connectClusters(loaded: LoadedConfig, openEmbedded: OpenEmbedded
       doubtfulRecords: producers.reduce((sum, producer) => sum + producer.doubtfulRecords, 0),
     }),
     clusterId: async (name) => (await get(name)).info.id,
+    sessionTimeout: (name) => {
+      const { sessionTimeout } = clusterSettings(config, name);
+      return sessionTimeout === undefined ? SESSION_TIMEOUT : milliseconds(sessionTimeout);
+    },
     mostPartitions: (name) => clusterSettings(config, name).maxPartitions ?? Number.POSITIVE_INFINITY,
     list: () => infos,
     close: async () => {

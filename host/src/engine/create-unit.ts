@@ -9,6 +9,7 @@ import { FailureLog } from './failure-log.ts';
 import { FailureWindow } from './failure-window.ts';
 import { HandlerSink } from './handler-sink.ts';
 import type { HostServices } from './host-services.ts';
+import { DRAIN_DEADLINE } from './intake.ts';
 import { createMessageCodec } from './message-codec.ts';
 import { RecordWriter } from './record-writer.ts';
 import type { WritableTable } from './row-maker.ts';
@@ -209,6 +210,7 @@ async function tableSink(
       writer,
       log,
       offsets: new WriterOffsets(clusterId, worker),
+      handOver: clusters.sessionTimeout(cluster) + DRAIN_DEADLINE,
       endOffsets: async (topics) => {
         const ends = await Promise.all(
           topics.map(async (topic) => (await admin.offsets(topic)).map(({ partition, high }) => [`${topic}/${partition}`, high] as const)),

@@ -1,18 +1,22 @@
 import { type Log, milliseconds, PermanentError, type TableDefinition } from '@pipeline-host/sdk';
 import type { DedupeRule } from '../delta/index.ts';
+import type { Clock } from './clock.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RowMaker, WritableTable } from './row-maker.ts';
 import type { StagedRows } from './staged-rows.ts';
 import { type Batch, type Entry, linesFor } from './table-batch.ts';
 import type { WriterOffsets } from './writer-offsets.ts';
 
-/** One conflict after an assignment is the former owner's last commit. More of them are another host that writes the same offsets. */
+/** So many conflicts of a table in one assignment, over a longer time than a hand-over takes, are another host that writes the same offsets. */
 const MAX_CONFLICTS = 3;
 
 export interface TableCommitsOptions {
   readonly rowMaker: RowMaker;
   readonly offsets: WriterOffsets;
   readonly log: Log;
+  readonly clock: Clock;
+  /** Milliseconds in which a former owner learns that it is one. Until then it may still write, batch after batch. */
+  readonly handOver: number;
   /** The table is at a newer version now. */
   readonly look: (table: WritableTable) => void;
   readonly onCommit: (table: WritableTable, rows: { readonly written: number; readonly repeated: number }, seconds: number) => void;
@@ -22,7 +26,7 @@ export interface TableCommitsOptions {
 export class TableCommits {
   readonly #options: TableCommitsOptions;
   /** Commits of others with our partitions' offsets, by table, in this assignment. */
-  readonly #conflicts = new Map<WritableTable, number>();
+  readonly #conflicts = new Map<WritableTable, { count: number; readonly since: number }>();
 
   constructor(options: TableCommitsOptions) {
     this.#options = options;
@@ -91,9 +95,10 @@ export class TableCommits {
 
   /** Another writer was first with offsets of ours. @throws PermanentError `PH_DELTA_SECOND_WRITER` where that is no hand-over */
   countConflict(table: WritableTable): void {
-    const conflicts = (this.#conflicts.get(table) ?? 0) + 1;
+    const { clock, handOver } = this.#options;
+    const conflicts = this.#conflicts.get(table) ?? { count: 0, since: clock.monotonic() };
     this.#conflicts.set(table, conflicts);
-    if (conflicts >= MAX_CONFLICTS) throw secondWriter(table);
+    if (++conflicts.count >= MAX_CONFLICTS && clock.monotonic() - conflicts.since >= handOver) throw secondWriter(table);
   }
 }
 

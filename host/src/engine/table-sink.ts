@@ -40,6 +40,8 @@ export interface TableSinkOptions {
   readonly log: Log;
   /** Names of the partitions' offsets in a table's transactions, stable over restarts. */
   readonly offsets: WriterOffsets;
+  /** Milliseconds in which a former owner of a partition learns that it is one. */
+  readonly handOver: number;
   /** Offset after the last record of each partition, by `topic/partition`. */
   readonly endOffsets: (topics: readonly string[]) => Promise<ReadonlyMap<string, number>>;
   readonly onPause: (failure: ClassifiedFailure | null) => void;
@@ -86,6 +88,8 @@ export class TableSink implements Sink {
       rowMaker: this.#rowMaker,
       offsets: options.offsets,
       log: options.log,
+      clock: this.#clock,
+      handOver: options.handOver,
       look: (table) => this.#drift.look(table),
       onCommit: (table, rows, seconds) => {
         const { name } = table.resolved;

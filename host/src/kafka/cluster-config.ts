@@ -21,6 +21,9 @@ export type SaslConfig =
       readonly token: () => Promise<string>;
     };
 
+/** Milliseconds, where a cluster's config says nothing else. */
+export const SESSION_TIMEOUT = 6_000;
+
 /** How to reach one Kafka cluster. */
 export interface ClusterConfig {
   /** The name in the configuration, for logs and errors. */

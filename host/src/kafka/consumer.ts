@@ -4,7 +4,7 @@ import type { Consumer } from 'kafkajs';
 import { lanesAssigner } from './assigner.ts';
 import { classify, type Where } from './classify.ts';
 import { openClient } from './client.ts';
-import type { ClusterConfig } from './cluster-config.ts';
+import { type ClusterConfig, SESSION_TIMEOUT } from './cluster-config.ts';
 import type { CommitAnswer, CommitOffset, ConsumerHandlers, ConsumerOptions, KafkaConsumer, KafkaLog, TopicPartition } from './driver.ts';
 import { leaveGroup } from './leave-group.ts';
 import { Member } from './member.ts';
@@ -121,7 +121,7 @@ export class GroupConsumer implements KafkaConsumer {
 
   async #connect(): Promise<Life> {
     const { group, topics, laneTopic, maxBytesPerPartition, maxBytes, maxWait, drainDeadline = 10_000 } = this.#options;
-    const sessionTimeout = this.#options.sessionTimeout ?? this.#config.sessionTimeout ?? 6_000;
+    const sessionTimeout = this.#options.sessionTimeout ?? this.#config.sessionTimeout ?? SESSION_TIMEOUT;
     const heartbeatInterval = Math.min(500, Math.floor(sessionTimeout / 6));
     const member = new Member({
       group,

@@ -1,2 +1,3 @@
 export { connectCluster } from './cluster.ts';
+export { SESSION_TIMEOUT } from './cluster-config.ts';
 export type * from './driver.ts';

@@ -87,6 +87,7 @@ export class TableRun {
       }),
       log: recorders.log.log,
       offsets: new WriterOffsets('test', worker),
+      handOver: 0,
       endOffsets: async () => new Map(),
       onPause: () => {},
       onFatal: (error) => {

@@ -377,6 +377,19 @@ describe('a table writer', () => {
     unit.close();
   });
 
+  it('outlasts whatever a former owner writes until it must have learned that it is one', async () => {
+    const unit = await TableUnit.open({ lake, name: 'hand-over', handOver: 60_000 });
+    let calls = 0;
+    unit.at(0).before = async () => {
+      if (++calls <= 10) throw new TxnConflictError('t', ['c1/p.w/p.jobs/0']);
+    };
+    await unit.assign();
+    unit.deliver(['a', 'b', 'c']);
+    await until(() => unit.committed === 3 || unit.fatal !== undefined, 'committed');
+    assert.equal(unit.fatal, undefined);
+    unit.close();
+  });
+
   it('outlasts two conflicts in a table, and takes the third for another host that writes it', async () => {
     for (const [conflicts, isFatal] of [
       [2, false],

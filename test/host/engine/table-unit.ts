@@ -34,6 +34,8 @@ export interface TableUnitOptions {
   readonly lake: Lake;
   /** Folder of its tables; two units with one name write the same ones. */
   readonly name: string;
+  /** Milliseconds; 0 by default. */
+  readonly handOver?: number;
   /** How many of the tables it writes. */
   readonly tables?: 1 | 2 | 3;
   readonly rows?: (job: { id: string; n: number }) => unknown;
@@ -154,6 +156,7 @@ export class TableUnit {
       }),
       log: silent,
       offsets: new WriterOffsets('c1', worker),
+      handOver: options.handOver ?? 0,
       endOffsets: async () => new Map([['p.jobs/0', this.end]]),
       onPause: (failure) => {
         this.pause = failure;
