@@ -276,6 +276,20 @@ describe('events of one batch', () => {
     );
   });
 
+  it('leave out of the request they share an id that the API would refuse, and write each as a number', async () => {
+    await using kit = await openWorkerKit();
+    kit.api.answer('GET /export/project', { json: projectAnswer });
+    kit.api.answer(`GET /export/project/${PROJECT}/media`, { json: media(1, 2) });
+    const tooLong = { ...file, media_id: '123456789012345678901234567890', trace_id: 't-long' };
+    const [long, ...others] = await kit.enrich([tooLong, ...files(1), { ...file, media_id: '02', trace_id: 't-2' }]);
+    assert.ok(kit.api.lines().includes(`GET /export/project/${PROJECT}/media?mediaIds=1%2C2`));
+    assert.deepEqual(
+      others.map((outcome) => rowsOf(outcome).media[0]?.media_id),
+      ['1', '2'],
+    );
+    assert.partialDeepStrictEqual({ ...failureOf(long) }, { code: 'CLAIMX_EVENT_INVALID', kind: 'permanent' });
+  });
+
   it('ask for all media of a project where they are about more', async () => {
     await using kit = await openWorkerKit();
     kit.api.answer('GET /export/project', { json: projectAnswer });

@@ -222,6 +222,18 @@ describe('claimx_event_log', () => {
   });
 });
 
+describe('claimx_event_log of a replayed event', () => {
+  it('tells of its success and no more of the failure before', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    const entry = { trace_id: TRACE, attempt: 1, processed_at: FIRST, processed_date: '2026-01-05' };
+    const failure = { status: 'failed', error_message: 'not there', error_category: 'CLAIMX_MEDIA_MISSING', api_calls: null };
+    const success = { status: 'success', error_message: null, error_category: null, api_calls: 2 };
+    for (const told of [failure, success]) await tables.write(rows({ event_log: [{ ...entry, ...told }] }), FIRST);
+    const { status, error_message, error_category, api_calls } = await tables.row('claimx_event_log');
+    assert.deepEqual({ status, error_message, error_category, api_calls }, success);
+  });
+});
+
 describe('claimx_attachments', () => {
   it('holds completed results in the columns of both systems before us, without the signature of the link', async () => {
     const tables = await WriterTables.open(lake, resultProcessor);

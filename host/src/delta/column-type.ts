@@ -78,7 +78,8 @@ export function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A quoted SQL string. */
+/** A quoted SQL string. U+0000 would end the statement for DuckDB's parser, so that it is put in between. */
 export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+  const quoted = text.split('\0').map((part) => `'${part.replaceAll("'", "''")}'`);
+  return quoted.length === 1 ? quoted.join('') : `(${quoted.join(' || chr(0) || ')})`;
 }

@@ -46,6 +46,7 @@ export async function loadSnapshot(engine: DeltaEngine, table: TableFolder, want
   const newest = Math.max(...[...listing.checkpoints.keys()].filter((version) => version <= upTo), -1);
   const versions = [...listing.commits].filter((version) => version > newest && version <= upTo).sort((a, b) => a - b);
   checkContiguous(table, newest, versions, listing);
+  if (wanted !== undefined) checkReaches(table, wanted, versions.at(-1) ?? newest);
   const snapshot = new Snapshot();
   const files = listing.checkpoints.get(newest);
   if (files !== undefined)
@@ -171,6 +172,16 @@ function checkHeld(table: TableFolder, wanted: number, { commits, checkpoints, h
   if (wanted > newest) throw refuse(`the newest is version ${newest}`);
   if (wanted >= oldest || hasV2Checkpoint) return;
   throw refuse(`it was cleaned up, the oldest that can be read is version ${oldest}`);
+}
+
+/** Commits between two checkpoints may have been cleaned up: what is left below the wanted version is another one. */
+function checkReaches(table: TableFolder, wanted: number, reached: number): void {
+  if (reached === wanted) return;
+  throw deltaError(
+    'PH_DELTA_VERSION',
+    table.path,
+    `the table ${table.path} cannot be read at version ${wanted}: its commit was cleaned up, the last before it that can be read is version ${reached}`,
+  );
 }
 
 function damaged(table: TableFolder, reason: string) {

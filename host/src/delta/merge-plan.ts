@@ -44,7 +44,8 @@ export const CHANGES = 'temp.main."__ph_changes"';
 export const HITS = 'temp.main."__ph_hits"';
 
 export function policyOf(plan: MergePlan, field: SchemaField): MergePolicy {
-  return plan.policies[field.name] ?? 'keepOldWhenNull';
+  // A column may be called as something that every object has: constructor, toString.
+  return (Object.hasOwn(plan.policies, field.name) ? plan.policies[field.name] : undefined) ?? 'keepOldWhenNull';
 }
 
 /** The column of the changes that says whether a row gives the field: for fields of the policy `always`. */

@@ -1,5 +1,5 @@
 import type { MetaData, Protocol } from './actions.ts';
-import type { SchemaField } from './column-type.ts';
+import type { SchemaField, SchemaType } from './column-type.ts';
 import { deltaError } from './delta-errors.ts';
 
 /** Features of others' tables that a reader must know, and that we honour. */
@@ -60,14 +60,33 @@ export function checkWritable(table: string, protocol: Protocol, metaData: MetaD
   }
   for (const property of Object.keys(configuration))
     if (property.startsWith('delta.constraints.')) refused.push(`checkConstraints (${property.slice('delta.constraints.'.length)})`);
-  for (const field of fields) {
-    for (const key of Object.keys(field.metadata ?? {})) {
-      if (key === 'delta.invariants') refused.push(`invariants on column ${field.name}`);
-      if (key === 'delta.generationExpression') refused.push(`generatedColumns (${field.name})`);
-      if (key.startsWith('delta.identity.')) refused.push(`identityColumns (${field.name})`);
+  for (const { path, metadata } of fieldsWithin(fields)) {
+    for (const key of Object.keys(metadata)) {
+      if (key === 'delta.invariants') refused.push(`invariants on column ${path}`);
+      if (key === 'delta.generationExpression') refused.push(`generatedColumns (${path})`);
+      if (key.startsWith('delta.identity.')) refused.push(`identityColumns (${path})`);
     }
   }
   refuse(table, 'written', [...new Set(refused)]);
+}
+
+/** Each field and those within it, with its dotted path. */
+function* fieldsWithin(fields: readonly SchemaField[], prefix = ''): Generator<{ readonly path: string; readonly metadata: object }> {
+  for (const { name, type, metadata } of fields) {
+    const path = prefix + name;
+    yield { path, metadata: metadata ?? {} };
+    yield* fieldsOfType(type, `${path}.`);
+  }
+}
+
+function* fieldsOfType(type: SchemaType, prefix: string): Generator<{ readonly path: string; readonly metadata: object }> {
+  if (typeof type === 'string') return;
+  if (type.type === 'struct') yield* fieldsWithin(type.fields, prefix);
+  else if (type.type === 'array') yield* fieldsOfType(type.elementType, `${prefix}element.`);
+  else {
+    yield* fieldsOfType(type.keyType, `${prefix}key.`);
+    yield* fieldsOfType(type.valueType, `${prefix}value.`);
+  }
 }
 
 /** Whether writers may make deletion vectors. Where they may not, those of the past still count. */

@@ -42,6 +42,8 @@ export function checkSpec(spec: TableSpec): void {
     if (seen.has(lower)) faults.push(`column ${column.name} twice (names are compared without case)`);
     seen.add(lower);
     if (column.name === '') faults.push('a column without a name');
+    if (column.name.includes('\0')) faults.push(`column ${JSON.stringify(column.name)}, whose name holds U+0000`);
+    if (lower.startsWith('__ph_')) faults.push(`column ${column.name}, whose name begins as the columns that queries add`);
     // Without column mapping these characters cannot stand in a Parquet column name (PROTOCOL.md "Reader Requirements for Column Mapping").
     if (/[ ,;{}()\n\t=]/.test(column.name)) faults.push(`column ${JSON.stringify(column.name)} has one of the characters " ,;{}()\\n\\t="`);
     const decimal = decimalOf(column.type);

@@ -64,8 +64,10 @@ interface Bounds {
 function boundsOf(type: SchemaType, min: string | undefined, max: string | undefined): Bounds | null {
   if (min === undefined || max === undefined) return null;
   switch (type) {
-    case 'string':
-      return { min: JSON.stringify(leastText(min)), max: JSON.stringify(greatestText(max)) };
+    case 'string': {
+      const greatest = greatestText(max);
+      return { min: JSON.stringify(leastText(min)), max: greatest === null ? null : JSON.stringify(greatest) };
+    }
     case 'date':
       return /^\d{4}-\d\d-\d\d$/.test(min) && /^\d{4}-\d\d-\d\d$/.test(max) ? { min: `"${min}"`, max: `"${max}"` } : null;
     case 'timestamp': {
@@ -88,10 +90,13 @@ function leastText(text: string): string {
   return [...text].slice(0, TEXT_LENGTH).join('');
 }
 
-/** Cut text is followed by the greatest code point, so that it is greater than whatever was cut. */
-function greatestText(text: string): string {
+const GREATEST_POINT = '\u{10FFFF}';
+
+/** Cut text is followed by the greatest code point, so that it is greater than whatever was cut; null where that begins with it. */
+function greatestText(text: string): string | null {
   const points = [...text];
-  return points.length <= TEXT_LENGTH ? text : `${points.slice(0, TEXT_LENGTH).join('')}\u{10FFFF}`;
+  if (points.length <= TEXT_LENGTH) return text;
+  return points[TEXT_LENGTH] === GREATEST_POINT ? null : points.slice(0, TEXT_LENGTH).join('') + GREATEST_POINT;
 }
 
 /** DuckDB's `2026-01-01 00:00:00.123456+00` as ISO text with milliseconds (PROTOCOL.md "Per-file Statistics"), rounded outwards. */

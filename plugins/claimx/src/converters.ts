@@ -6,7 +6,8 @@ import { digitsOf } from './exact-json.ts';
 export function text(value: unknown): string | null {
   if (value === null || value === undefined) return null;
   const given = typeof value === 'string' ? value : (digitsOf(value) ?? JSON.stringify(value));
-  const trimmed = given.trim();
+  // Half an emoji, of a text that was cut, is no text for a message.
+  const trimmed = given.toWellFormed().trim();
   return trimmed === '' ? null : trimmed;
 }
 

@@ -3,7 +3,7 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DeltaTable } from '../../../host/src/delta/index.ts';
-import { block, coded, column, type Lake, openLake } from './delta-fixture.ts';
+import { block, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 
 let lake: Lake;
 before(async () => {
@@ -122,6 +122,57 @@ test('a reader that fails ends the read, and the table can be read again', async
   const reading = table.readPages({}, () => Promise.reject(stop));
   await assert.rejects(reading, stop);
   assert.equal((await table.readRows({ limit: 3 })).length, 3);
+});
+
+test('gives no other version for one whose commit was cleaned up between two checkpoints', async () => {
+  const table = await lake.create('holed', [column('id', 'long')]);
+  for (let id = 1; id <= 6; id += 1) {
+    await table.append(block([{ id }]));
+    if (id === 2 || id === 5) await table.checkpoint();
+  }
+  for (const version of [0, 1, 2, 3, 4]) await rm(join(lake.folder, `tables/holed/_delta_log/0000000000000000000${version}.json`));
+  const rowsAt = async (version: number) => (await DeltaTable.openVersion(lake.engine, lake.store, 'holed', version)).count();
+  assert.deepEqual(await Promise.all([2, 5, 6].map(rowsAt)), [2, 5, 6]);
+  for (const version of [3, 4])
+    await assert.rejects(rowsAt(version), { code: 'PH_DELTA_VERSION', message: /the last before it that can be read is version 2/ });
+});
+
+test('reads, merges and rewrites what lies in a partition whose value holds U+0000', async () => {
+  const table = await lake.create('nul', [column('part'), column('id', 'long')], { partitionBy: ['part'] });
+  await table.append(
+    block([
+      { part: 'a\0b', id: 1 },
+      { part: 'q', id: 2 },
+    ]),
+  );
+  assert.partialDeepStrictEqual(await table.merge(block([{ part: 'a\0b', id: 1 }]), { key: ['id'] }), { inserted: 0 });
+  assert.partialDeepStrictEqual(await table.merge(block([{ part: "'\0", id: 3 }]), { key: ['part', 'id'] }), { inserted: 1 });
+  assert.partialDeepStrictEqual(await table.merge(block([{ part: "'\0", id: 3 }]), { key: ['part', 'id'] }), { inserted: 0 });
+  await table.optimize();
+  const reopened = await lake.open('nul');
+  assert.deepEqual(
+    sortedBy(await reopened.readRows(), 'id').map(({ part }) => part),
+    ['a\0b', 'q', "'\0"],
+  );
+});
+
+test('merges columns that are called as what every object has', async () => {
+  const table = await lake.create('named', [column('id', 'long'), column('constructor'), column('toString')]);
+  await table.append(block([{ id: 1, constructor: 'a', toString: 'b' }]));
+  await table.merge(block([{ id: 1, constructor: 'c', toString: null }]), { key: ['id'] });
+  const [row] = await table.readRows();
+  assert.deepEqual(Object.entries(row ?? {}), [
+    ['id', '1'],
+    ['constructor', 'c'],
+    ['toString', 'b'],
+  ]);
+});
+
+test('finds a text again whose first 33 characters are the greatest there is', async () => {
+  const table = await lake.create('greatest', [column('id')]);
+  const id = '\u{10FFFF}'.repeat(34);
+  await table.append(block([{ id }]));
+  assert.partialDeepStrictEqual(await table.merge(block([{ id }]), { key: ['id'] }), { inserted: 0 });
 });
 
 test('reads a table as it was at every version that the log still holds', async () => {

@@ -28,6 +28,13 @@ export const claimxEventLog = defineTable(
     aliases: OLD_ID_NAMES,
     key: ['trace_id', 'attempt'],
     partitionBy: ['processed_date'],
-    columns: { processed_date: 'preserve' },
+    // A replay counts its attempts anew: what it tells of attempt 1 takes the place of the failure, error and all.
+    columns: {
+      processed_date: 'preserve',
+      error_message: 'always',
+      error_category: 'always',
+      api_calls: 'always',
+      duration_ms: 'always',
+    },
   },
 );

@@ -11,6 +11,7 @@ import {
   type WorkerContext,
 } from '@pipeline-host/sdk';
 import { ClaimXConfig } from '../config.ts';
+import { numericIdOrNull } from '../handlers/numeric-id.ts';
 import { ProjectScope } from '../handlers/project-scope.ts';
 import { handlerOf, isEventType } from '../handlers/registry.ts';
 import { type Account, eventLogRow } from '../rows/event-log-row.ts';
@@ -64,7 +65,7 @@ function scopeOf(items: readonly Item[]): ProjectScope {
     cache: projects,
     config: context.config,
     projectId: message.project_id,
-    mediaIds: mediaIds.flatMap(({ media_id }) => (media_id !== null && /^\d+$/.test(media_id) ? [media_id] : [])),
+    mediaIds: mediaIds.flatMap(({ media_id }) => numericIdOrNull(media_id) ?? []),
     signal: context.signal,
   });
 }
