@@ -37,6 +37,8 @@ export async function withScan<T>(
     if (file.deletionVector !== undefined && !hasPositions(fields))
       throw unreadable(table, `deletion vectors beside a column named ${DUCK_POSITION}`);
   }
+  if (['filename', 'file_index'].every((name) => fields.some((field) => field.name === name)))
+    throw unreadable(table, 'columns named filename and file_index together');
   const paths = files.map((file) => objectPath(table, file));
   try {
     return await withDeletedRows(engine, table, files, (deleted) =>
@@ -65,10 +67,15 @@ function scanSql(
   const stored = fields.filter((field) => !partitions.has(field.name));
   const positions = hasPositions(fields);
   // The empty first half gives every column a type where no file has it.
-  const typed = [`NULL::VARCHAR AS ${FILE_NAME}`, ...stored.map((field) => `NULL::${duckType(field.type)} AS ${identifier(field.name)}`)];
+  // Predicates on a column called `filename` would be taken for predicates on the path, if the path were asked for.
+  const byIndex = stored.some(({ name }) => name === 'filename');
+  const typed = [
+    `NULL::${byIndex ? 'UBIGINT' : 'VARCHAR'} AS ${FILE_NAME}`,
+    ...stored.map((field) => `NULL::${duckType(field.type)} AS ${identifier(field.name)}`),
+  ];
   if (positions) typed.push(`NULL::BIGINT AS ${FILE_POSITION}`);
-  const read = `read_parquet([${local.map((file) => literal(globEscaped(file))).join(', ')}], filename = '${FILE_NAME}', union_by_name = true, hive_partitioning = false)`;
-  const parquet = `SELECT *${positions ? `, ${DUCK_POSITION} AS ${FILE_POSITION}` : ''} FROM ${read}`;
+  const read = `read_parquet([${local.map((file) => literal(globEscaped(file))).join(', ')}]${byIndex ? '' : `, filename = '${FILE_NAME}'`}, union_by_name = true, hive_partitioning = false)`;
+  const parquet = `SELECT *${byIndex ? `, file_index AS ${FILE_NAME}` : ''}${positions ? `, ${DUCK_POSITION} AS ${FILE_POSITION}` : ''} FROM ${read}`;
   const empty = `SELECT ${typed.join(', ')} WHERE false`;
   const rows = local.length === 0 ? empty : `${empty} UNION ALL BY NAME ${parquet}`;
   const columns = fields.map(
@@ -77,7 +84,7 @@ function scanSql(
   );
   if (positions) columns.unshift(`t.${FILE_POSITION}`);
   const live = deleted === null ? '' : ` ANTI JOIN ${deleted} d ON d.file = p.${FILE_INDEX} AND d.position = t.${FILE_POSITION}`;
-  return `(SELECT p.${FILE_INDEX}, ${columns.join(', ')} FROM (${rows}) t JOIN ${fileTable(local, files, partitionBy)} ON t.${FILE_NAME} = p.${FILE_NAME}${live})`;
+  return `(SELECT p.${FILE_INDEX}, ${columns.join(', ')} FROM (${rows}) t JOIN ${fileTable(local, files, partitionBy)} ON t.${FILE_NAME} = p.${byIndex ? FILE_INDEX : FILE_NAME}${live})`;
 }
 
 function fileTable(local: readonly string[], files: readonly AddFile[], partitionBy: readonly string[]): string {

@@ -156,6 +156,40 @@ test('reads, merges and rewrites what lies in a partition whose value holds U+00
   );
 });
 
+for (const deletionVectors of [false, true]) {
+  test(`finds rows by a column called filename${deletionVectors ? ', beside deletion vectors' : ''}`, async () => {
+    const name = `filename-${deletionVectors}`;
+    const table = await lake.create(name, [column('filename'), column('n', 'long')], { deletionVectors });
+    await table.append(block([{ filename: 'a', n: 1 }]));
+    await table.append(
+      block([
+        { filename: 'b', n: 1 },
+        { filename: 'c', n: 1 },
+      ]),
+    );
+    const merged = await table.merge(
+      block([
+        { filename: 'a', n: 2 },
+        { filename: 'b', n: 2 },
+        { filename: 'd', n: 2 },
+      ]),
+      { key: ['filename'] },
+    );
+    assert.partialDeepStrictEqual(merged, { inserted: 1, updated: 2 });
+    assert.equal(await table.count("filename = 'b'"), 1);
+    const expected = [
+      ['a', '2'],
+      ['b', '2'],
+      ['c', '1'],
+      ['d', '2'],
+    ];
+    const told = async () => sortedBy(await (await lake.open(name)).readRows(), 'filename').map(({ filename, n }) => [filename, n]);
+    assert.deepEqual(await told(), expected);
+    await table.optimize();
+    assert.deepEqual(await told(), expected);
+  });
+}
+
 test('merges columns that are called as what every object has', async () => {
   const table = await lake.create('named', [column('id', 'long'), column('constructor'), column('toString')]);
   await table.append(block([{ id: 1, constructor: 'a', toString: 'b' }]));
