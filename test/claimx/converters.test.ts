@@ -13,6 +13,7 @@ const table = (convert: (value: unknown) => unknown, cases: readonly (readonly [
 describe('values of the API become', () => {
   it('text: trimmed, null where nothing is left, numbers with the digits of their source', () => {
     table(text, [
+      ['"cut \\ud83d"', 'cut \ufffd'],
       ['null', null],
       ['" a b "', 'a b'],
       ['"  "', null],
