@@ -222,6 +222,16 @@ describe('claimx_event_log', () => {
   });
 });
 
+describe('claimx_contacts', () => {
+  it('keeps where a contact came from, whatever a sender that does not know it writes', async () => {
+    const tables = await WriterTables.open(lake, entityWriter);
+    await tables.write(rows({ contacts: [{ ...contact, task_assignment_id: 7, video_collaboration_id: '8' }] }), FIRST);
+    await tables.write(rows({ contacts: [{ ...contact, task_assignment_id: null, video_collaboration_id: null }] }), SECOND);
+    const { task_assignment_id, video_collaboration_id } = await tables.row('claimx_contacts');
+    assert.deepEqual([task_assignment_id, video_collaboration_id], [7, '8']);
+  });
+});
+
 describe('claimx_event_log of a replayed event', () => {
   it('tells of its success and no more of the failure before', async () => {
     const tables = await WriterTables.open(lake, entityWriter);

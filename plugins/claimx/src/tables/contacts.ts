@@ -32,5 +32,12 @@ export const claimxContacts = defineTable('claimx_contacts', Type.Object(columns
   mode: 'merge',
   aliases: OLD_ID_NAMES,
   key,
-  columns: fullImage(columns, key, { trace_id: 'keepOldWhenNull', created_at: 'preserve', created_date: 'preserve' }),
+  // Where a contact came from is known to the rows of its task or call alone, and older senders write null for it.
+  columns: fullImage(columns, key, {
+    task_assignment_id: 'keepOldWhenNull',
+    video_collaboration_id: 'keepOldWhenNull',
+    trace_id: 'keepOldWhenNull',
+    created_at: 'preserve',
+    created_date: 'preserve',
+  }),
 });
