@@ -72,12 +72,12 @@ export function DurationText(
   );
 }
 
-const TIMESTAMP = /^(?!0000)\d{4}-\d{2}-\d{2}T(?!24)\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
+const TIMESTAMP = /^(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?Z$/;
 /** The shape, and a day that the calendar has: `Date.parse` takes the 30th of February for the 2nd of March. */
 function isTimestamp(value: string): boolean {
   if (!TIMESTAMP.test(value)) return false;
-  const instant = Date.parse(value);
-  return !Number.isNaN(instant) && (value.charCodeAt(8) < 0x32 || new Date(instant).getUTCDate() === Number(value.slice(8, 10)));
+  const day = Number(value.slice(8, 10));
+  return day <= 28 || new Date(Date.parse(value)).getUTCDate() === day;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

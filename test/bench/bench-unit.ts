@@ -27,6 +27,9 @@ type Event = Static<typeof BenchEvent>;
 const events = defineTopic('events', BenchEvent, { key: (event) => event.traceId });
 const relayed = defineTopic('relayed', BenchEvent, { key: (event) => event.traceId });
 
+/** Compiled once, as in a worker's process. */
+const codec = createMessageCodec(events);
+
 /** The event as an output of the worker. */
 export const relay = (event: Event): Output<'relayed'> => output(relayed, event);
 
@@ -124,7 +127,7 @@ export function benchUnit({ cluster, producer, topic, group, concurrency = 10, s
         order: worker.settings.order,
         concurrency,
         batchSize: worker.settings.batchSize,
-        codec: createMessageCodec(events),
+        codec,
         writer: new RecordWriter({
           onFailure: (what, from, note) => failures.note(what, from, note),
           worker,

@@ -1,9 +1,10 @@
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { FETCH_BYTES } from '../../host/src/kafka/consumer.ts';
 import { fresh } from './bench-cluster.ts';
 import { type Run, timed } from './measure.ts';
 
 /** The fetches of the engine, so that only what is done with the records differs. */
-const FETCH = { maxWaitTimeInMs: 250, maxBytesPerPartition: 262_144, maxBytes: 2_097_152 } as const;
+const FETCH = { maxWaitTimeInMs: 250, maxBytesPerPartition: FETCH_BYTES.partition, maxBytes: FETCH_BYTES.all } as const;
 
 /** kafkajs alone: a new group's way through a topic of so many records, from its first batch on. */
 export async function runRaw(

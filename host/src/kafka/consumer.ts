@@ -12,6 +12,12 @@ import { Member } from './member.ts';
 /** An outage is asked after often; what people have to mend, less. */
 const REBUILD_MILLISECONDS = { first: 100, most: 2_000, mostRefused: 10_000 } as const;
 
+/**
+ * What a fetch may bring. A broker cuts what it sends off at these bytes, also in the middle of a batch, whose rest then
+ * comes again whole: well above the size of the batches that producers send, hardly anything is sent twice.
+ */
+export const FETCH_BYTES = { partition: 1_048_576, all: 4_194_304 } as const;
+
 interface Life {
   readonly member: Member;
   readonly consumer: Consumer;
@@ -149,8 +155,8 @@ export class GroupConsumer implements KafkaConsumer {
       heartbeatInterval,
       maxWaitTimeInMs: maxWait ?? 250,
       minBytes: 1,
-      maxBytesPerPartition: maxBytesPerPartition ?? 262_144,
-      maxBytes: maxBytes ?? 2_097_152,
+      maxBytesPerPartition: maxBytesPerPartition ?? FETCH_BYTES.partition,
+      maxBytes: maxBytes ?? FETCH_BYTES.all,
       metadataMaxAge: 60_000,
       allowAutoTopicCreation: false,
     });

@@ -97,9 +97,9 @@ export interface ConsumerOptions {
   /** Topics to read; the lane topic is added by itself. All must exist. */
   readonly topics: readonly string[];
   readonly laneTopic?: LaneTopic;
-  /** Bytes a partition may add to one fetch. 256 KiB by default. */
+  /** Bytes a partition may add to one fetch. 1 MiB by default. */
   readonly maxBytesPerPartition?: number;
-  /** Bytes of one fetch over all partitions. 2 MiB by default. */
+  /** Bytes of one fetch over all partitions. 4 MiB by default. */
   readonly maxBytes?: number;
   /** Longest time that a fetch waits for data, so the delay before `resume` is noticed. 250 ms by default. */
   readonly maxWait?: number;
