@@ -1,30 +1,22 @@
-import {
-  milliseconds,
-  type OnRetry,
-  type Order,
-  type Outcome,
-  PermanentError,
-  PipelineError,
-  type Retry,
-  type WorkerDefinition,
-} from '@pipeline-host/sdk';
-import { HEADER, headerText } from '../retry/headers.ts';
+import type { OnRetry, Order, Outcome, WorkerDefinition } from '@pipeline-host/sdk';
+import { Admission } from './admission.ts';
 import { BatchCalls } from './batch-calls.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { Conclusion } from './conclusion.ts';
-import { type ClassifiedFailure, classifyFailure, declaredDead } from './failure-class.ts';
+import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { FailureWindow } from './failure-window.ts';
 import { HandlerDeadlines } from './handler-deadlines.ts';
 import { Holding } from './holding.ts';
 import { InPlaceRetry } from './in-place-retry.ts';
-import type { Intake, Sink, TakenRecord } from './intake.ts';
+import type { Intake, Sink } from './intake.ts';
 import { Lanes } from './lanes.ts';
 import { type MessageCodec, readableValue } from './message-codec.ts';
-import { failed, isOutcome, isPromise } from './outcome-shape.ts';
+import { failed, isPromise } from './outcome-shape.ts';
+import { Outcomes } from './outcomes.ts';
 import { RecordContext, type WorkerServices } from './record-context.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { type HeldStatus, heldReason, type UnitAlert } from './status.ts';
-import { type BatchMark, WorkItem } from './work-item.ts';
+import type { BatchMark, WorkItem } from './work-item.ts';
 
 /** After so long in one turn of the event loop the rest waits for the next: heartbeats and HTTP must get their time. */
 const TURN_MILLISECONDS = 8;
@@ -74,7 +66,9 @@ export interface HandlerSinkOptions {
 export class HandlerSink implements Sink {
   readonly #options: HandlerSinkOptions;
   readonly #lanes: Lanes;
+  readonly #admission: Admission;
   readonly #conclusion: Conclusion;
+  readonly #outcomes: Outcomes;
   readonly #holding: Holding;
   readonly #inPlace: InPlaceRetry;
   readonly #deadlines: HandlerDeadlines;
@@ -98,7 +92,7 @@ export class HandlerSink implements Sink {
       bytes: options.byteBudget * HELD_SHARE,
       release: options.releasePerSecond,
       postpone: options.canDelay ? (item, failure, heldBy, wait) => this.#conclusion.postpone(item, failure, heldBy, wait) : null,
-      fresh: () => this.#next(null),
+      fresh: () => this.#admission.next(null),
       wake: () => this.wake(),
       onPause: options.onPause,
       clock,
@@ -119,6 +113,21 @@ export class HandlerSink implements Sink {
       onAcknowledged: () => this.wake(),
       onFatal: options.onFatal,
     });
+    this.#admission = new Admission({
+      intake: options.intake,
+      lanes: this.#lanes,
+      holding: this.#holding,
+      writer: options.writer,
+      isDraining: () => this.#draining,
+      onFatal: options.onFatal,
+    });
+    this.#outcomes = new Outcomes({
+      conclusion: this.#conclusion,
+      holding: this.#holding,
+      inPlace: this.#inPlace,
+      window: options.window,
+      onRetry: options.onRetry,
+    });
     this.#deadlines = new HandlerDeadlines({
       timeout: options.services.timeout,
       onLate: (item, error) => void this.#end(item, failed(error)),
@@ -130,8 +139,8 @@ export class HandlerSink implements Sink {
         : new BatchCalls({
             definition: options.definition,
             batchSize: options.batchSize,
-            next: (batch) => this.#next(batch),
-            mayJoin: (item) => !this.#isLeft(item) && this.#heldBy(item) === null,
+            next: (batch) => this.#admission.next(batch),
+            mayJoin: (item) => !this.#admission.isLeft(item) && this.#admission.heldBy(item) === null,
             begin: (item) => this.#begin(item),
             occupy: (item, batch) => this.#occupy(item, batch),
             onStarted: (item) => this.#deadlines.watch(item),
@@ -204,47 +213,9 @@ export class HandlerSink implements Sink {
     }
     if (this.#holding.isClosed) return false;
     if (this.#batches !== null) return this.#batches.startNext();
-    const item = this.#next(null);
+    const item = this.#admission.next(null);
     if (item !== undefined) this.#start(item);
     return item !== undefined;
-  }
-
-  /** The next record that may start: of a lane that became free, else a new one whose key is not in work. */
-  #next(batch: BatchMark | null): WorkItem | undefined {
-    for (;;) {
-      const ready = this.#lanes.takeReady();
-      if (ready !== undefined) {
-        if (!this.#isLeft(ready)) return ready;
-        // It stays for the next owner, but one behind it may be of another partition, whose later records were started.
-        this.#lanes.pass(ready);
-        continue;
-      }
-      const taken = this.#options.intake.take();
-      if (taken === undefined) return undefined;
-      if (taken.partition.lane !== null && this.#isMisplaced(taken)) return undefined;
-      const item = new WorkItem(taken.partition, taken.record);
-      // What is not to be called waits for its key, and joins no batch with it.
-      if (this.#lanes.admit(item, this.#heldBy(item) === null ? batch : null)) return item;
-      this.#holding.waits(item);
-    }
-  }
-
-  /** While a partition is handed over, what no later record has overtaken stays for the next owner. */
-  #isLeft({ state, record }: WorkItem): boolean {
-    return state.closed || (this.#draining && record.offset > state.highestStarted);
-  }
-
-  /** Lanes that were made for another policy or number of partitions would mix up the keys: the unit stops, its records wait. */
-  #isMisplaced({ partition, record }: TakenRecord): boolean {
-    const home = this.#options.writer.homeOf(record);
-    if (home === null || home === partition.source) return false;
-    this.#options.onFatal(
-      new PipelineError(
-        'PH_RETRY_TOPIC_SHAPE',
-        `offset ${record.offset} of ${partition.topic}/${partition.partition} came from a source partition whose lanes are elsewhere now`,
-      ),
-    );
-    return true;
   }
 
   /** Decodes the message; a record that is none becomes a dead letter. */
@@ -255,7 +226,7 @@ export class HandlerSink implements Sink {
     item.finished = false;
     item.held = false;
     item.failedTogether = false;
-    const heldBy = this.#heldBy(item);
+    const heldBy = this.#admission.heldBy(item);
     if (heldBy !== null) {
       this.#holdUncalled(item, heldBy);
       return false;
@@ -272,12 +243,6 @@ export class HandlerSink implements Sink {
     }
     item.context = new RecordContext(this.#services, item.state, item.record, item.startedAt, item.tries);
     return true;
-  }
-
-  /** What a record waits for that comes back from a delay lane, if that is still out. */
-  #heldBy(item: WorkItem): string | null {
-    const heldBy = item.state.lane === null ? undefined : headerText(item.record.headers, HEADER.heldBy);
-    return heldBy !== undefined && this.#holding.isHeld(item, heldBy) ? heldBy : null;
   }
 
   #holdUncalled(item: WorkItem, heldBy: string): void {
@@ -332,7 +297,7 @@ export class HandlerSink implements Sink {
   async #end(item: WorkItem, outcome: Outcome): Promise<void> {
     const { context } = item;
     try {
-      await this.#conclude(item, outcome);
+      await this.#outcomes.follow(item, outcome);
     } catch (error) {
       this.#options.onFatal(error);
     } finally {
@@ -364,47 +329,6 @@ export class HandlerSink implements Sink {
     this.#batches?.leave(item);
     if (!item.held) this.#lanes.leave(item);
     this.wake();
-  }
-
-  /** Resolves when the record's lane may go on. */
-  async #conclude(item: WorkItem, outcome: Outcome): Promise<void> {
-    if (item.concluded || item.abandoned || item.state.closed) return;
-    item.concluded = true;
-    if (!isOutcome(outcome))
-      return this.#reject(item, classifyFailure(new PermanentError('PH_HANDLER_OUTCOME', 'the handler returned no outcome')));
-    switch (outcome.kind) {
-      case 'done':
-        this.#holding.passed(item);
-        return this.#conclusion.send(item, outcome.outputs, 'done');
-      case 'skip':
-        this.#options.window.passed();
-        this.#holding.ended(item, false);
-        return this.#conclusion.send(item, outcome.outputs ?? [], 'skipped');
-      case 'dead':
-        item.context?.releaseStaged();
-        return this.#reject(item, declaredDead(outcome.code, outcome.reason), outcome.outputs);
-      case 'retry':
-        return this.#tryAgain(item, classifyFailure(outcome.error), askedWait(outcome.after));
-    }
-  }
-
-  /** Never to succeed. */
-  #reject(item: WorkItem, failure: ClassifiedFailure, outputs: (Outcome & { kind: 'dead' })['outputs'] = []): Promise<void> {
-    this.#options.window.bad();
-    this.#holding.ended(item, false);
-    return this.#conclusion.bury(item, failure, 'handle', outputs);
-  }
-
-  async #tryAgain(item: WorkItem, failure: ClassifiedFailure, after: number | undefined): Promise<void> {
-    if (failure.class === 'permanent') return this.#reject(item, failure);
-    if (after !== undefined && failure.class === 'transient') {
-      // The author's own timing is no sign of an outage.
-      this.#options.window.passed();
-      this.#holding.ended(item, false);
-    } else if (this.#holding.takes(item, failure)) return;
-    if (this.#options.onRetry === 'delay') return this.#conclusion.retry(item, failure, after);
-    if (this.#inPlace.takes(item, failure, after)) return;
-    return this.#conclusion.bury(item, failure, 'handle', []);
   }
 
   // Drain, stop
@@ -442,15 +366,5 @@ export class HandlerSink implements Sink {
     this.#inPlace.abandon();
     this.#holding.close();
     if (this.#refusalTimer !== null) clearTimeout(this.#refusalTimer);
-  }
-}
-
-/** Milliseconds that the handler asked for; undefined where that is no time. */
-function askedWait(after: Retry['after']): number | undefined {
-  if (after === undefined) return undefined;
-  try {
-    return milliseconds(after);
-  } catch {
-    return undefined;
   }
 }
