@@ -19,5 +19,10 @@ export const openSocket: ISocketFactory = ({ host: given, port, ssl, onConnect }
   const socket = ssl
     ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...ssl }, onConnect)
     : connectPlain({ host, port }, onConnect);
+  // With each try to connect kafkajs lets go of the closed one again (2.2.4, network/connection.js): Node would keep a listener each
+  // time, and after ten tries of an outage warn of a leak.
+  socket.once('close', () => {
+    socket.unref = () => socket;
+  });
   return socket.setKeepAlive(true, KEEP_ALIVE_DELAY);
 };
