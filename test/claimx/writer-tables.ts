@@ -13,9 +13,9 @@ let serial = 0;
 /** The tables of a writer, and the way of its records into them, without a broker. */
 export class WriterTables {
   readonly #maker: RowMaker;
-  readonly #tables: readonly WritableTable[];
+  readonly #tables: readonly WritableTable<DeltaTable>[];
 
-  private constructor(maker: RowMaker, tables: readonly WritableTable[]) {
+  private constructor(maker: RowMaker, tables: readonly WritableTable<DeltaTable>[]) {
     this.#maker = maker;
     this.#tables = tables;
   }
@@ -26,7 +26,7 @@ export class WriterTables {
     writer: TableWriterDefinition,
     { oldId, ...config }: { readonly oldId?: string; readonly keepUrlQuery?: boolean } = {},
   ): Promise<WriterTables> {
-    const tables: WritableTable[] = [];
+    const tables: WritableTable<DeltaTable>[] = [];
     for (const definition of writer.writes) {
       const name = `${definition.name}-${serial++}`;
       const spec = tableSpec(definition);

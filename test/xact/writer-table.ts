@@ -13,9 +13,9 @@ let serial = 0;
 /** One table of a writer, and the way of its records into it, without a broker. */
 export class WriterTable {
   readonly #maker: RowMaker;
-  readonly #table: WritableTable;
+  readonly #table: WritableTable<DeltaTable>;
 
-  private constructor(maker: RowMaker, table: WritableTable) {
+  private constructor(maker: RowMaker, table: WritableTable<DeltaTable>) {
     this.#maker = maker;
     this.#table = table;
   }

@@ -6,10 +6,16 @@ import type { MessageCodec } from './message-codec.ts';
 import { joinedLines, messageLine, ORIGINAL_MARK } from './message-line.ts';
 import { createRowEncoder } from './table-rows.ts';
 
+/** What a writer asks of a Delta table. */
+export type WriterTable = Pick<
+  DeltaTable,
+  'append' | 'merge' | 'stage' | 'discard' | 'refresh' | 'lastTxn' | 'differences' | 'planOptimize'
+>;
+
 /** An open table and how rows get into it. */
-export interface WritableTable {
+export interface WritableTable<Table extends WriterTable = WriterTable> {
   readonly resolved: ResolvedTable;
-  readonly delta: DeltaTable;
+  readonly delta: Table;
 }
 
 /** Lines, without their line feeds, for the tables of a writer; a table without any is not in it. */

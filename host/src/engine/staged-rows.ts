@@ -1,16 +1,17 @@
-import type { DeltaTable, RowBlock, WrittenBlock } from '../delta/index.ts';
+import type { RowBlock, WrittenBlock } from '../delta/index.ts';
+import type { WriterTable } from './row-maker.ts';
 
 /**
  * Rows of a batch that become data files while the batch before it is written: DuckDB works on both at once, and neither waits
  * for the other's files to be durable, nor for its commit.
  */
 export class StagedRows<Entry> {
-  readonly #table: DeltaTable;
+  readonly #table: Pick<WriterTable, 'stage' | 'discard'>;
   readonly #entries: readonly Entry[];
   /** Null once somebody has it. */
   #block: Promise<WrittenBlock> | null;
 
-  constructor(table: DeltaTable, entries: readonly Entry[], block: RowBlock) {
+  constructor(table: Pick<WriterTable, 'stage' | 'discard'>, entries: readonly Entry[], block: RowBlock) {
     this.#table = table;
     this.#entries = entries;
     this.#block = table.stage(block);

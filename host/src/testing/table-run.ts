@@ -31,13 +31,13 @@ export class TableRun {
   readonly #intake: Intake;
   readonly #sink: TableSink;
   readonly #producer = new MemoryProducer();
-  readonly #tables: readonly WritableTable[];
+  readonly #tables: readonly WritableTable<DeltaTable>[];
   readonly #settled = new Map<number, SettledAs>();
   readonly #source: string;
   #fatal: { readonly error: unknown } | null = null;
 
   static async open(stage: Stage, definition: TableWriterDefinition): Promise<TableRun> {
-    const tables: WritableTable[] = [];
+    const tables: WritableTable<DeltaTable>[] = [];
     for (const resolved of stage.worker.tables) {
       const create = tableSpec(resolved.definition);
       tables.push({ resolved, delta: await DeltaTable.open(await stage.host.delta(), stage.host.tables, resolved.name, { create }) });
@@ -47,7 +47,7 @@ export class TableRun {
     return run;
   }
 
-  private constructor(stage: Stage, definition: TableWriterDefinition, tables: readonly WritableTable[]) {
+  private constructor(stage: Stage, definition: TableWriterDefinition, tables: readonly WritableTable<DeltaTable>[]) {
     const { worker, source, recorders } = stage;
     this.#tables = tables;
     this.#source = source.topic;
