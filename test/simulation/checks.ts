@@ -1,34 +1,24 @@
 import { decodeAhead } from '../../host/src/engine/commit-metadata.ts';
 import type { SettledAs } from '../../host/src/engine/tally.ts';
 import type { CommitOffset, KafkaRecord } from '../../host/src/kafka/driver.ts';
-import { HEADER, headerNumber } from '../../host/src/retry/headers.ts';
+import { HEADER, headerNumber, headerText } from '../../host/src/retry/headers.ts';
+import { END_KINDS, type EndKind, type Fate, Fates, hasEnd } from './fates.ts';
 import { expectedEnd, type PlannedRecord, type Schedule } from './schedule.ts';
 import { place, type SimulatedLog } from './simulated-log.ts';
+import { DEAD, SOURCE, type WorkerNames } from './worker-names.ts';
 
-export const SOURCE = 'p.jobs';
-export const RESULTS = 'p.results';
-export const RETRY = 'p.w.retry';
-export const DEAD = 'p.dlq';
-
-const END_KINDS = ['output', 'skip', 'dead'] as const;
-
-/** Where a record ended, as the log has it. */
-interface Fate {
-  readonly plan: PlannedRecord;
-  readonly offset: number;
-  readonly ends: { output: number; skip: number; dead: number };
-  /** Its copies in the retry topic, in order. */
-  readonly copies: string[];
-  /** A handler has said what becomes of it, so that the next one of its key may start. */
-  concluded: boolean;
-  /** The last call that it was part of. */
-  call: object | null;
+/** A record as a plugin is given it. */
+export interface Reading {
+  readonly member: string;
+  /** Of the newest schema that it knows. */
+  readonly version: number;
+  readonly attempt: number;
 }
 
 /** One call of the handler for one record. */
 export interface Run {
   readonly member: string;
-  readonly n: number;
+  readonly fate: Fate;
   readonly signal: AbortSignal;
   /** Records of one key may be in one call together. */
   readonly call: object;
@@ -37,14 +27,14 @@ export interface Run {
 }
 
 /**
- * The promises, looked at while things happen. The first one that is broken is kept; later ones may follow from it.
+ * The promises to one worker, looked at while things happen. The first one that is broken is kept; later ones may follow from it.
  */
 export class Checks {
   readonly #schedule: Schedule;
   readonly #log: SimulatedLog;
-  readonly #fates = new Map<number, Fate>();
-  /** By partition of the source and of the retry topic: which record stands at an offset. */
-  readonly #standing = new Map<string, number[]>();
+  readonly #names: WorkerNames;
+  readonly #lanes: number;
+  readonly #fates = new Fates();
   readonly #running = new Map<string, Set<Run>>();
   /** By partition: below it every record was found to have its end. */
   readonly #verified = new Map<string, number>();
@@ -52,20 +42,26 @@ export class Checks {
   readonly #settled = new Map<string, { topic: string; partition: number; offset: number }[]>();
   /** When each copy in the retry topic is due, epoch milliseconds. */
   readonly #due = new Map<string, number>();
-  /** Records that have an end. */
+  /** By table: the records that have rows in it, and of each partition of the source the last of them. */
+  readonly #rows = new Map<string, { readonly of: Set<number>; readonly last: Map<number, number> }>();
+  /** Lives that have an end. */
   #ended = 0;
   readonly #tell: (line: () => string) => void;
   broken: string | null = null;
   /** The handlers were mended at some time: a record may end otherwise than it was planned. */
   mayEndOtherwise = false;
   /** Told of each record that has come to its end. */
-  onEnd: (n: number, as: (typeof END_KINDS)[number]) => void = () => {};
+  onEnd: (n: number, as: EndKind) => void = () => {};
+  /** Told of each dead letter, with the life that it ends and whether it is the first to do so. */
+  onDead: (fate: Fate, letter: { readonly partition: number; readonly offset: number }, isFirst: boolean) => void = () => {};
 
-  constructor(schedule: Schedule, log: SimulatedLog, tell: (line: () => string) => void) {
+  constructor(schedule: Schedule, log: SimulatedLog, names: WorkerNames, lanes: number, tell: (line: () => string) => void) {
     this.#schedule = schedule;
     this.#log = log;
+    this.#names = names;
+    this.#lanes = lanes;
     this.#tell = tell;
-    log.onStored = (topic, partition, record) => this.#stored(topic, partition, record);
+    log.onStored.push((topic, partition, record) => this.#stored(topic, partition, record));
   }
 
   fail(what: string): void {
@@ -76,62 +72,87 @@ export class Checks {
 
   /** The next record of the source has this plan. */
   expect(plan: PlannedRecord): void {
-    const offset = this.#log.partition(SOURCE, plan.partition).length;
-    this.#fates.set(plan.n, { plan, offset, ends: { output: 0, skip: 0, dead: 0 }, copies: [], concluded: false, call: null });
-    this.#stand(SOURCE, plan.partition, offset, plan.n);
+    this.#fates.begin(plan, plan.attempts, SOURCE, plan.partition, this.#log.partition(SOURCE, plan.partition).length);
   }
 
-  #stand(topic: string, partition: number, offset: number, n: number): void {
-    const at = place(topic, partition);
-    const list = this.#standing.get(at) ?? [];
-    list[offset] = n;
-    this.#standing.set(at, list);
-  }
-
-  #fate(n: number): Fate {
-    const fate = this.#fates.get(n);
-    if (fate === undefined) throw new Error(`no record ${n} was planned`);
+  /** The life that a record belongs to. Nobody may handle what is none of the worker's. */
+  fateAt(member: string, topic: string, partition: number, offset: number): Fate | undefined {
+    const fate = this.#fates.at(topic, partition, offset);
+    if (fate === undefined) this.fail(`${member} handles ${place(topic, partition)}/${offset}, which is not addressed to it`);
     return fate;
   }
 
-  #ends(n: number, as: (typeof END_KINDS)[number]): void {
-    const { ends } = this.#fate(n);
-    if (ends.output + ends.skip + ends.dead === 0) {
+  #ends(fate: Fate, as: EndKind): void {
+    if (!hasEnd(fate)) {
       this.#ended++;
-      this.onEnd(n, as);
+      this.onEnd(fate.plan.n, as);
     }
-    ends[as]++;
+    fate.ends[as]++;
   }
 
   #stored(topic: string, partition: number, { offset, value, headers }: KafkaRecord): void {
-    if (topic === SOURCE) return;
-    if (topic === RESULTS) {
-      const n = Number(/"n":(\d+)/.exec(value?.toString() ?? '')?.[1]);
-      this.#ends(n, 'output');
-      this.#tell(() => `  output of record ${n} is stored`);
+    if (topic === this.#names.results) {
+      const { n, life } = JSON.parse(value?.toString() ?? '{}') as { n: number; life: number };
+      const fate = this.#fates.life(n, life);
+      if (fate === undefined) {
+        this.fail(`an output of a life of record ${n} that does not exist`);
+        return;
+      }
+      this.#ends(fate, 'output');
+      this.#tell(() => `  output of ${nameOf(fate)} is stored`);
       return;
     }
-    const origin = this.#standing.get(place(SOURCE, headerNumber(headers, HEADER.originPartition, -1)));
-    const n = origin?.[headerNumber(headers, HEADER.originOffset, -1)];
-    if (n === undefined) {
+    if ((topic !== this.#names.retry && topic !== DEAD) || headerText(headers, HEADER.worker) !== this.#names.name) return;
+    const first = this.#fates.at(SOURCE, headerNumber(headers, HEADER.originPartition, -1), headerNumber(headers, HEADER.originOffset, -1));
+    if (first === undefined) {
       this.fail(`a record of ${topic} names an origin that does not exist`);
       return;
     }
-    if (topic === DEAD) {
-      this.#ends(n, 'dead');
-      this.#tell(() => `  dead letter of record ${n} is stored`);
+    const replay = replayOf(headers);
+    if (replay !== null && topic === this.#names.retry && partition % this.#lanes === 0) {
+      const { fate, begins } = this.#fates.beginReplay(replay, first, topic, partition, offset);
+      this.#tell(() => `  ${nameOf(fate)} is replayed at ${partition}/${offset}${begins ? '' : ', once too often'}`);
       return;
     }
-    this.#fate(n).copies.push(`${place(topic, partition)}/${offset}`);
+    const fate = replay === null ? first : this.#fates.ofReplay(replay);
+    if (fate === undefined) {
+      this.fail(`a record of ${topic} names a replay that was never stored`);
+      return;
+    }
+    if (topic === DEAD) {
+      const isFirst = fate.ends.dead === 0;
+      this.#ends(fate, 'dead');
+      this.#tell(() => `  dead letter of ${nameOf(fate)} is stored at ${partition}/${offset}`);
+      this.onDead(fate, { partition, offset }, isFirst);
+      return;
+    }
+    this.#fates.stand(fate, topic, partition, offset);
     this.#due.set(`${place(topic, partition)}/${offset}`, headerNumber(headers, HEADER.dueAt, Number.POSITIVE_INFINITY));
-    this.#stand(topic, partition, offset, n);
-    this.#tell(() => `  record ${n} is stored for its retry at ${partition}/${offset}`);
+    this.#tell(() => `  ${nameOf(fate)} is stored for its retry at ${partition}/${offset}`);
   }
 
-  /** Whether this record, there, has come to its end or on to another place. */
-  #hasEnded(n: number, at: string): boolean {
-    const { ends, copies } = this.#fate(n);
-    return ends.output + ends.skip + ends.dead > 0 || copies.length > copies.indexOf(at) + 1;
+  // Rows
+
+  /** A row is in its table. `isLast`: the record has none in a table after this one. */
+  rowStored(table: string, n: number, life: number, isLast: boolean): void {
+    const fate = this.#fates.life(n, life);
+    if (fate === undefined) {
+      this.fail(`table ${table} has a row of a life of record ${n} that does not exist`);
+      return;
+    }
+    const rows = this.#rows.get(table) ?? { of: new Set(), last: new Map() };
+    this.#rows.set(table, rows);
+    const { of, last } = rows;
+    const { partition } = fate.plan;
+    this.#tell(() => `  row of ${nameOf(fate)} is in table ${table}`);
+    if (of.has(n)) this.fail(`the row of record ${n} is in table ${table} twice`);
+    of.add(n);
+    if (life === 0) {
+      if (fate.offset < (last.get(partition) ?? -1))
+        this.fail(`the row of record ${n} is in table ${table} after a later one of its partition`);
+      last.set(partition, fate.offset);
+    }
+    if (isLast) this.#ends(fate, 'output');
   }
 
   // Commits
@@ -142,23 +163,22 @@ export class Checks {
       const at = place(topic, partition);
       if (offset > this.#log.partition(topic, partition).length) this.fail(`${member} committed ${at} beyond its end, at ${offset}`);
       const before = this.#verified.get(at) ?? 0;
-      this.#verify(member, at, before, offset);
+      this.#verify(member, topic, partition, before, offset);
       this.#verified.set(at, Math.max(before, offset));
-      for (const { from, to } of decodeAhead(offset, metadata ?? '') ?? []) this.#verify(member, at, from, to);
+      for (const { from, to } of decodeAhead(offset, metadata ?? '') ?? []) this.#verify(member, topic, partition, from, to);
     }
   }
 
-  #verify(member: string, at: string, from: number, to: number): void {
-    const standing = this.#standing.get(at) ?? [];
-    for (let offset = from; offset < to; offset++) {
-      const n = standing[offset];
-      if (n !== undefined && !this.#hasEnded(n, `${at}/${offset}`))
-        this.fail(`${member} committed past record ${n} at ${at}/${offset}, which is open`);
-    }
+  #verify(member: string, topic: string, partition: number, from: number, to: number): void {
+    for (let offset = from; offset < to; offset++)
+      if (!this.#fates.isThrough(topic, partition, offset)) {
+        const fate = this.#fates.at(topic, partition, offset);
+        this.fail(`${member} committed past record ${fate?.plan.n} at ${place(topic, partition)}/${offset}, which is open`);
+      }
   }
 
   #isCovered(topic: string, partition: number, offset: number): boolean {
-    const stored = this.#log.commits.get(place(topic, partition));
+    const stored = this.#log.commitsOf(this.#names.group).get(place(topic, partition));
     if (stored === undefined) return false;
     return (
       offset < stored.offset || (decodeAhead(stored.offset, stored.metadata) ?? []).some(({ from, to }) => offset >= from && offset < to)
@@ -167,12 +187,22 @@ export class Checks {
 
   // Calls of the handler
 
+  /** A member gives a record to the plugin, which must be able to read it. A replay begins anew, and comes once. */
+  reads({ member, version, attempt }: Reading, topic: string, partition: number, offset: number): void {
+    const { n, version: written = 1 } = this.#fates.at(topic, partition, offset)?.plan ?? {};
+    if (version < written) this.fail(`${member} reads record ${n} by version ${version} of its schema, which is ${written}`);
+    if (this.#fates.isRepeated(topic, partition, offset))
+      this.fail(`${member} handles a replay of record ${n} that stands in its lane twice`);
+    const begins = topic !== SOURCE && partition % this.#lanes === 0 && this.#schedule.mode === 'delay';
+    if (begins && attempt > 1) this.fail(`${member} begins a replay of record ${n} with attempt ${attempt}`);
+  }
+
   begins(run: Run, at: { readonly topic: string; readonly partition: number; readonly offset: number }): void {
-    const { member, n, signal, excused: isFenced } = run;
-    const fate = this.#fate(n);
+    const { member, fate, signal, excused: isFenced } = run;
     const { plan, offset } = fate;
+    const { n, key } = plan;
     const name = `${place(at.topic, at.partition)}/${at.offset}`;
-    this.#tell(() => `${member} handles record ${n} (${plan.key}) from ${name}`);
+    this.#tell(() => `${member} handles ${nameOf(fate)} (${key}) from ${name}`);
     if (!isFenced && this.#isCovered(at.topic, at.partition, at.offset))
       this.fail(`${member} handled record ${n} again, which was committed as settled`);
     if (Date.now() < (this.#due.get(name) ?? 0)) this.fail(`${member} handled record ${n} before it was due`);
@@ -181,38 +211,38 @@ export class Checks {
     this.#running.set(lane, beside);
     for (const other of beside) {
       if (!isFenced && !other.excused && !other.signal.aborted && other.call !== run.call)
-        this.fail(`${member} handled record ${n} while ${other.member} handled record ${other.n} of its key ${plan.key}`);
+        this.fail(`${member} handled record ${n} while ${other.member} handled record ${other.fate.plan.n} of its key ${plan.key}`);
     }
     fate.call = run.call;
     if (at.topic === SOURCE && !isFenced) {
-      for (const { plan: before, offset: earlier, concluded, call } of this.#fates.values()) {
-        if (before.partition !== plan.partition || before.key !== plan.key || earlier >= offset || call === run.call) continue;
-        if (!concluded && !before.unreadable && !this.#hasEnded(before.n, `${place(SOURCE, before.partition)}/${earlier}`))
+      for (const { plan: before, life, offset: earlier, concluded, call } of this.#fates.all()) {
+        if (life > 0 || before.partition !== plan.partition || before.key !== plan.key || earlier >= offset || call === run.call) continue;
+        if (!concluded && !before.unreadable && !this.#fates.isThrough(SOURCE, before.partition, earlier))
           this.fail(`${member} handled record ${n} before record ${before.n}, which came earlier with its key ${plan.key}`);
       }
     }
     beside.add(run);
-    if (this.#schedule.mode === 'delay') signal.addEventListener('abort', () => this.#concludes(n), { once: true });
+    if (this.#schedule.mode === 'delay') signal.addEventListener('abort', () => this.#concludes(fate), { once: true });
   }
 
-  #concludes(n: number): void {
-    this.#fate(n).concluded = true;
+  #concludes(fate: Fate): void {
+    fate.concluded = true;
   }
 
   /** @param says what the engine gets to hear, which counts unless the call was told to stop before */
   ends(run: Run, says: 'output' | 'skip' | 'dead' | 'failure' | 'unavailable'): void {
-    const { member, n, signal } = run;
-    const { plan } = this.#fate(n);
+    const { member, fate, signal } = run;
+    const { plan } = fate;
     this.#running.get(`${plan.partition}/${plan.key}`)?.delete(run);
-    this.#tell(() => `${member} says ${says} of record ${n}${signal.aborted ? ', too late' : ''}`);
+    this.#tell(() => `${member} says ${says} of ${nameOf(fate)}${signal.aborted ? ', too late' : ''}`);
     if (signal.aborted || says === 'unavailable') return;
-    if (says !== 'failure' || this.#schedule.mode === 'delay') this.#concludes(n);
+    if (says !== 'failure' || this.#schedule.mode === 'delay') this.#concludes(fate);
   }
 
   /** Nobody waits for it any more: it waits for its dependency in a delay lane, behind later ones of its key. */
   postponed(topic: string, partition: number, offset: number): void {
-    const n = this.#standing.get(place(topic, partition))?.[offset];
-    if (n !== undefined) this.#concludes(n);
+    const fate = this.#fates.at(topic, partition, offset);
+    if (fate !== undefined) this.#concludes(fate);
   }
 
   /** The members' calls in work may be repeated by others from now on. */
@@ -230,14 +260,14 @@ export class Checks {
     for (const lane of this.#running.values())
       for (const run of lane)
         if (run.member === member && !run.signal.aborted)
-          this.fail(`the handler of record ${run.n} was not told that its partition was lost by ${member}`);
+          this.fail(`the handler of record ${run.fate.plan.n} was not told that its partition was lost by ${member}`);
   }
 
   // Settlements
 
   settled(member: string, topic: string, partition: number, offset: number, as: SettledAs): void {
-    const n = this.#standing.get(place(topic, partition))?.[offset];
-    if (as === 'skipped' && n !== undefined) this.#ends(n, 'skip');
+    const fate = this.#fates.at(topic, partition, offset);
+    if (as === 'skipped' && fate !== undefined && !this.#fates.isRepeated(topic, partition, offset)) this.#ends(fate, 'skip');
     const list = this.#settled.get(member) ?? [];
     list.push({ topic, partition, offset });
     this.#settled.set(member, list);
@@ -265,16 +295,17 @@ export class Checks {
   }
 
   #uncommitted(): string | null {
-    for (const topic of [SOURCE, RETRY])
+    for (const topic of [SOURCE, this.#names.retry])
       for (const [partition, records] of (this.#log.topics.get(topic) ?? []).entries())
-        if ((this.#log.commits.get(place(topic, partition))?.offset ?? 0) < records.length) return place(topic, partition);
+        if ((this.#log.commitsOf(this.#names.group).get(place(topic, partition))?.offset ?? 0) < records.length)
+          return place(topic, partition);
     return null;
   }
 
   /** Why it is not complete. */
   get openStory(): string {
-    const open = [...this.#fates.values()].filter(({ ends }) => ends.output + ends.skip + ends.dead === 0).map(({ plan }) => plan.n);
-    return open.length > 0 ? `records ${open.join(', ')} never ended` : `${this.#uncommitted()} was never committed to its end`;
+    const open = [...this.#fates.all()].filter((fate) => !hasEnd(fate)).map(nameOf);
+    return open.length > 0 ? `${open.join(', ')} never ended` : `${this.#uncommitted()} was never committed to its end`;
   }
 
   /** Every record ended once, as it had to; more than once only where a fault may repeat it. */
@@ -282,16 +313,27 @@ export class Checks {
     const mayRepeat = this.#schedule.faults.some(({ kind }) => kind !== 'join' && kind !== 'leave' && kind !== 'dependency-down');
     // A few keys of which a part fails while others are done are no outage to the engine: they burn attempts.
     const mayBurn = this.#schedule.faults.some((fault) => fault.kind === 'dependency-down' && (fault.which === 'b' || fault.share < 1));
-    for (const { plan, ends } of this.#fates.values()) {
-      const planned = mayBurn && ends.dead > 0 ? 'dead' : expectedEnd(plan, this.#schedule);
+    for (const fate of this.#fates.all()) {
+      const { plan, attempts, ends } = fate;
+      const planned = mayBurn && ends.dead > 0 ? 'dead' : expectedEnd(plan, attempts, this.#schedule);
       // One record of a batch may take the time of all the others.
       const expected = this.#schedule.batchSize > 1 || this.mayEndOtherwise ? (END_KINDS.find((end) => ends[end] > 0) ?? planned) : planned;
       for (const end of END_KINDS) {
         if (end !== expected && ends[end] > 0 && !(mayRepeat && this.#schedule.batchSize > 1))
-          this.fail(`record ${plan.n} ended as ${end}, not as ${expected}`);
-        if (ends[end] > 1 && !mayRepeat) this.fail(`record ${plan.n} ended as ${end} ${ends[end]} times, and nothing repeats it`);
+          this.fail(`${nameOf(fate)} ended as ${end}, not as ${expected}`);
+        if (ends[end] > 1 && !mayRepeat) this.fail(`${nameOf(fate)} ended as ${end} ${ends[end]} times, and nothing repeats it`);
       }
-      if (ends[expected] === 0) this.fail(`record ${plan.n} was lost`);
+      if (ends[expected] === 0) this.fail(`${nameOf(fate)} was lost`);
     }
   }
+}
+
+function nameOf({ plan, life }: Fate): string {
+  return `record ${plan.n}${life === 0 ? '' : ` in its life ${life + 1}`}`;
+}
+
+/** Which dead letter a record of the retry topic replays, and which of its replays it is. */
+function replayOf(headers: KafkaRecord['headers']): string | null {
+  const letter = headerText(headers, HEADER.replay);
+  return letter === undefined ? null : `${letter} ${headerText(headers, HEADER.replayCount)}`;
 }

@@ -1,4 +1,5 @@
-import { planSchedule, type Schedule } from './schedule.ts';
+import { planSchedule } from './ingredients.ts';
+import type { Schedule } from './schedule.ts';
 import { shrink } from './shrink.ts';
 import { simulate } from './simulate.ts';
 

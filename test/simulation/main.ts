@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { tellFailure } from './failing-seed.ts';
-import { planSchedule } from './schedule.ts';
+import { planSchedule } from './ingredients.ts';
 import { simulate } from './simulate.ts';
 
 const { values } = parseArgs({

@@ -18,6 +18,26 @@ export interface PlannedRecord {
   readonly unreadable: boolean;
   /** One for each attempt; the last one stands for all that follow. */
   readonly attempts: readonly Behaviour[];
+  /** What the handler of the neighbour does, where there is one. */
+  readonly beside?: readonly Behaviour[];
+  /** Of its schema; 1 by default. Who knows only the first must not handle the second. */
+  readonly version?: 2;
+  /** What becomes of its dead letter, if there is one. */
+  readonly replay?: PlannedReplay;
+}
+
+/** One or two operators replay a dead letter. */
+export interface PlannedReplay {
+  /** Milliseconds after the dead letter was stored. */
+  readonly after: number;
+  /** The first operator's process dies so long after it began, or never. */
+  readonly diesAfter: number | null;
+  /** What a dead operator had sent arrives so much later, if at all. */
+  readonly lateBy: number;
+  /** A second operator, on another process, tries so long after the first. */
+  readonly secondAfter: number | null;
+  /** What the handler does by then. */
+  readonly attempts: readonly Behaviour[];
 }
 
 export type Fault =
@@ -28,7 +48,16 @@ export type Fault =
   | { readonly kind: 'broker-down'; readonly at: number; readonly lasts: number }
   | { readonly kind: 'dependency-down'; readonly at: number; readonly lasts: number; readonly which: 'both' | 'b'; readonly share: number }
   | { readonly kind: 'commits-fail'; readonly at: number; readonly lasts: number }
-  | { readonly kind: 'slow'; readonly at: number; readonly lasts: number; readonly what: 'send' | 'commit' };
+  | { readonly kind: 'storage-down'; readonly at: number; readonly lasts: number }
+  | { readonly kind: 'slow'; readonly at: number; readonly lasts: number; readonly what: 'send' | 'commit' | 'store' };
+
+export interface PlannedUpgrade {
+  readonly at: number;
+  /** Milliseconds between one replacement and the next. */
+  readonly every: number;
+  /** One member with version 2 is tried out before, beside the others, and taken away again: what it began comes back to them. */
+  readonly trial: { readonly at: number; readonly lasts: number } | null;
+}
 
 /** All that happens to a group in one run, as data, so that a run can be repeated with less of it. */
 export interface Schedule {
@@ -44,6 +73,12 @@ export interface Schedule {
   readonly delays: readonly number[];
   readonly records: readonly PlannedRecord[];
   readonly faults: readonly Fault[];
+  /** The worker writes rows into so many tables, in batches, in place of handling records. */
+  readonly tables?: { readonly count: 1 | 2; readonly rows: number; readonly age: number };
+  /** A second worker of the plugin reads the same topic, and both have their retries in one. */
+  readonly neighbour?: { readonly members: number };
+  /** Members that start from then on know version 2; those that run are replaced one after the other. */
+  readonly upgrade?: PlannedUpgrade;
 }
 
 /** Milliseconds that a handler may take. */
@@ -51,9 +86,10 @@ export const TIMEOUT = 2_000;
 /** Waits of the delay lanes. */
 const DELAYS: readonly number[] = [700, 1_500];
 /** Records come, and faults begin, in so many milliseconds. */
-const LENGTH = 6_000;
+export const LENGTH = 6_000;
 
-export function planSchedule(seed: number): Schedule {
+/** A group of handlers under faults: where every schedule begins. */
+export function planBasics(seed: number): Schedule {
   const random = new Random(seed);
   const partitions = random.between(1, 4);
   const members = random.between(1, 3);
@@ -86,7 +122,7 @@ export function planSchedule(seed: number): Schedule {
   };
 }
 
-function planAttempts(random: Random, trouble: number, mode: Schedule['mode']): readonly Behaviour[] {
+export function planAttempts(random: Random, trouble: number, mode: Schedule['mode']): readonly Behaviour[] {
   const last: Behaviour = {
     ends: random.weighted([['output', 20], ['skip', 3], ['permanent', 10 * trouble], ['dead', 5 * trouble], ['too-large', 5 * trouble]] as const), // biome-ignore format: a table
     takes: planTakes(random),
@@ -99,7 +135,7 @@ function planAttempts(random: Random, trouble: number, mode: Schedule['mode']): 
   return [...failures.map((one) => (one.takes > TIMEOUT ? { ...one, ends: 'output' as const } : one)), last];
 }
 
-function planTakes(random: Random): number {
+export function planTakes(random: Random): number {
   return random.weighted([[0, 4], [random.between(1, 30), 6], [random.between(100, 1_500), 2]] as const); // biome-ignore format: a table
 }
 
@@ -137,9 +173,18 @@ function planFault(random: Random): Fault {
 }
 
 /** How a record must end, whatever happens around it. */
-export function expectedEnd({ unreadable, attempts }: PlannedRecord, { mode, delays }: Schedule): 'output' | 'skip' | 'dead' {
+export function expectedEnd(
+  { unreadable }: PlannedRecord,
+  attempts: readonly Behaviour[],
+  { mode, delays, tables }: Schedule,
+): 'output' | 'skip' | 'dead' {
   if (unreadable) return 'dead';
+  // A table writer has one answer, and waits until it can be given.
+  if (tables !== undefined) return endOf(attempts.at(-1));
   const tries = mode === 'delay' ? attempts.slice(0, delays.length + 1) : attempts;
-  const ended = tries.find(({ ends, takes }) => takes <= TIMEOUT && ends !== 'transient');
-  return ended?.ends === 'output' || ended?.ends === 'skip' ? ended.ends : 'dead';
+  return endOf(tries.find(({ ends, takes }) => takes <= TIMEOUT && ends !== 'transient'));
+}
+
+function endOf(behaviour: Behaviour | undefined): 'output' | 'skip' | 'dead' {
+  return behaviour?.ends === 'output' || behaviour?.ends === 'skip' ? behaviour.ends : 'dead';
 }

@@ -1,11 +1,12 @@
-import { Checks, DEAD, RESULTS, RETRY, SOURCE } from './checks.ts';
-import { Network } from './network.ts';
+import { HEADER } from '../../host/src/retry/headers.ts';
+import type { Checks } from './checks.ts';
 import { Random } from './random.ts';
-import type { Fault, PlannedRecord, Schedule } from './schedule.ts';
-import { SimulatedGroup } from './simulated-group.ts';
-import { SimulatedLog } from './simulated-log.ts';
-import { type MemberWorld, SimulatedMember } from './simulated-member.ts';
+import type { PlannedRecord, Schedule } from './schedule.ts';
+import type { SimulatedMember } from './simulated-member.ts';
+import { strike, upgrade } from './strike.ts';
 import { VirtualTime } from './virtual-time.ts';
+import { SOURCE } from './worker-names.ts';
+import { openWorld, startMember, type World } from './world.ts';
 
 /** Once faults have stopped, all must be done within so many virtual milliseconds, beside what records wait in delay lanes. */
 const RECOVERY = 600_000;
@@ -50,24 +51,29 @@ export async function simulate(schedule: Schedule, { trace = false, onMinute, on
   };
   const random = new Random(schedule.seed ^ 0x5eed);
   const restore = time.install(() => random.next());
-  const rejected = (reason: unknown): void => checks.fail(`unhandled rejection: ${String(reason)}`);
   const world = openWorld(schedule, time, random, tell, onCall);
-  const { checks } = world;
+  const { checks } = world.workers[0];
+  const rejected = (reason: unknown): void => checks.fail(`unhandled rejection: ${String(reason)}`);
   checks.onEnd = (n, as) => onEnd?.(n, as, time.now);
   process.on('unhandledRejection', rejected);
   try {
     if (onMinute !== undefined) watchMemory(world, onMinute);
     await play(schedule, world);
-    return { broken: checks.broken, story, took: time.now };
+    return { broken: brokenOf(world), story, took: time.now };
   } finally {
     process.off('unhandledRejection', rejected);
     restore();
   }
 }
 
-function watchMemory({ members, network: { time } }: World, onMinute: (held: Held) => void): void {
+const membersOf = ({ workers }: World): readonly SimulatedMember[] => workers.flatMap(({ members }) => members);
+
+const brokenOf = ({ workers }: World): string | null => workers.find(({ checks }) => checks.broken !== null)?.checks.broken ?? null;
+
+function watchMemory(world: World, onMinute: (held: Held) => void): void {
+  const { time } = world.network;
   const look = (): void => {
-    const held = members.map((member) => member.held);
+    const held = membersOf(world).map((member) => member.held);
     const sum = (of: (one: SimulatedMember['held']) => number): number => held.reduce((total, one) => total + of(one), 0);
     onMinute({ at: time.now, open: sum(({ open }) => open), buffered: sum(({ buffered }) => buffered), timers: time.pending });
     time.after(60_000, look);
@@ -75,61 +81,31 @@ function watchMemory({ members, network: { time } }: World, onMinute: (held: Hel
   look();
 }
 
-interface World extends MemberWorld {
-  areMended: boolean;
-  readonly members: SimulatedMember[];
-  /** Until then (virtual time), so large a share of the calls of an API fails. */
-  readonly down: { readonly [api in 'a' | 'b']: { until: number; share: number } };
-}
-
-function openWorld(
-  schedule: Schedule,
-  time: VirtualTime,
-  random: Random,
-  tell: MemberWorld['tell'],
-  onCall: MemberWorld['onCall'] = () => {},
-): World {
-  const { partitions, delays } = schedule;
-  const lanes = delays.length + 1;
-  const log = new SimulatedLog(time, { [SOURCE]: partitions, [RETRY]: partitions * lanes, [RESULTS]: 2, [DEAD]: partitions });
-  const plans = new Map(schedule.records.map((plan) => [plan.n, plan]));
-  const counts = new Map([
-    [SOURCE, partitions],
-    [RETRY, partitions * lanes],
-  ]);
-  const world: World = {
-    schedule,
-    network: new Network(time, log, random),
-    group: new SimulatedGroup(counts, { source: SOURCE, topic: RETRY, lanes }),
-    checks: new Checks(schedule, log, tell),
-    layout: { lanes, classes: partitions },
-    planOf: (n) => plans.get(n) as PlannedRecord,
-    fails: (api) => time.now < world.down[api].until && (world.down[api].share === 1 || random.chance(world.down[api].share)),
-    onCall,
-    tell,
-    areMended: false,
-    members: [],
-    down: { a: { until: 0, share: 1 }, b: { until: 0, share: 1 } },
-  };
-  return world;
-}
-
 async function play(schedule: Schedule, world: World): Promise<void> {
-  const { network, checks, members } = world;
+  const { network, workers, operators } = world;
   const { time } = network;
-  for (let count = 0; count < schedule.members; count++) startMember(world);
+  const [{ checks }] = workers;
+  for (const worker of workers) for (let count = 0; count < worker.schedule.members; count++) startMember(worker);
   for (const plan of schedule.records) time.after(plan.at, () => publish(plan, world));
-  let left = schedule.records.length + schedule.faults.length;
-  for (const { at } of [...schedule.records, ...schedule.faults]) time.after(at, () => left--);
+  const timed = [...schedule.records, ...schedule.faults, ...(schedule.upgrade === undefined ? [] : [schedule.upgrade])];
+  let left = timed.length;
+  for (const { at } of timed) time.after(at, () => left--);
   for (const fault of schedule.faults) time.after(fault.at, () => strike(fault, world));
-  const broken = (): boolean => checks.broken !== null;
-  const calmAt = Math.max(...[...schedule.records, ...schedule.faults].map((one) => one.at + ('lasts' in one ? one.lasts : 0)), 0);
+  if (schedule.upgrade !== undefined) upgrade(schedule.upgrade, world);
+  const broken = (): boolean => brokenOf(world) !== null;
+  const calmAt = Math.max(...timed.map((one) => one.at + ('lasts' in one ? one.lasts : 0)), 0);
   await time.run(() => broken() || (left === 0 && time.now > calmAt), calmAt + STOP);
-  if (members.every(({ state }) => state !== 'running')) startMember(world);
+  for (const worker of workers) if (worker.members.every(({ state }) => state !== 'running')) startMember(worker);
   const recovery = RECOVERY + Math.max(...schedule.delays);
-  const isOver = (): Promise<boolean> => time.run(() => broken() || checks.isComplete, time.now + recovery);
+  const isComplete = (): boolean =>
+    world.replaysToCome + network.late === 0 &&
+    operators.every(({ isDone }) => isDone) &&
+    workers.every((worker) => worker.checks.isComplete);
+  const isOver = (): Promise<boolean> => time.run(() => broken() || isComplete(), time.now + recovery);
   if (!(await isOver()) && !(mendHandlers(world) && (await isOver())))
-    checks.fail(`not over ${recovery / 1_000} s after the last fault: ${checks.openStory}`);
+    checks.fail(`not over ${recovery / 1_000} s after the last fault: ${workers.map((worker) => worker.checks.openStory).join('; ')}`);
+  for (const worker of workers) for (const member of worker.members) checkBalance(member, worker.checks);
+  const members = membersOf(world);
   const stopping = members.map((member) => member.stop());
   const stopped = Promise.all(stopping).then(
     () => true,
@@ -144,83 +120,36 @@ async function play(schedule: Schedule, world: World): Promise<void> {
   });
   const inTime = await time.run(() => broken() || (isStopped && members.every(({ state }) => state !== 'stopping')), time.now + STOP);
   if (!inTime) checks.fail(`a member did not stop within ${STOP / 1_000} s`);
-  checks.finish();
+  for (const worker of workers) worker.checks.finish();
+  for (const operator of operators) operator.close();
   for (const member of members) member.kill(0);
+}
+
+/** The account that a member shows of itself, from offsets alone. */
+function checkBalance({ name, state, unit }: SimulatedMember, checks: Checks): void {
+  if (state !== 'running') return;
+  for (const { topic, missing } of unit.status().balance ?? [])
+    if (missing !== 0) checks.fail(`${name} misses ${missing} offsets of ${topic}`);
 }
 
 /** What ten keys and more fail with alike is an outage to the engine, which ends when somebody mends it. */
 function mendHandlers(world: World): boolean {
-  const held = world.members.filter(({ state }) => state === 'running').flatMap(({ unit }) => unit.status().held);
-  if (!held.some(({ code }) => code === 'SIM_TRANSIENT')) return false;
+  const running = membersOf(world).filter(({ state }) => state === 'running');
+  if (!running.some(({ unit }) => unit.status().held.some(({ code }) => code === 'SIM_TRANSIENT'))) return false;
   world.tell(() => 'the handlers are mended');
-  world.areMended = true;
-  world.checks.mayEndOtherwise = true;
+  for (const worker of world.workers) {
+    worker.areMended = true;
+    worker.checks.mayEndOtherwise = true;
+  }
   return true;
 }
 
-function startMember(world: World): void {
-  const member = new SimulatedMember(`m${world.members.length + 1}`, world);
-  world.members.push(member);
-  member.start();
-}
-
-function publish(plan: PlannedRecord, { network, checks, tell }: World): void {
-  const { partition, key, n, unreadable } = plan;
+function publish(plan: PlannedRecord, { network, workers, tell }: World): void {
+  const { partition, key, n, unreadable, version } = plan;
   // What transactions leave behind: an offset without a record.
   if (n % 7 === 3) network.log.appendInvisible(SOURCE, partition);
-  checks.expect(plan);
-  tell(() => `record ${n} (${key}) comes, partition ${partition}`);
-  network.log.append({ topic: SOURCE, partition, key, value: unreadable ? '{' : JSON.stringify({ id: key, n }) });
-}
-
-function strike(fault: Fault, world: World): void {
-  const { network, members, tell } = world;
-  const { time } = network;
-  const running = members.filter(({ state }) => state === 'running');
-  switch (fault.kind) {
-    case 'join':
-      startMember(world);
-      return;
-    case 'leave':
-      void running[fault.member % Math.max(1, running.length)]?.stop();
-      return;
-    case 'crash':
-      running[fault.member % Math.max(1, running.length)]?.kill(fault.noticedAfter);
-      time.after(fault.backAfter, () => startMember(world));
-      return;
-    case 'throw-out':
-      running[fault.member % Math.max(1, running.length)]?.throwOut(fault.noticedAfter);
-      return;
-    case 'dependency-down':
-      tell(() => `${fault.which === 'both' ? 'both APIs fail' : 'API b fails'} ${100 * fault.share} % of all calls for ${fault.lasts} ms`);
-      for (const api of fault.which === 'both' ? (['a', 'b'] as const) : (['b'] as const))
-        Object.assign(world.down[api], { until: Math.max(world.down[api].until, time.now + fault.lasts), share: fault.share });
-      return;
-    case 'commits-fail':
-      tell(() => `commits fail for ${fault.lasts} ms`);
-      network.commitsFailUntil = Math.max(network.commitsFailUntil, time.now + fault.lasts);
-      return;
-    case 'slow':
-      tell(() => `each ${fault.what} is slow for ${fault.lasts} ms`);
-      network.slowUntil[fault.what] = Math.max(network.slowUntil[fault.what], time.now + fault.lasts);
-      return;
-    case 'broker-down':
-      takeBrokerDown(fault.lasts, world);
-      return;
-  }
-}
-
-function takeBrokerDown(lasts: number, { network, members, tell }: World): void {
-  const { time, log, random } = network;
-  tell(() => `no broker answers for ${lasts} ms`);
-  log.isDown = true;
-  for (const member of members)
-    time.after(random.between(500, 4_000), () => {
-      if (log.isDown) member.disconnect();
-    });
-  time.after(lasts, () => {
-    log.isDown = false;
-    tell(() => 'the brokers answer again');
-    log.wakeReaders();
-  });
+  for (const { checks, schedule } of workers) checks.expect(schedule.records.find((own) => own.n === n) ?? plan);
+  tell(() => `record ${n} (${key}) comes, partition ${partition}${version === undefined ? '' : `, of version ${version}`}`);
+  const headers = version === undefined ? {} : { [HEADER.schema]: `jobs@${version}` };
+  network.log.append({ topic: SOURCE, partition, key, value: unreadable ? '{' : JSON.stringify({ id: key, n }), headers });
 }

@@ -1,29 +1,46 @@
-import { PipelineError } from '@pipeline-host/sdk';
-import type { ConsumerHandlers, ConsumerOptions, KafkaAdmin, KafkaCluster, KafkaConsumer } from '../../host/src/kafka/driver.ts';
+import { PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import type {
+  ConsumerHandlers,
+  ConsumerOptions,
+  KafkaAdmin,
+  KafkaCluster,
+  KafkaConsumer,
+  KafkaProducer,
+  LocatedRecord,
+  ReadOptions,
+} from '../../host/src/kafka/driver.ts';
 import type { Network } from './network.ts';
-import { type ConsumerWatch, SimulatedConsumer } from './simulated-consumer.ts';
-import type { SimulatedGroup } from './simulated-group.ts';
 import { place } from './simulated-log.ts';
 
-/** The port of the engine to Kafka, as one member sees it: what a unit asks for, answered from the log in memory. */
+/** What a process may do beside asking and reading: be a member of a group, or send. */
+export interface Role {
+  readonly consume?: (options: ConsumerOptions, handlers: ConsumerHandlers) => KafkaConsumer;
+  readonly producer?: KafkaProducer;
+}
+
+/** The port of the engine to Kafka, as one process sees it: what it asks for, answered from the log in memory. */
 export class SimulatedCluster implements KafkaCluster {
   readonly name = 'default';
-  consumer: SimulatedConsumer | null = null;
-  readonly #member: string;
   readonly #network: Network;
-  readonly #group: SimulatedGroup;
-  readonly #watch: ConsumerWatch;
+  readonly #role: Role;
+  #isDead = false;
 
-  constructor(member: string, network: Network, group: SimulatedGroup, watch: ConsumerWatch) {
-    this.#member = member;
+  constructor(network: Network, role: Role) {
     this.#network = network;
-    this.#group = group;
-    this.#watch = watch;
+    this.#role = role;
   }
 
-  async consume({ drainDeadline = 10_000 }: ConsumerOptions, handlers: ConsumerHandlers): Promise<KafkaConsumer> {
-    this.consumer = new SimulatedConsumer(this.#member, this.#network, this.#group, drainDeadline, handlers, this.#watch);
-    return this.consumer;
+  async consume(options: ConsumerOptions, handlers: ConsumerHandlers): Promise<KafkaConsumer> {
+    return this.#role.consume?.(options, handlers) ?? notPartOfIt();
+  }
+
+  async producer(): Promise<KafkaProducer> {
+    return this.#role.producer ?? notPartOfIt();
+  }
+
+  /** Its process is dead, and is answered nothing any more. */
+  kill(): void {
+    this.#isDead = true;
   }
 
   async admin(): Promise<KafkaAdmin> {
@@ -45,11 +62,11 @@ export class SimulatedCluster implements KafkaCluster {
       topicRights: () => answer(() => new Map()),
       offsets: (topic) => answer(() => ends(topic)),
       offsetsAt: (topic) => answer(() => ends(topic)),
-      committed: (_group, topics) =>
+      committed: (group, topics) =>
         answer(() =>
           topics.flatMap((topic) =>
             ends(topic).map(({ partition }) => {
-              const stored = log.commits.get(place(topic, partition));
+              const stored = log.commitsOf(group).get(place(topic, partition));
               return { topic, partition, offset: stored?.offset ?? null, metadata: stored?.metadata ?? null };
             }),
           ),
@@ -62,12 +79,23 @@ export class SimulatedCluster implements KafkaCluster {
     };
   }
 
-  producer = notPartOfIt;
-  scan = notPartOfIt;
+  /** Taken from here and called by itself. */
+  readonly scan = async ({ topic, partitions, from, to }: ReadOptions, visit: (record: LocatedRecord) => void): Promise<void> => {
+    const { log } = this.#network;
+    const wanted = partitions ?? (log.topics.get(topic) ?? []).map((_, partition) => partition);
+    const ends = new Map(wanted.map((partition) => [partition, to?.get(partition) ?? log.partition(topic, partition).length]));
+    await this.#network.pass('fetch');
+    if (this.#isDead) return new Promise(() => {});
+    if (log.isDown) throw new UnavailableError('PH_KAFKA_UNREACHABLE', 'no broker answers');
+    for (const [partition, end] of ends)
+      for (const record of log.partition(topic, partition).slice(from?.get(partition) ?? 0, end))
+        if (record !== null) visit({ ...record, topic, partition });
+  };
+
   read = notPartOfIt;
   async close(): Promise<void> {}
 }
 
 async function notPartOfIt(): Promise<never> {
-  throw new Error('no unit asks for this while it runs');
+  throw new Error('nobody asks for this while it runs');
 }

@@ -130,7 +130,7 @@ export class SimulatedConsumer implements KafkaConsumer {
     if (log.isDown) return this.#lose('no broker answers');
     const assigned = Object.entries(partitions).flatMap(([topic, list]) =>
       list.map((partition) => {
-        const stored = log.commits.get(place(topic, partition));
+        const stored = log.commitsOf(this.#group.name).get(place(topic, partition));
         return { topic, partition, committed: stored?.offset ?? null, metadata: stored?.metadata || null };
       }),
     );
@@ -148,7 +148,8 @@ export class SimulatedConsumer implements KafkaConsumer {
     try {
       await this.#handlers.onAssigned(assignment.epoch, assigned);
     } catch (error) {
-      this.#lose(errorMessage(error));
+      // Lost meanwhile: it is built again already.
+      if (this.#assignment === assignment) this.#lose(errorMessage(error));
       return;
     }
     if (this.#assignment !== assignment || this.#isOver) return;
@@ -301,7 +302,7 @@ export class SimulatedConsumer implements KafkaConsumer {
         assignment.live = false;
         return 'stale';
       }
-      log.commit(offsets);
+      log.commit(this.#group.name, offsets);
       this.#watch.committed(offsets);
     }
     await this.#network.pass('answer');

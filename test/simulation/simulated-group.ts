@@ -12,6 +12,7 @@ export interface Membership {
 
 /** The coordinator of a consumer group: who is in it, and who reads what. It uses the assigner of the real consumer. */
 export class SimulatedGroup {
+  readonly name: string;
   generation = 0;
   /** Null while a rebalance is under way, then who has not handed over yet. */
   #waitsFor: Set<string> | null = null;
@@ -19,7 +20,8 @@ export class SimulatedGroup {
   readonly #partitions: ReadonlyMap<string, number>;
   readonly #lanes: LaneTopic | undefined;
 
-  constructor(partitions: ReadonlyMap<string, number>, lanes: LaneTopic | undefined) {
+  constructor(name: string, partitions: ReadonlyMap<string, number>, lanes: LaneTopic | undefined) {
+    this.name = name;
     this.#partitions = partitions;
     this.#lanes = lanes;
   }

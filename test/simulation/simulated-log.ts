@@ -14,12 +14,12 @@ export const place = (topic: string, partition: number): string => `${topic}/${p
 /** What the brokers hold: it outlives every member. All of it is in memory. */
 export class SimulatedLog {
   readonly topics = new Map<string, Stored[][]>();
-  /** Of the one group, by `topic/partition`. */
-  readonly commits = new Map<string, StoredCommit>();
+  /** By group, then by `topic/partition`. */
+  readonly #commits = new Map<string, Map<string, StoredCommit>>();
   /** No broker answers while this is set. */
   isDown = false;
   /** Told of every record as it is stored. */
-  onStored: (topic: string, partition: number, record: KafkaRecord) => void = () => {};
+  readonly onStored: ((topic: string, partition: number, record: KafkaRecord) => void)[] = [];
   readonly #readers = new Set<() => void>();
   readonly #time: VirtualTime;
 
@@ -51,7 +51,7 @@ export class SimulatedLog {
       headers: headers ?? {},
     };
     records.push(record);
-    this.onStored(topic, at, record);
+    for (const tell of this.onStored) tell(topic, at, record);
     for (const wake of this.#readers) wake();
   }
 
@@ -61,9 +61,15 @@ export class SimulatedLog {
     for (const wake of this.#readers) wake();
   }
 
-  commit(offsets: readonly CommitOffset[]): void {
+  commitsOf(group: string): ReadonlyMap<string, StoredCommit> {
+    return this.#commits.get(group) ?? new Map();
+  }
+
+  commit(group: string, offsets: readonly CommitOffset[]): void {
+    const commits = this.#commits.get(group) ?? new Map<string, StoredCommit>();
+    this.#commits.set(group, commits);
     for (const { topic, partition, offset, metadata } of offsets)
-      this.commits.set(place(topic, partition), { offset, metadata: metadata ?? '' });
+      commits.set(place(topic, partition), { offset, metadata: metadata ?? '' });
   }
 
   /** Calls back whenever something new may be read, until it is told to stop. */

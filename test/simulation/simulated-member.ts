@@ -12,58 +12,105 @@ import {
   type WorkerContext,
   type WorkerDefinition,
 } from '@pipeline-host/sdk';
-import { FailureWindow } from '../../host/src/engine/failure-window.ts';
-import { HandlerSink } from '../../host/src/engine/handler-sink.ts';
+import type { ClassifiedFailure } from '../../host/src/engine/failure-class.ts';
 import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
 import { RecordWriter } from '../../host/src/engine/record-writer.ts';
 import { Unit } from '../../host/src/engine/unit.ts';
-import type { HostLog } from '../../host/src/observability/logger.ts';
-import type { RetryLayout } from '../../host/src/retry/layout.ts';
-import { jobs, resolvedWorker, results } from '../host/engine/in-memory-unit.ts';
-import type { Checks, Run } from './checks.ts';
-import type { Network } from './network.ts';
-import { type Behaviour, type PlannedRecord, type Schedule, TIMEOUT } from './schedule.ts';
+import type { Run } from './checks.ts';
+import type { Behaviour } from './schedule.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
-import type { SimulatedGroup } from './simulated-group.ts';
+import { type ConsumerWatch, SimulatedConsumer } from './simulated-consumer.ts';
 import { SimulatedProducer, TOO_LARGE } from './simulated-producer.ts';
-
-const silent: HostLog = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent, isDebug: false };
+import { handlerSink, silent, tableSink, unreachable } from './simulated-sinks.ts';
+import { OpenTable } from './simulated-table.ts';
+import { jobsOf, resolve, results, type SimulatedWorker, tableWriter } from './simulated-worker.ts';
 
 interface Message {
   readonly id: string;
   readonly n: number;
 }
 
-export interface MemberWorld {
-  readonly schedule: Schedule;
-  readonly network: Network;
-  readonly group: SimulatedGroup;
-  readonly checks: Checks;
-  readonly layout: RetryLayout;
-  readonly planOf: (n: number) => PlannedRecord;
-  /** Whether this call of an API fails. */
-  readonly fails: (api: 'a' | 'b') => boolean;
-  /** What is planned to fail passes from now on. */
-  readonly areMended: boolean;
-  readonly onCall: (n: number, attempt: number) => void;
-  readonly tell: (line: () => string) => void;
-}
-
 /** A process of the group: the engine as it is, with a handler that does what the schedule says. */
 export class SimulatedMember {
   readonly name: string;
+  /** Of the newest schema that it knows. */
+  readonly version: 1 | 2;
   readonly unit: Unit;
   state: 'running' | 'stopping' | 'stopped' | 'killed' = 'running';
-  readonly #world: MemberWorld;
+  readonly #world: SimulatedWorker;
   readonly #cluster: SimulatedCluster;
   readonly #producer: SimulatedProducer;
+  readonly #tables: readonly OpenTable[];
+  #consumer: SimulatedConsumer | null = null;
 
-  constructor(name: string, world: MemberWorld) {
+  constructor(name: string, world: SimulatedWorker, version: 1 | 2) {
     this.name = name;
+    this.version = version;
     this.#world = world;
-    const { schedule, network, checks, layout, tell } = world;
+    const { schedule, network, group, checks, layout, tell } = world;
     this.#producer = new SimulatedProducer(network);
-    this.#cluster = new SimulatedCluster(name, network, world.group, {
+    this.#tables = world.tables.map((table) => new OpenTable(table, network));
+    this.#cluster = new SimulatedCluster(network, {
+      consume: ({ drainDeadline = 10_000 }, handlers) => {
+        this.#consumer = new SimulatedConsumer(name, network, group, drainDeadline, handlers, this.#watch());
+        return this.#consumer;
+      },
+    });
+    const worker = resolve(
+      world,
+      this.version,
+      schedule.tables === undefined ? this.#definition() : tableWriter(name, world, this.version),
+    );
+    const writer = new RecordWriter({
+      onFailure: (what, { topic, partition, record }) => {
+        if (what === 'postponed') checks.postponed(topic, partition, record.offset);
+      },
+      worker,
+      sourceCluster: 'default',
+      sourceClusterId: 'simulated',
+      layout,
+      deadLetterPartitions: schedule.partitions,
+      largest: new Map(),
+      storePayload: unreachable,
+      producerOf: () => this.#producer,
+    });
+    this.unit = new Unit({
+      id: name,
+      worker,
+      topics: { retry: layout, deadLetterPartitions: schedule.partitions },
+      cluster: this.#cluster,
+      reads: 'source',
+      byteBudget: schedule.byteBudget,
+      log: silent,
+      onCommit: () => {},
+      releaseFile: async () => {},
+      checkWaiting: async () => {},
+      refusal: () => null,
+      createSink: (hooks) => {
+        const { intake } = hooks;
+        const settle = intake.settle.bind(intake);
+        intake.settle = (state, record, as) => {
+          if (!state.closed && this.state !== 'killed') checks.settled(name, state.topic, state.partition, record.offset, as);
+          settle(state, record, as);
+        };
+        const onPause = (failure: ClassifiedFailure | null): void => {
+          if (failure !== null || schedule.tables === undefined)
+            tell(() => `${name} ${failure === null ? 'goes on' : `pauses: ${failure.code}`}`);
+          hooks.onPause(failure);
+        };
+        const parts = { hooks: { ...hooks, onPause }, worker, writer, schedule, codec: createMessageCodec(jobsOf(version)) };
+        return schedule.tables === undefined ? handlerSink(parts) : tableSink(parts, this.#tables, this.#cluster);
+      },
+    });
+    this.unit.failed.catch((error: unknown) => {
+      if (this.state !== 'killed') checks.fail(`${name} failed: ${String(error)}`);
+    });
+  }
+
+  #watch(): ConsumerWatch {
+    const { name } = this;
+    const { checks, tell } = this.#world;
+    return {
       assigned: (epoch, partitions) => {
         tell(
           () =>
@@ -82,86 +129,7 @@ export class SimulatedMember {
       },
       fenced: () => checks.excuse(name, false),
       broken: (what) => checks.fail(`${name}: ${what}`),
-    });
-    const worker = resolvedWorker({
-      definition: this.#definition(),
-      concurrency: schedule.concurrency,
-      timeout: TIMEOUT,
-      delays: schedule.delays,
-      onRetry: schedule.mode,
-      batchSize: schedule.batchSize,
-    });
-    const unreachable = (): never => {
-      throw new Error('no handler asks for this');
     };
-    this.unit = new Unit({
-      id: name,
-      worker,
-      topics: { retry: layout, deadLetterPartitions: schedule.partitions },
-      cluster: this.#cluster,
-      reads: 'source',
-      byteBudget: schedule.byteBudget,
-      log: silent,
-      onCommit: () => {},
-      releaseFile: async () => {},
-      checkWaiting: async () => {},
-      refusal: () => null,
-      createSink: ({ intake, onPause, onFatal }) => {
-        const settle = intake.settle.bind(intake);
-        intake.settle = (state, record, as) => {
-          if (!state.closed && this.state !== 'killed') checks.settled(name, state.topic, state.partition, record.offset, as);
-          settle(state, record, as);
-        };
-        return new HandlerSink({
-          intake,
-          definition: worker.definition as WorkerDefinition,
-          onRetry: schedule.mode,
-          window: new FailureWindow(worker.settings.outage),
-          outageKeys: worker.settings.outage.keys,
-          byteBudget: schedule.byteBudget,
-          releasePerSecond: worker.settings.retry.release,
-          canDelay: schedule.mode === 'delay',
-          order: 'key',
-          concurrency: schedule.concurrency,
-          batchSize: schedule.batchSize,
-          codec: createMessageCodec(jobs),
-          writer: new RecordWriter({
-            onFailure: (what, { topic, partition, record }) => {
-              if (what === 'postponed') checks.postponed(topic, partition, record.offset);
-            },
-            worker,
-            sourceCluster: 'default',
-            sourceClusterId: 'simulated',
-            layout,
-            deadLetterPartitions: schedule.partitions,
-            largest: new Map(),
-            storePayload: unreachable,
-            producerOf: () => this.#producer,
-          }),
-          services: {
-            config: {},
-            services: {},
-            log: silent,
-            metrics: { count() {}, observe() {} },
-            http: { request: unreachable, download: unreachable, api: unreachable },
-            objects: { put: unreachable, stat: unreachable },
-            stagingFor: (release) => ({ has: unreachable, open: unreachable, release }),
-            timeout: TIMEOUT,
-          },
-          onHandled: () => {},
-          onOverdue: () => {},
-          onPause: (failure) => {
-            tell(() => `${name} ${failure === null ? 'goes on' : `pauses: ${failure.code}`}`);
-            onPause(failure);
-          },
-          onHeld: () => {},
-          onFatal,
-        });
-      },
-    });
-    this.unit.failed.catch((error: unknown) => {
-      if (this.state !== 'killed') checks.fail(`${name} failed: ${String(error)}`);
-    });
   }
 
   start(): void {
@@ -172,7 +140,7 @@ export class SimulatedMember {
   #definition(): WorkerDefinition {
     const one = (message: unknown, context: WorkerContext, call: object = {}) => this.#handle(message as Message, context, call);
     return {
-      consumes: jobs,
+      consumes: jobsOf(this.version),
       produces: [results],
       ...(this.#world.schedule.batchSize === 1
         ? { handle: one }
@@ -195,29 +163,33 @@ export class SimulatedMember {
   #handle({ id, n }: Message, context: WorkerContext, call: object): Outcome | Promise<Outcome> {
     // A killed process does nothing more.
     if (this.state === 'killed') return new Promise(() => {});
-    const { checks, network, planOf, fails, onCall } = this.#world;
-    const { attempts, needs } = planOf(n);
+    const { checks, network, fails, onCall } = this.#world;
+    const { topic, partition, offset } = context.record;
+    const fate = checks.fateAt(this.name, topic, partition, Number(offset));
+    if (fate === undefined) return new Promise(() => {});
+    const { attempts, plan } = fate;
     onCall(n, context.attempt);
     const behaviour = attempts[Math.min(context.attempt, attempts.length) - 1] as Behaviour;
-    const { topic, partition, offset } = context.record;
-    const run = { member: this.name, n, signal: context.signal, call, excused: this.isFenced };
+    const run = { member: this.name, fate, signal: context.signal, call, excused: this.isFenced };
+    checks.reads({ member: this.name, version: this.version, attempt: context.attempt }, topic, partition, Number(offset));
     checks.begins(run, { topic, partition, offset: Number(offset) });
     const end = (): Outcome => {
-      if (fails(needs)) {
+      if (fails(plan.needs)) {
         checks.ends(run, 'unavailable');
-        throw new UnavailableError('SIM_API_DOWN', 'the API does not answer', { dependency: needs });
+        throw new UnavailableError('SIM_API_DOWN', 'the API does not answer', { dependency: plan.needs });
       }
-      return this.#outcome(run, behaviour, id, n);
+      return this.#outcome(run, behaviour, id);
     };
     return behaviour.takes === 0
       ? end()
       : network.time.sleep(behaviour.takes).then(() => (this.state === 'killed' ? new Promise(() => {}) : end()));
   }
 
-  #outcome(run: Run, behaviour: Behaviour, id: string, n: number): Outcome {
+  #outcome(run: Run, behaviour: Behaviour, id: string): Outcome {
     const { checks, areMended } = this.#world;
     const ends = areMended && behaviour.ends === 'transient' ? 'output' : behaviour.ends;
-    const result = (name: string): Output => output(results, { id: name, n });
+    const { plan, life } = run.fate;
+    const result = (name: string): Output => output(results, { id: name, n: plan.n, life });
     switch (ends) {
       case 'output':
         checks.ends(run, 'output');
@@ -246,7 +218,7 @@ export class SimulatedMember {
   }
 
   get isFenced(): boolean {
-    return this.#cluster.consumer?.isFenced === true;
+    return this.#consumer?.isFenced === true;
   }
 
   /** Stops in order. Resolves when it has left. */
@@ -267,7 +239,9 @@ export class SimulatedMember {
     this.#world.tell(() => `${this.name} is killed`);
     this.state = 'killed';
     this.#producer.kill();
-    this.#cluster.consumer?.kill(noticedAfter);
+    this.#cluster.kill();
+    for (const table of this.#tables) table.kill();
+    this.#consumer?.kill(noticedAfter);
     this.#world.checks.excuse(this.name, true);
     // Ends its timers; its port is dead, and nothing that it does can be seen.
     void this.unit.stop();
@@ -277,11 +251,11 @@ export class SimulatedMember {
     if (this.state !== 'running') return;
     this.#world.tell(() => `${this.name} is thrown out of the group`);
     this.#world.checks.excuse(this.name, false);
-    this.#cluster.consumer?.throwOut(noticedAfter);
+    this.#consumer?.throwOut(noticedAfter);
   }
 
   /** No broker answers: its consumer is built again. */
   disconnect(): void {
-    if (this.state === 'running') this.#cluster.consumer?.crash();
+    if (this.state === 'running') this.#consumer?.crash();
   }
 }

@@ -21,6 +21,8 @@ export class SimulatedProducer implements KafkaProducer {
   #inFlight = false;
   /** Its process was killed: nothing is sent or answered any more. */
   #killed = false;
+  /** Milliseconds that a request takes longer of which its process does not hear any more. */
+  #lateBy = 0;
   #closed = false;
   readonly doubtfulRecords = 0;
 
@@ -59,6 +61,7 @@ export class SimulatedProducer implements KafkaProducer {
       while (this.#network.log.isDown) await this.#network.time.sleep(RECONNECT);
       // Killed on the way: the request may have left or not.
       if (this.#killed && this.#network.random.chance(0.5)) return;
+      if (this.#lateBy > 0) await this.#network.arriveLate(this.#lateBy);
       const refused = new Set<Waiting>();
       for (const one of request) {
         if ((one.record.value?.length ?? 0) >= TOO_LARGE) refused.add(one);
@@ -74,8 +77,10 @@ export class SimulatedProducer implements KafkaProducer {
     this.#inFlight = false;
   }
 
-  kill(): void {
+  /** @param lateBy so much later what it has sent arrives, if at all */
+  kill(lateBy = 0): void {
     this.#killed = true;
+    this.#lateBy = lateBy;
     this.#waiting = [];
   }
 

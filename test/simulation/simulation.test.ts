@@ -2,13 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HandlerDeadlines } from '../../host/src/engine/handler-deadlines.ts';
 import { Ledger } from '../../host/src/engine/ledger.ts';
+import { ReplayGuard } from '../../host/src/engine/replay-guard.ts';
+import type { WritableTable } from '../../host/src/engine/row-maker.ts';
+import type { Entry } from '../../host/src/engine/table-batch.ts';
+import { TableCommits } from '../../host/src/engine/table-commits.ts';
 import { findFailure } from './failing-seed.ts';
-import { planSchedule } from './schedule.ts';
+import { planSchedule } from './ingredients.ts';
 import { simulate } from './simulate.ts';
 
 /** The same for everyone, always: where they begin, and how many. New ones are for `npm run simulate`, where time is no matter. */
-const FIXED = [1, 501, 1_001, 1_501] as const;
-const EACH = 500;
+const FIXED = [1, 376, 751, 1_126] as const;
+const EACH = 375;
 /** Each broke a promise once, long after it was new. */
 const ONCE_FAILED = [665_784_338, 504_380] as const;
 
@@ -47,5 +51,17 @@ describe('the engine in a simulated group', () => {
   it('finds an engine that does not stop the handlers of a lost partition', async (t) => {
     t.mock.method(HandlerDeadlines.prototype, 'handOver', () => {});
     assert.match((await findFailure(1, 100)) ?? '', /was not told that its partition was lost|while m\d+ handled record/);
+  });
+
+  it('finds an engine that handles a replay as often as it stands in its lane', async (t) => {
+    t.mock.method(ReplayGuard.prototype, 'verdict', () => 'first');
+    assert.match((await findFailure(1, 500)) ?? '', /handles a replay of record \d+ that stands in its lane twice/);
+  });
+
+  it('finds an engine that writes the rows of records again which come again', async (t) => {
+    t.mock.method(TableCommits.prototype, 'fresh', (table: WritableTable, entries: readonly Entry[]) =>
+      entries.filter(({ lines }) => lines.has(table)),
+    );
+    assert.match((await findFailure(1, 100)) ?? '', /is in table \w+ twice|another host writes the same records/);
   });
 });
