@@ -153,7 +153,7 @@ export const ERROR_CODES = {
   PH_DLQ_PAYLOAD_MISSING: entry(
     'permanent',
     3,
-    'its record was too large for the topic and lies in storage.files of the host that wrote it: give this host the same, or restore the object',
+    'its record was too large for the topic and lies in storage.files of the host that wrote it: give this host the same, or restore the object; it is deleted storage.payloadsFor after the dead letter was settled',
   ),
   PH_DLQ_PAYLOAD_DAMAGED: entry('permanent', 3, 'restore the object in storage.files: it is not what was written'),
 

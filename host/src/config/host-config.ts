@@ -236,6 +236,11 @@ export const HostConfigSchema = Type.Object(
           default: '8d',
           description: 'a staged file that nobody took for so long is deleted: longer than the retention of the topics that name it',
         }),
+        payloadsFor: Type.Union([Type.Literal('forever'), DurationText()], {
+          default: '30d',
+          description:
+            'the stored record of a dead letter is deleted so long after that was replayed or discarded, or left its topic; at least a day',
+        }),
       },
       { ...closed, default: {} },
     ),

@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isPipelineError, type Log, PermanentError } from '@pipeline-host/sdk';
 import type { KafkaRecord, OutgoingRecord } from '../kafka/driver.ts';
 import { packRecord, unpackRecord } from '../kafka/stored-record.ts';
-import type { ObjectStore } from '../storage/index.ts';
+import type { ObjectStat, ObjectStore } from '../storage/index.ts';
 
 /** No plugin's objects begin like this: plugin names have no dot. */
 const FOLDER = '.dead-letters';
+const EXTENSION = '.batch';
 const SHA256 = /^[0-9a-f]{64}$/;
 const BACKOFF_MILLISECONDS = { first: 250, most: 30_000 } as const;
 
@@ -31,7 +32,9 @@ export async function writePayload({ store, log, signal }: WriteOptions, topic: 
   const reference = hash('sha256', bytes, 'hex');
   for (let wait: number = BACKOFF_MILLISECONDS.first; ; wait = Math.min(2 * wait, BACKOFF_MILLISECONDS.most)) {
     try {
-      await store.putIfAbsent(pathOf(topic, reference), bytes);
+      const path = pathOf(topic, reference);
+      // An old one is made young: nobody sweeps what a dead letter is about to refer to.
+      if ((await store.putIfAbsent(path, bytes)) === 'exists') await store.put(path, bytes);
       return reference;
     } catch (error) {
       if (signal.aborted || !isPipelineError(error) || error.kind === 'permanent' || error.kind === 'fatal') throw error;
@@ -57,4 +60,18 @@ export function isReference(text: string | undefined): text is string {
   return text !== undefined && SHA256.test(text);
 }
 
-const pathOf = (topic: string, reference: string): string => `${FOLDER}/${topic}/${reference}.batch`;
+/** A stored record. */
+export interface StoredPayload extends ObjectStat {
+  readonly reference: string;
+}
+
+/** What is stored for a topic, with what dead letters call it. */
+export async function listPayloads(store: ObjectStore, topic: string): Promise<readonly StoredPayload[]> {
+  return (await store.list(folderOf(topic))).flatMap((stat) => {
+    const reference = stat.path.slice(folderOf(topic).length + 1, -EXTENSION.length);
+    return isReference(reference) && stat.path === pathOf(topic, reference) ? [{ ...stat, reference }] : [];
+  });
+}
+
+const folderOf = (topic: string): string => `${FOLDER}/${topic}`;
+const pathOf = (topic: string, reference: string): string => `${folderOf(topic)}/${reference}${EXTENSION}`;

@@ -33,6 +33,8 @@ export interface HostServicesOptions {
   readonly standIns?: ClientOptions['standIns'];
   /** By plugin, then by name: in place of what the plugin's factories make. They belong to who gave them. */
   readonly services?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Deletes stored records of dead letters that nobody needs any more. Nothing does by default. */
+  readonly sweepPayloads?: (files: ObjectStore, signal: AbortSignal) => Promise<void>;
 }
 
 /** Files, tables and HTTP of one process, opened once. */
@@ -60,16 +62,22 @@ export async function openHostServices(
   config: HostConfig,
   log: HostLog,
   metrics: HostMetrics,
-  { closeTimeout = CLOSE_TIMEOUT, standIns, services: given = {} }: HostServicesOptions = {},
+  { closeTimeout = CLOSE_TIMEOUT, standIns, services: given = {}, sweepPayloads }: HostServicesOptions = {},
 ): Promise<HostServices> {
   const uris = storageUris(config);
   const staging = await openStaging(uris.staging);
   const http = createHttp({ staging, log, userAgent: `pipeline-host/${HOST_VERSION}`, ...(standIns !== undefined && { standIns }) });
   const files = openStore(uris.files);
   const tables = openStore(uris.tables);
-  const sweeping = sweepLeftovers({ staging, stores: [files, tables], stagedFor: milliseconds(config.storage.stagedFor), log });
-  const plugins = new Map<string, Promise<PluginServices>>();
   const closing = new AbortController();
+  const sweeping = sweepLeftovers({
+    staging,
+    stores: [files, tables],
+    stagedFor: milliseconds(config.storage.stagedFor),
+    sweepPayloads: async () => sweepPayloads?.(files, closing.signal),
+    log,
+  });
+  const plugins = new Map<string, Promise<PluginServices>>();
   const closers: (() => unknown)[] = [];
   let engine: Promise<DeltaEngine> | null = null;
 

@@ -1,5 +1,8 @@
-import { PipelineError } from '@pipeline-host/sdk';
+import { milliseconds, PipelineError } from '@pipeline-host/sdk';
+import { DEFAULT_CLUSTER } from '../config/cluster-faults.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { sweepPayloads } from '../dlq/payload-sweep.ts';
+import { queuesOf } from '../dlq/queues.ts';
 import type { KafkaCluster } from '../kafka/driver.ts';
 import { createLogger, type HostLog } from '../observability/logger.ts';
 import { createMetrics, type HostMetrics } from '../observability/metrics.ts';
@@ -12,6 +15,7 @@ import type { Clock } from './clock.ts';
 import { type ClusterInfo, type Clusters, connectClusters, type OpenEmbedded } from './clusters.ts';
 import { createUnit, type UnitPlan } from './create-unit.ts';
 import { type HostServices, type HostServicesOptions, openHostServices } from './host-services.ts';
+import { queueWorkers } from './queue-workers.ts';
 import { settleStartPosition } from './start-position.ts';
 import type { HostStatus, HostUnit, UnitProgress } from './status.ts';
 import { ensureTopics } from './topics.ts';
@@ -113,6 +117,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
       services = await openHostServices(config, log, metrics, {
         ...(standIns !== undefined && { standIns }),
         ...(given !== undefined && { services: given }),
+        ...payloadSweep(options, clusters, log),
       });
       for (const plan of planUnits(options, topics)) {
         const unit = await createUnit(plan, { clusters, services, metrics, log, ...(clock !== undefined && { clock }) });
@@ -155,6 +160,20 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
     metrics.close();
     throw error;
   }
+}
+
+/** Of every plugin's dead letters, whichever workers run here. */
+function payloadSweep(
+  { config: { config }, topology }: HostOptions,
+  clusters: Clusters,
+  log: HostLog,
+): Pick<HostServicesOptions, 'sweepPayloads'> {
+  const { payloadsFor } = config.storage;
+  if (payloadsFor === 'forever') return {};
+  const queues = [...queuesOf(queueWorkers(topology.workers), DEFAULT_CLUSTER).values()];
+  return {
+    sweepPayloads: (files, signal) => sweepPayloads({ queues, clusters, files, keepFor: milliseconds(payloadsFor), log, signal }),
+  };
 }
 
 /** Rejects when no unit is left that could go on. */

@@ -12,6 +12,8 @@ export interface Leftovers {
   readonly stores: readonly ObjectStore[];
   /** Milliseconds that a finished file may wait in the staging area. */
   readonly stagedFor: number;
+  /** Deletes stored records of dead letters that nobody needs any more. */
+  readonly sweepPayloads: () => Promise<void>;
   readonly log: HostLog;
 }
 
@@ -22,9 +24,10 @@ export interface Sweeping {
 
 /**
  * Deletes what killed processes left behind, now and once a day: unfinished files, and staged files that nobody waits for
- * any more. A file whose record still comes is found stored, or downloaded again.
+ * any more. A file whose record still comes is found stored, or downloaded again. At the same times it lets the stored records
+ * of dead letters be swept.
  */
-export function sweepLeftovers({ staging, stores, stagedFor, log }: Leftovers): Sweeping {
+export function sweepLeftovers({ staging, stores, stagedFor, sweepPayloads, log }: Leftovers): Sweeping {
   let stopped = false;
   const sweep = async (): Promise<void> => {
     const swept: Record<string, number> = {};
@@ -35,6 +38,11 @@ export function sweepLeftovers({ staging, stores, stagedFor, log }: Leftovers): 
       }
     } catch (error) {
       log.warn({ error }, 'leftovers of killed processes could not be swept');
+    }
+    try {
+      if (!stopped) await sweepPayloads();
+    } catch (error) {
+      if (!stopped) log.warn({ error }, 'stored records of dead letters could not be swept, it is tried again in a day');
     }
     for (const [place, files] of Object.entries(swept)) if (files > 0) log.info({ place, files }, 'swept leftovers of killed processes');
   };

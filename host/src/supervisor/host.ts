@@ -1,11 +1,9 @@
 import { startAdminServer } from '../admin/server.ts';
 import { DEFAULT_CLUSTER } from '../config/cluster-faults.ts';
 import { DeadLetters } from '../dlq/dead-letters.ts';
-import type { QueueWorker } from '../dlq/queues.ts';
 import { type HostOptions, type RunningHost, type ServedState, startEngine } from '../engine/host.ts';
 import { storageUris } from '../engine/host-services.ts';
-import { retryShape } from '../engine/topics.ts';
-import type { ResolvedWorker } from '../plugins/topology.ts';
+import { queueWorkers } from '../engine/queue-workers.ts';
 import { openStore } from '../storage/index.ts';
 
 export type { RunningHost } from '../engine/host.ts';
@@ -20,7 +18,7 @@ async function serve({ config: { config }, topology }: Omit<HostOptions, 'serve'
   const { token, name } = config.http.admin;
   const { clusters, log } = state;
   const deadLetters = new DeadLetters({
-    workers: topology.workers.flatMap(queueWorkers),
+    workers: queueWorkers(topology.workers),
     clusters,
     defaultCluster: DEFAULT_CLUSTER,
     create: config.kafka.createTopics,
@@ -40,12 +38,6 @@ async function serve({ config: { config }, topology }: Omit<HostOptions, 'serve'
       return server.close();
     },
   };
-}
-
-function queueWorkers(worker: ResolvedWorker): readonly QueueWorker[] {
-  const { plugin, name, cluster, deadLetterTopic, retryTopic, consumes } = worker;
-  if (consumes === null) return [];
-  return [{ plugin: plugin.name, name, cluster, deadLetterTopic, retryTopic, source: consumes, retry: retryShape(worker) }];
 }
 
 function isLoopback(host: string): boolean {

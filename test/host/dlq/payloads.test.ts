@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { PermanentError, UnavailableError } from '@pipeline-host/sdk';
-import { readPayload, writePayload } from '../../../host/src/dlq/payloads.ts';
+import { listPayloads, readPayload, writePayload } from '../../../host/src/dlq/payloads.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 import { type ObjectStore, openStore } from '../../../host/src/storage/index.ts';
 
@@ -49,6 +50,18 @@ describe('a stored record', () => {
     );
     const { key, value, headers, timestamp } = await readPayload(store, 'p.dlq', reference);
     assert.deepEqual({ key, value, headers: { ...headers }, timestamp }, payload);
+  });
+
+  it('is young again when it is written again', async (t) => {
+    const store = openFolder(t);
+    const reference = await writePayload({ store, log, signal }, 'p.dlq', payload);
+    const path = `.dead-letters/p.dlq/${reference}.batch`;
+    await utimes(store.local?.path(path) ?? '', 1_000, 1_000);
+    assert.deepEqual(await listPayloads(store, 'p.dlq'), [{ ...(await store.stat(path)), reference }]);
+    assert.equal((await store.stat(path))?.modified, 1_000_000);
+    await writePayload({ store, log, signal }, 'p.dlq', payload);
+    assert.ok(((await store.stat(path))?.modified ?? 0) > 1_000_000);
+    assert.deepEqual(await listPayloads(store, 'other.dlq'), []);
   });
 
   it('waits out a store that is away, and gives up what no waiting mends', async (t) => {

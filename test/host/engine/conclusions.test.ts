@@ -222,6 +222,29 @@ describe('a dead letter that its topic does not take', () => {
     assert.equal(unit.fatal, undefined);
   });
 
+  it('is stored once more where it could not be written for so long that a sweep may have taken what was stored', async (t) => {
+    const real = performance.now.bind(performance);
+    for (const [hours, times] of [
+      [0.5, 1],
+      [1.5, 2],
+    ] as const) {
+      let passed = 0;
+      let stored = 0;
+      const clock = t.mock.method(performance, 'now', () => real() + passed);
+      const storePayload = async (): Promise<string> => {
+        stored++;
+        passed += hours * 3_600_000;
+        return 'reference';
+      };
+      const { run, unit } = await conclude(() => dead('SHOP_NO', 'never'), {}, { storePayload });
+      unit.producer.fail = refuseLarge;
+      const sent = await run({ mine: Buffer.alloc(10_000, 'm') });
+      clock.mock.restore();
+      assert.deepEqual([sent.length, stored], [1, times]);
+      assert.equal(unit.fatal, undefined);
+    }
+  });
+
   it('does not believe a reference that came with the record', async () => {
     const { run } = await conclude(() => dead('SHOP_NO', 'never'));
     const [letter] = await run({ 'ph.payload.sha256': 'f'.repeat(64), 'ph.payload.value-bytes': '1', 'ph.batch': '7' });

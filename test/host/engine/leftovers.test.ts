@@ -36,7 +36,13 @@ it('leftovers of killed processes are deleted when nobody can wait for them any 
       ['object', 400],
     ] as const)
       await aged(join(folder, 'files', 'a', name), days);
-    const sweeping = sweepLeftovers({ staging, stores: [store], stagedFor: 8 * DAY, log: createLogger({ level: 'error' }) });
+    const sweeping = sweepLeftovers({
+      staging,
+      stores: [store],
+      stagedFor: 8 * DAY,
+      sweepPayloads: async () => {},
+      log: createLogger({ level: 'error' }),
+    });
     const stored = (): Promise<string[]> => readdir(join(folder, 'files', 'a'));
     await until('the store is swept', async () => (await stored()).length < 3);
     await sweeping.stop();
