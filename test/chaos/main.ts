@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { apacheKafkaMissing } from '../integration/apache-kafka.ts';
 import { runChaos } from './run.ts';
 
 const HELP = `npm run chaos -- [options]: xact as processes through kill -9, restarts, broken connections and bad downloads.
@@ -6,6 +7,7 @@ const HELP = `npm run chaos -- [options]: xact as processes through kill -9, res
   --minutes N   how long. Default: 3
   --events N    events to send in that time, where the workers can follow. Default: 50000
   --members N   processes of each worker. Default: 3
+  --kafka       on Apache Kafka, which is fetched and started, in place of the embedded broker
   --seed N      the same seed gives the same events, faults and order of disasters. Default: by the clock
   --help
 
@@ -18,6 +20,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '3' },
     events: { type: 'string', default: '50000' },
     members: { type: 'string', default: '3' },
+    kafka: { type: 'boolean', default: false },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
   },
 });
@@ -32,10 +35,16 @@ if (!isNumber(minutes) || !isNumber(events) || !isNumber(members) || !isNumber(s
   process.exit(2);
 }
 
+const broker = values.kafka ? 'apache' : 'embedded';
+const missing = values.kafka ? apacheKafkaMissing() : undefined;
+if (missing !== undefined) {
+  process.stderr.write(`Apache Kafka cannot be had here: ${missing}\n`);
+  process.exit(3);
+}
 const began = performance.now();
 const say = (line: string): void => console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s  ${line}`);
-say(`seed ${seed}`);
-const report = await runChaos({ seconds: minutes * 60, events, members, seed, otherReaders: true, say });
+say(`seed ${seed}, ${values.kafka ? 'Apache Kafka' : 'the embedded broker'}`);
+const report = await runChaos({ broker, seconds: minutes * 60, events, members, seed, otherReaders: true, say });
 console.log(
   `\n${report.sent.toLocaleString('en-US')} events; ${[...report.disasters].map(([kind, times]) => `${times} × ${kind}`).join(', ')}\n`,
 );

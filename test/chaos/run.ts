@@ -6,7 +6,7 @@ import { Random } from '../../host/src/testing/index.ts';
 import { adminSettings } from '../integration/admin-client.ts';
 import { openForeignEngines } from '../integration/foreign/engines.ts';
 import { XACT_WORKERS } from '../integration/xact-world.ts';
-import { openProxiedBroker } from './broker.ts';
+import { type ChaosBroker, openProxiedBroker } from './broker.ts';
 import { type Disaster, Disasters, type Kinds } from './disasters.ts';
 import { Fleet } from './fleet.ts';
 import { countRepeats, type Repeats } from './repeats.ts';
@@ -14,6 +14,7 @@ import { accounts, type Finding, finding, verify } from './verify.ts';
 import { type ChaosWorld, openChaosWorld } from './world.ts';
 
 export interface ChaosOptions {
+  readonly broker: ChaosBroker;
   readonly seconds: number;
   /** Sent at an even rate over the time; fewer where the workers cannot follow. */
   readonly events: number;
@@ -64,7 +65,7 @@ const WORKERS_WITH_HANDLERS = ['ingester', 'downloader', 'uploader'] as const sa
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { say, seed } = options;
   using http = adminSettings();
-  await using broker = await openProxiedBroker();
+  await using broker = await openProxiedBroker(options.broker);
   await using world = await openChaosWorld({ address: broker.address, seed, http: http.http });
   await using fleet = new Fleet(world.pipeline);
   const keepLogs = (): string => {

@@ -17,14 +17,15 @@ const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 const CACHE = path.join(ROOT, '.cache', 'apache-kafka');
 const LIBS = path.join(CACHE, 'libs');
 const POM = path.join(ROOT, 'test', 'integration', 'apache-kafka', 'pom.xml');
+const LOOPBACK = '127.0.0.1';
 const JVM = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
 
 export interface ApacheKafka {
   readonly brokers: readonly string[];
   /** Addresses of a further listener. */
   listener(name: string): readonly string[];
-  /** SIGKILL of one node, 1 being the first. */
-  kill(node?: number): Promise<void>;
+  /** Ends one node, 1 being the first, by SIGKILL unless told otherwise. */
+  kill(node?: number, signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
   /** Starts a killed node again on its data and port. */
   up(node?: number): Promise<void>;
   /** SIGKILL of all nodes; their data is removed. */
@@ -104,17 +105,19 @@ function serverProperties(
   node: Node,
   nodes: readonly Node[],
   protocols: Readonly<Record<string, string>>,
+  advertisedHost: string,
   extra: Readonly<Record<string, string>>,
 ): string {
   const factor = Math.min(nodes.length, 3);
   const inSync = nodes.length > 2 ? 2 : 1;
-  const clientListeners = [['PLAINTEXT', node.port] as const, ...node.listeners].map(([name, port]) => `${name}://127.0.0.1:${port}`);
+  const clientListeners = (host: string): string =>
+    [['PLAINTEXT', node.port] as const, ...node.listeners].map(([name, port]) => `${name}://${host}:${port}`).join();
   const properties: Record<string, string | number> = {
     'process.roles': 'broker,controller',
     'node.id': node.id,
     'controller.quorum.voters': nodes.map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`).join(),
-    listeners: [...clientListeners, `CONTROLLER://127.0.0.1:${node.controllerPort}`].join(),
-    'advertised.listeners': clientListeners.join(),
+    listeners: `${clientListeners(LOOPBACK)},CONTROLLER://${LOOPBACK}:${node.controllerPort}`,
+    'advertised.listeners': clientListeners(advertisedHost),
     'inter.broker.listener.name': 'PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': Object.entries({ CONTROLLER: 'PLAINTEXT', PLAINTEXT: 'PLAINTEXT', ...protocols })
@@ -163,11 +166,11 @@ async function ready(node: Node): Promise<void> {
   }
 }
 
-async function kill(node: Node): Promise<void> {
+async function kill(node: Node, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
   const { child } = node;
   if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGKILL');
+  child.kill(signal);
   await gone;
 }
 
@@ -198,6 +201,7 @@ export async function startApacheKafka({
   heap = '512m',
   listeners = {},
   scramUsers = [],
+  advertisedHost = LOOPBACK,
   properties = {},
 }: {
   nodes?: number;
@@ -207,6 +211,8 @@ export async function startApacheKafka({
   listeners?: Readonly<Record<string, 'SASL_SSL' | 'SSL'>>;
   /** Users from the first start on, as `--add-scram` takes them. */
   scramUsers?: readonly string[];
+  /** Where clients are led, on the same ports: a proxy listens there. */
+  advertisedHost?: string;
   properties?: Readonly<Record<string, string>>;
 } = {}): Promise<ApacheKafka> {
   fetchApacheKafka();
@@ -228,13 +234,13 @@ export async function startApacheKafka({
   const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A');
   for (const node of nodes) {
     mkdirSync(node.home, { recursive: true });
-    writeFileSync(path.join(node.home, 'server.properties'), serverProperties(node, nodes, listeners, properties));
+    writeFileSync(path.join(node.home, 'server.properties'), serverProperties(node, nodes, listeners, advertisedHost, properties));
     format(node, clusterId, scramUsers);
   }
   const node = (id: number): Node => nodes[id - 1] as Node;
   const stop = async (): Promise<void> => {
     process.off('exit', killAll);
-    await Promise.all(nodes.map(kill));
+    await Promise.all(nodes.map((one) => kill(one)));
     rmSync(run, { recursive: true, force: true });
   };
   const killAll = (): void => {
@@ -251,7 +257,7 @@ export async function startApacheKafka({
   return {
     brokers: nodes.map(({ port }) => `127.0.0.1:${port}`),
     listener: (name) => nodes.map((each) => `127.0.0.1:${each.listeners.get(name)}`),
-    kill: (id = 1) => kill(node(id)),
+    kill: (id = 1, signal) => kill(node(id), signal),
     up: async (id = 1) => {
       launch(node(id), heap);
       await ready(node(id));
