@@ -3,6 +3,7 @@ import type { SettledAs } from '../../host/src/engine/tally.ts';
 import type { CommitOffset, KafkaRecord } from '../../host/src/kafka/driver.ts';
 import { HEADER, headerNumber, headerText } from '../../host/src/retry/headers.ts';
 import { END_KINDS, type EndKind, type Fate, Fates, hasEnd } from './fates.ts';
+import { replayedLetters } from './replayed-letters.ts';
 import { expectedEnd, type PlannedRecord, type Schedule } from './schedule.ts';
 import { place, type SimulatedLog } from './simulated-log.ts';
 import { DEAD, SOURCE, type WorkerNames } from './worker-names.ts';
@@ -310,6 +311,8 @@ export class Checks {
 
   /** Every record ended once, as it had to; more than once only where a fault may repeat it. */
   finish(): void {
+    for (const replay of replayedLetters(this.#log, this.#names.name))
+      if (this.#fates.ofReplay(replay) === undefined) this.fail(`dead letter ${replay} counts as replayed, and stands in no lane`);
     const mayRepeat = this.#schedule.faults.some(({ kind }) => kind !== 'join' && kind !== 'leave' && kind !== 'dependency-down');
     // A few keys of which a part fails while others are done are no outage to the engine: they burn attempts.
     const mayBurn = this.#schedule.faults.some((fault) => fault.kind === 'dependency-down' && (fault.which === 'b' || fault.share < 1));

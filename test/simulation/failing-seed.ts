@@ -20,11 +20,16 @@ export async function findFailure(first: number, count: number): Promise<string 
 export async function tellFailure(schedule: Schedule, broken: string): Promise<string> {
   const small = await shrink(schedule);
   const { broken: brokenStill, story } = await simulate(small, { trace: true });
-  const { records, faults, members, partitions, mode, batchSize } = small;
+  const { records, faults, members, partitions, mode, batchSize, tables, neighbour, upgrade } = small;
+  const more = [
+    ...(tables === undefined ? [] : [`rows into tables: ${tables.count}`]),
+    ...(neighbour === undefined ? [] : [`members of a neighbour: ${neighbour.members}`]),
+    ...(upgrade === undefined ? [] : [`an upgrade at ${upgrade.at} ms`]),
+  ];
   return [
     `seed ${schedule.seed}: ${broken}`,
     `replay: npm run simulate -- --seed ${schedule.seed} --trace`,
-    `shrunk to ${records.length} records and ${faults.length} faults, members ${members}, partitions ${partitions}, on retry ${mode}, batches of ${batchSize}: ${brokenStill}`,
+    `shrunk to ${records.length} records and ${faults.length} faults, members ${members}, partitions ${partitions}, on retry ${mode}, batches of ${[batchSize, ...more].join(', ')}: ${brokenStill}`,
     ...story.slice(0, story.findIndex((line) => line.includes('BROKEN')) + 1).slice(-MOST_LINES),
   ].join('\n');
 }
