@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, utimesSync } from 'node:fs';
+import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Entry } from '../../host/src/dlq/disposition.ts';
@@ -128,6 +128,21 @@ describe('stored records of dead letters', { skip: brokerMissing() }, () => {
     await until('the older one to be deleted', async () => !buried.stored().includes(over));
     await host.stop();
     assert.deepEqual(buried.stored().toSorted(), [...referencesOf(letters.get('open')), within].toSorted());
+  });
+
+  it('stay where the config says so', async () => {
+    await using buried = await open(-1, { payloadsFor: 'forever' });
+    const letters = await buried.bury(['long ago']);
+    await buried.discarded(letters.get('long ago')?.[0], 400);
+    buried.age(400);
+    const unfinished = join(buried.world.folder, 'files', '.1.part');
+    writeFileSync(unfinished, 'x');
+    utimesSync(unfinished, ago(2), ago(2));
+    const host = await buried.world.start({ workers: ['relay'], log: silent });
+    await until('other leftovers to be swept', async () => !existsSync(unfinished));
+    await buried.world.untilThrough({ workers: ['relay'] });
+    await host.stop();
+    assert.equal(buried.stored().length, 1);
   });
 
   it('are swept to the end by the next process where one was killed at it', async () => {
