@@ -14,41 +14,37 @@ import {
   type MergeTarget,
   mergedExpression,
   policyOf,
+  SOURCE,
+  storedName,
 } from './merge-plan.ts';
 import { physicalRows } from './physical-rows.ts';
-import { FILE_INDEX, FILE_POSITION, withScan } from './scan.ts';
+import { FILE_INDEX, FILE_POSITION } from './scan.ts';
 import { looseStatistics } from './statistics.ts';
 
-/** Merge on read: changed rows go into a new file together with the new ones, and deletion vectors take out their old versions. */
+/**
+ * Merge on read: changed rows go into a new file together with the new ones, and deletion vectors take out their old
+ * versions. `kept`: see {@link keptFields}; {@link HITS} has their stored values.
+ */
 export async function supersedeRows(
   engine: DeltaEngine,
   connection: SqlConnection,
   target: MergeTarget,
   plan: MergePlan,
   files: readonly AddFile[],
+  kept: ReadonlySet<SchemaField>,
 ): Promise<{ readonly actions: readonly Action[]; readonly added: readonly AddFile[]; readonly vectorFile: string | null }> {
   const { fields, partitionBy, statisticsColumns } = target;
   const superseded = await supersededRows(connection, files);
-  const write = (updates: string) =>
-    writeDataFiles(engine, connection, target, {
-      fields,
-      partitionBy,
-      statisticsColumns,
-      select: `${updates} UNION ALL ${insertedRows(target, plan)}`,
-    });
-  const needed = await neededFields(connection, target, plan);
-  const changed = fields.map((field) => (needed.has(field) ? mergedExpression(field, plan) : `s.${identifier(field.name)}`)).join(', ');
-  const written =
-    needed.size === 0
-      ? await write(`SELECT ${changed} FROM ${HITS} h JOIN ${CHANGES} s USING (${keyList(plan)})`)
-      : await withScan(
-          engine,
-          target,
-          superseded.map(({ file }) => file),
-          fields,
-          partitionBy,
-          (relation) => write(`SELECT ${changed} FROM ${relation} t JOIN ${CHANGES} s USING (${keyList(plan)})`),
-        );
+  const changed = fields.map((field) =>
+    kept.has(field) ? mergedExpression(field, plan, `h.${storedName(field)}`) : `s.${identifier(field.name)}`,
+  );
+  const updates = `SELECT ${changed.join(', ')} FROM ${HITS} h JOIN ${CHANGES} s USING (${keyList(plan)})`;
+  const written = await writeDataFiles(engine, connection, target, {
+    fields,
+    partitionBy,
+    statisticsColumns,
+    select: `${updates} UNION ALL ${insertedRows(target, plan)}`,
+  });
   const { actions, vectorFile } = await takeOut(engine, connection, target, superseded);
   return { actions: [...actions, ...written.adds.map((add) => ({ add }))], added: written.adds, vectorFile };
 }
@@ -68,16 +64,19 @@ async function supersededRows(connection: SqlConnection, files: readonly AddFile
   });
 }
 
-/** The fields whose stored value a change may keep: to fetch others for rows all over a table is most of a merge's time. */
-async function neededFields(connection: SqlConnection, target: MergeTarget, plan: MergePlan): Promise<ReadonlySet<SchemaField>> {
+/**
+ * The fields whose stored value a change may keep: to fetch others for rows all over a table is most of a merge's time.
+ * Where a condition may leave out rows of the block, any row that it leaves may be a key's only one.
+ */
+export async function keptFields(connection: SqlConnection, target: MergeTarget, plan: MergePlan): Promise<ReadonlySet<SchemaField>> {
   const fields = target.fields.filter((field) => !plan.key.includes(field.name));
   if (fields.length === 0) return new Set();
   const keeps = fields.map((field) => keepsStored(field, plan));
-  const [answers = []] = await connection.rows(`SELECT ${keeps.join(', ')} FROM ${CHANGES} s SEMI JOIN ${HITS} h USING (${keyList(plan)})`);
+  const [answers = []] = await connection.rows(`SELECT ${keeps.join(', ')} FROM ${plan.updateWhen === null ? CHANGES : SOURCE} s`);
   return new Set(fields.filter((_, at) => answers[at] === true));
 }
 
-/** SQL, over the changes `s`, of whether any of them keeps the field's stored value. */
+/** SQL, over the rows `s` that are merged, of whether any of them keeps the field's stored value. */
 function keepsStored(field: SchemaField, plan: MergePlan): string {
   switch (policyOf(plan, field)) {
     case 'keepOldWhenNull':
