@@ -55,6 +55,7 @@ function explaining(engine: DeltaEngine, tell: (plan: PlanNode) => void): DeltaE
   return {
     scratch: engine.scratch,
     withConnection: (work) => engine.withConnection((connection) => work(explained(connection))),
+    releaseMemory: () => engine.releaseMemory(),
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
   };
