@@ -1,7 +1,7 @@
 import { type Action, type AddFile, removalOf } from './actions.ts';
 import { identifier, type SchemaField } from './column-type.ts';
 import { writeDataFiles } from './data-files.ts';
-import type { Positions } from './deletion-vectors/position-bitmap.ts';
+import { mergedPositions, type Positions } from './deletion-vectors/position-bitmap.ts';
 import { readVector, vectorPath, writeVectors } from './deletion-vectors/vector-files.ts';
 import type { DeltaEngine, SqlConnection } from './engine.ts';
 import {
@@ -55,12 +55,17 @@ interface SupersededRows {
 }
 
 async function supersededRows(connection: SqlConnection, files: readonly AddFile[]): Promise<readonly SupersededRows[]> {
-  const rows = await connection.rows(
-    `SELECT ${FILE_INDEX}, list(CAST(${FILE_POSITION} AS DOUBLE) ORDER BY ${FILE_POSITION}) FROM ${HITS} GROUP BY 1 ORDER BY 1`,
-  );
-  return rows.flatMap(([index, positions]) => {
-    const file = files[Number(index)];
-    return file === undefined || !Array.isArray(positions) ? [] : [{ file, positions: positions.map(Number) }];
+  const found = new Map<number, number[]>();
+  const sql = `SELECT ${FILE_INDEX}, CAST(${FILE_POSITION} AS DOUBLE) FROM ${HITS} ORDER BY 1, ${FILE_POSITION}`;
+  await connection.pages(sql, (rows) => {
+    for (const [index, position] of rows) {
+      const positions = found.get(Number(index)) ?? [];
+      if (positions.push(Number(position)) === 1) found.set(Number(index), positions);
+    }
+  });
+  return [...found].flatMap(([index, positions]) => {
+    const file = files[index];
+    return file === undefined ? [] : [{ file, positions: Float64Array.from(positions) }];
   });
 }
 
@@ -99,9 +104,9 @@ async function takeOut(
   const actions: Action[] = superseded.map(({ file }) => ({ remove: removalOf(file, now) }));
   const kept: { file: AddFile; rows: number; positions: Positions }[] = [];
   for (const { file, positions } of superseded) {
-    const before = file.deletionVector === undefined ? [] : await readVector(target, file.deletionVector);
+    const before = file.deletionVector === undefined ? new Float64Array() : await readVector(target, file.deletionVector);
     const rows = await physicalRows(engine, connection, target, file);
-    if (before.length + positions.length < rows) kept.push({ file, rows, positions: merged(before, positions) });
+    if (before.length + positions.length < rows) kept.push({ file, rows, positions: mergedPositions(before, positions) });
   }
   const vectors = await writeVectors(
     target,
@@ -114,9 +119,4 @@ async function takeOut(
   }
   const [first] = vectors;
   return { actions, vectorFile: first === undefined ? null : vectorPath(target, first) };
-}
-
-/** Two ascending lists without a common value as one. */
-function merged(some: Positions, others: Positions): Positions {
-  return [...some, ...others].sort((a, b) => a - b);
 }
