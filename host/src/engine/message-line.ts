@@ -19,16 +19,19 @@ export function messageLine(json: Buffer, texts: readonly string[]): Buffer {
   return INEXACT.test(flat.toString('latin1')) ? withDigits(flat, texts) : flat;
 }
 
-/** The lines one after the other, each with its line feed. */
-export function joinedLines(lines: readonly Buffer[]): Buffer {
-  const joined = Buffer.allocUnsafe(lines.reduce((bytes, line) => bytes + line.length + 1, 0));
+/** The bytes of the lines with their line feeds. */
+export function joinedLength(lines: readonly Buffer[]): number {
+  return lines.reduce((bytes, line) => bytes + line.length + 1, 0);
+}
+
+/** Writes the lines one after the other, each with its line feed. */
+export function joinLines(lines: readonly Buffer[], into: Buffer): void {
   let at = 0;
   for (const line of lines) {
-    joined.set(line, at);
+    into.set(line, at);
     at += line.length + 1;
-    joined[at - 1] = LINE_FEED;
+    into[at - 1] = LINE_FEED;
   }
-  return joined;
 }
 
 /** Between the tokens of JSON a line break is as good as a space, and inside them there is none. */

@@ -1,4 +1,4 @@
-import type { DeltaTable, RowBlock, WrittenBlock } from '../delta/index.ts';
+import type { DeltaTable, WrittenBlock } from '../delta/index.ts';
 
 /**
  * Rows of a batch that become data files while the batch before it is written: DuckDB works on both at once, and neither waits
@@ -10,10 +10,10 @@ export class StagedRows<Entry> {
   /** Null once somebody has it. */
   #block: Promise<WrittenBlock> | null;
 
-  constructor(table: DeltaTable, entries: readonly Entry[], block: RowBlock) {
+  constructor(table: DeltaTable, entries: readonly Entry[], block: Promise<WrittenBlock>) {
     this.#table = table;
     this.#entries = entries;
-    this.#block = table.stage(block);
+    this.#block = block;
     this.#block.catch(() => {}); // told to whoever takes it
   }
 
