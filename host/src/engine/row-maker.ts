@@ -113,8 +113,8 @@ function byColumns(codec: MessageCodec, table: WritableTable, columns: NonNullab
 }
 
 function withJoined<T>(memory: BlockMemory, lines: readonly Buffer[], use: (ndjson: Buffer) => Promise<T>): Promise<T> {
-  return memory.lend(joinedLength(lines), (ndjson) => {
-    joinLines(lines, ndjson);
-    return use(ndjson);
+  return memory.lend(joinedLength(lines), async (ndjson) => {
+    await joinLines(lines, ndjson);
+    return await use(ndjson);
   });
 }
