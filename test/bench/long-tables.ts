@@ -20,6 +20,9 @@ const SINCE_CHECKPOINT = 319;
 const ROWS = 500_000;
 const CHANGES = 10_000;
 const MERGES = 5;
+/** Of a table in one file: after ten merges it has lost two thirds of its rows. */
+const ROWS_OF_A_FILE = 600_000;
+const CHANGES_OF_A_FILE = 40_000;
 
 /** What a table costs that lives long: memory over many commits, the first look at many versions, the event loop in large writes. */
 export const longTables: Bench = {
@@ -29,7 +32,12 @@ export const longTables: Bench = {
     const folder = mkdtempSync(join(tmpdir(), 'pipeline-host-bench-long-'));
     try {
       await using engine = await openDeltaEngine({ tempDirectory: join(folder, 'tmp') });
-      return [await manyCommits(engine, folder), await manyVersions(engine, folder, repetitions), await largeMerges(engine, folder)];
+      return [
+        await manyCommits(engine, folder),
+        await manyVersions(engine, folder, repetitions),
+        await largeMerges(engine, folder),
+        await mergesIntoHoles(engine, folder),
+      ];
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -42,10 +50,8 @@ const columns: readonly DeltaColumn[] = ['id', ...Array.from({ length: 19 }, (_,
   nullable: true,
 }));
 
-function blockOf(ids: readonly number[], text: string): RowBlock {
-  const lines = ids.map(
-    (id) => `${JSON.stringify(Object.fromEntries(columns.map(({ name }) => [name, name === 'id' ? `${id}` : text])))}\n`,
-  );
+function blockOf(ids: readonly number[], text: string, of: readonly DeltaColumn[] = columns): RowBlock {
+  const lines = ids.map((id) => `${JSON.stringify(Object.fromEntries(of.map(({ name }) => [name, name === 'id' ? `${id}` : text])))}\n`);
   return { ndjson: Buffer.from(lines.join('')), rows: ids.length };
 }
 
@@ -128,19 +134,10 @@ async function largeMerges(engine: DeltaEngine, folder: string): Promise<Row> {
   const create = { name: 'merges', columns, partitionBy: [], deletionVectors: true };
   const table = await DeltaTable.open(engine, openLocalStore(folder), 'merges', { create });
   for (let at = 0; at < ROWS; at += ROWS / 10) await table.append(blockOf(numbers(at, ROWS / 10), 'some text'));
-  const histogram = monitorEventLoopDelay({ resolution: 5 });
   const holds: number[] = [];
   for (let merge = 0; merge < MERGES; merge++) {
-    // Made before the clock runs: in the host each row comes from a record of its own.
-    const block = blockOf(
-      numbers(0, CHANGES).map((n) => (n * 47 + merge) % (ROWS + CHANGES)),
-      'another',
-    );
-    histogram.reset();
-    histogram.enable();
-    await table.merge(block, { key: ['id'] });
-    histogram.disable();
-    holds.push(histogram.max / 1e6);
+    const ids = numbers(0, CHANGES).map((n) => (n * 47 + merge) % (ROWS + CHANGES));
+    holds.push(await holdOfMerge(table, ids));
   }
   await table.close();
   return limitRow(
@@ -152,4 +149,39 @@ async function largeMerges(engine: DeltaEngine, folder: string): Promise<Row> {
       baseline: '',
     },
   );
+}
+
+/** Every third row of a file that many merges have taken rows out of. */
+async function mergesIntoHoles(engine: DeltaEngine, folder: string): Promise<Row> {
+  const create = { name: 'holes', columns: columns.slice(0, 4), partitionBy: [], deletionVectors: true };
+  const table = await DeltaTable.open(engine, openLocalStore(folder), 'holes', { create });
+  const count = ROWS_OF_A_FILE / CHANGES_OF_A_FILE;
+  await table.append(blockOf(numbers(0, ROWS_OF_A_FILE), 'some text', create.columns));
+  for (let merge = 0; merge < (count * 2) / 3; merge++) {
+    const ids = numbers(merge * CHANGES_OF_A_FILE, CHANGES_OF_A_FILE).map((n) => (n * 7) % ROWS_OF_A_FILE);
+    await table.merge(blockOf(ids, 'another', create.columns), { key: ['id'] });
+  }
+  const ids = numbers(0, ROWS_OF_A_FILE / 3).map((n) => n * 3);
+  const hold = await holdOfMerge(table, ids, create.columns);
+  await table.close();
+  return limitRow(
+    `… by one of ${ids.length.toLocaleString('en')} where a file has lost ${((ROWS_OF_A_FILE * 2) / 3).toLocaleString('en')}`,
+    [hold],
+    {
+      unit: 'ms',
+      atMost: 50,
+      baseline: '',
+    },
+  );
+}
+
+/** The longest, in milliseconds. */
+async function holdOfMerge(table: DeltaTable, ids: readonly number[], of: readonly DeltaColumn[] = columns): Promise<number> {
+  // Made before the clock runs: in the host each row comes from a record of its own.
+  const block = blockOf(ids, 'another', of);
+  const histogram = monitorEventLoopDelay({ resolution: 5 });
+  histogram.enable();
+  await table.merge(block, { key: ['id'] });
+  histogram.disable();
+  return histogram.max / 1e6;
 }

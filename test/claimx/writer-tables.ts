@@ -56,13 +56,12 @@ export class WriterTables {
     for (const table of this.#tables) {
       const lines = made.get(table) ?? [];
       if (lines.length === 0) continue;
-      const block = this.#maker.block(lines, writtenAt);
       const { options } = table.resolved.definition;
-      if (options.mode === 'append') await table.delta.append(block);
-      else {
+      await this.#maker.withBlock<unknown>(lines, writtenAt, (block) => {
+        if (options.mode === 'append') return table.delta.append(block);
         const policies = { ...options.columns } as Record<string, 'always'>;
-        await table.delta.merge(block, { key: options.key, policies, ...(options.updateWhen && { updateWhen: options.updateWhen }) });
-      }
+        return table.delta.merge(block, { key: options.key, policies, ...(options.updateWhen && { updateWhen: options.updateWhen }) });
+      });
     }
   }
 

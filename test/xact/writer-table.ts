@@ -43,10 +43,13 @@ export class WriterTable {
     const record: RecordInfo = { id: null, topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value };
     const lines = this.#maker.lines(this.#maker.decode(value), () => record, writtenAt).get(this.#table) ?? [];
     if (lines.length === 0) return;
-    const block = this.#maker.block(lines, writtenAt);
     const { options } = definition;
-    if (options.mode === 'append') await this.#table.delta.append(block);
-    else await this.#table.delta.merge(block, { key: options.key, policies: { ...options.columns } as Record<string, 'always'> });
+    const { delta } = this.#table;
+    await this.#maker.withBlock<unknown>(lines, writtenAt, (block) =>
+      options.mode === 'append'
+        ? delta.append(block)
+        : delta.merge(block, { key: options.key, policies: { ...options.columns } as Record<string, 'always'> }),
+    );
   }
 
   rows(): Promise<readonly TableRow[]> {

@@ -5,6 +5,7 @@ import { openScratch, type Scratch } from './scratch.ts';
 
 /** Prepared statements of one connection. */
 const KEPT_STATEMENTS = 16;
+const MEMORY_LIMIT = '512MB';
 
 export interface DeltaEngineOptions {
   /** What DuckDB may hold in memory before it spills to `tempDirectory`. Default `512MB`. */
@@ -40,6 +41,8 @@ export interface DeltaEngine extends AsyncDisposable {
   readonly scratch: Scratch;
   /** Runs `work` on a connection of its own; waits while all are taken. */
   withConnection<T>(work: (connection: SqlConnection) => Promise<T>): Promise<T>;
+  /** Hands memory that DuckDB has freed back to the system. For the end of large work; small work needs the same again at once. */
+  releaseMemory(): Promise<void>;
   /** Waits for running work, then lets go of memory and scratch files. */
   close(): Promise<void>;
 }
@@ -49,16 +52,19 @@ export async function openDeltaEngine(options: DeltaEngineOptions): Promise<Delt
   // Here, so that a worker without tables does not pay for it: 20 MB, and a tenth of a second of its start.
   const duckdb = await import('@duckdb/node-api');
   const scratch = await openScratch(options.tempDirectory);
+  const memoryLimit = options.memoryLimit ?? MEMORY_LIMIT;
   const instance = await duckdb.DuckDBInstance.create(':memory:', {
     threads: String(options.threads ?? 1),
-    memory_limit: options.memoryLimit ?? '512MB',
+    memory_limit: memoryLimit,
     temp_directory: options.tempDirectory,
+    // It would keep what it read of each file until the memory limit, also of files that are gone; the system has them as well.
+    enable_external_file_cache: 'false',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   });
   const connections: PooledConnection[] = [];
   for (let at = 0; at < (options.connections ?? 2); at += 1) connections.push(await PooledConnection.open(instance));
-  return new DuckEngine(instance, connections, scratch);
+  return new DuckEngine(instance, connections, scratch, memoryLimit);
 }
 
 class DuckEngine implements DeltaEngine {
@@ -66,11 +72,13 @@ class DuckEngine implements DeltaEngine {
   readonly #instance: DuckDBInstance;
   readonly #all: readonly PooledConnection[];
   readonly #free: PooledConnection[];
+  readonly #memoryLimit: string;
   readonly #waiting: ((connection: PooledConnection) => void)[] = [];
   #closing = false;
 
-  constructor(instance: DuckDBInstance, connections: readonly PooledConnection[], scratch: Scratch) {
+  constructor(instance: DuckDBInstance, connections: readonly PooledConnection[], scratch: Scratch, memoryLimit: string) {
     this.#instance = instance;
+    this.#memoryLimit = memoryLimit;
     this.#all = connections;
     this.#free = [...connections];
     this.scratch = scratch;
@@ -84,6 +92,11 @@ class DuckEngine implements DeltaEngine {
     } finally {
       this.#give(connection);
     }
+  }
+
+  async releaseMemory(): Promise<void> {
+    // Its allocator keeps freed memory; to set the limit, also to what it is, has it let go of that.
+    await this.withConnection((connection) => connection.run(`SET memory_limit = ${literal(this.#memoryLimit)}`));
   }
 
   async close(): Promise<void> {

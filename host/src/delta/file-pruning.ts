@@ -26,9 +26,7 @@ export async function candidateFiles(
   for (const name of key) {
     const field = table.fields.find((one) => one.name === name);
     if (field === undefined || !PRUNED_TYPES.has(field.type) || table.partitionBy.includes(name) || files.length < 2) continue;
-    const rows = await connection.rows(`SELECT DISTINCT CAST(${identifier(name)} AS VARCHAR) FROM ${changes}`);
-    const values = rows.map(([value]) => orderedValue(field, sqlText(value))).sort(compare);
-    files = await heldBy(files, field, values);
+    files = await heldBy(files, field, await orderedValues(connection, changes, field));
   }
   return files;
 }
@@ -36,8 +34,15 @@ export async function candidateFiles(
 /** Text by its UTF-8 bytes, the order of statistics; JavaScript's own order is that of UTF-16. */
 type Ordered = bigint | Buffer;
 
-function orderedValue(field: SchemaField, value: string): Ordered {
-  return field.type === 'string' ? Buffer.from(value) : BigInt(value);
+/** Each once and ascending, which is DuckDB's order too. */
+async function orderedValues(connection: SqlConnection, changes: string, field: SchemaField): Promise<readonly Ordered[]> {
+  const column = identifier(field.name);
+  const values: Ordered[] = [];
+  const sql = `SELECT CAST(${column} AS VARCHAR) FROM (SELECT DISTINCT ${column} FROM ${changes}) ORDER BY ${column}`;
+  await connection.pages(sql, (rows) => {
+    for (const [value] of rows) values.push(field.type === 'string' ? Buffer.from(sqlText(value)) : BigInt(sqlText(value)));
+  });
+  return values;
 }
 
 function compare(a: Ordered, b: Ordered): number {

@@ -40,7 +40,7 @@ export const ROW = '"__ph_row"';
 
 /** One row a key, folded from the block. */
 export const CHANGES = 'temp.main."__ph_changes"';
-/** The rows of the table that have a key of the changes: file, position where known, key. */
+/** The rows of the table that have a key of the changes: file, position where known, key, and the stored values that are needed. */
 export const HITS = 'temp.main."__ph_hits"';
 
 export function policyOf(plan: MergePlan, field: SchemaField): MergePolicy {
@@ -57,17 +57,27 @@ export function keyList(plan: MergePlan): string {
   return plan.key.map(identifier).join(', ');
 }
 
-/** The merged value of a field, from the stored row `t` and the change `s`. */
-export function mergedExpression(field: SchemaField, plan: MergePlan): string {
+/** The column of {@link HITS} that holds the field's stored value. */
+export function storedName(field: SchemaField): string {
+  return identifier(`__ph_stored_${field.name}`);
+}
+
+/** The select list items that {@link HITS} needs for it of the stored rows `t`. */
+export function storedItem(field: SchemaField): string {
+  return `t.${identifier(field.name)} AS ${storedName(field)}`;
+}
+
+/** The merged value of a field, from SQL of the stored one and the change `s`. */
+export function mergedExpression(field: SchemaField, plan: MergePlan, stored: string): string {
   const column = identifier(field.name);
-  if (plan.key.includes(field.name)) return `t.${column}`;
+  if (plan.key.includes(field.name)) return `${stored} AS ${column}`;
   switch (policyOf(plan, field)) {
     case 'keepOldWhenNull':
-      return `coalesce(s.${column}, t.${column}) AS ${column}`;
+      return `coalesce(s.${column}, ${stored}) AS ${column}`;
     case 'always':
-      return `CASE WHEN s.${givenName(field)} THEN s.${column} ELSE t.${column} END AS ${column}`;
+      return `CASE WHEN s.${givenName(field)} THEN s.${column} ELSE ${stored} END AS ${column}`;
     case 'preserve':
-      return `t.${column} AS ${column}`;
+      return `${stored} AS ${column}`;
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Action, type AddFile, removalOf } from './actions.ts';
+import { identifier } from './column-type.ts';
 import { writeDataFiles } from './data-files.ts';
 import type { DeltaEngine, SqlConnection } from './engine.ts';
 import { CHANGES, insertedRows, keyList, type MergePlan, type MergeTarget, mergedExpression } from './merge-plan.ts';
@@ -17,7 +18,7 @@ export async function rewriteFiles(
   hit: readonly AddFile[],
 ): Promise<{ readonly actions: readonly Action[]; readonly added: readonly AddFile[] }> {
   const { fields, partitionBy, statisticsColumns } = target;
-  const merged = fields.map((field) => mergedExpression(field, plan)).join(', ');
+  const merged = fields.map((field) => mergedExpression(field, plan, `t.${identifier(field.name)}`)).join(', ');
   const write = (select: string) => writeDataFiles(engine, connection, target, { fields, partitionBy, statisticsColumns, select });
   let inserts: string | null = insertedRows(target, plan);
   let total: WrittenFiles = hit.length === 0 ? await write(inserts) : NO_FILES;

@@ -1,7 +1,7 @@
 import { type Action, type AddFile, removalOf } from './actions.ts';
 import { identifier, type SchemaField } from './column-type.ts';
 import { writeDataFiles } from './data-files.ts';
-import type { Positions } from './deletion-vectors/position-bitmap.ts';
+import { mergedPositions, type Positions } from './deletion-vectors/position-bitmap.ts';
 import { readVector, vectorPath, writeVectors } from './deletion-vectors/vector-files.ts';
 import type { DeltaEngine, SqlConnection } from './engine.ts';
 import {
@@ -14,41 +14,37 @@ import {
   type MergeTarget,
   mergedExpression,
   policyOf,
+  SOURCE,
+  storedName,
 } from './merge-plan.ts';
 import { physicalRows } from './physical-rows.ts';
-import { FILE_INDEX, FILE_POSITION, withScan } from './scan.ts';
+import { FILE_INDEX, FILE_POSITION } from './scan.ts';
 import { looseStatistics } from './statistics.ts';
 
-/** Merge on read: changed rows go into a new file together with the new ones, and deletion vectors take out their old versions. */
+/**
+ * Merge on read: changed rows go into a new file together with the new ones, and deletion vectors take out their old
+ * versions. `kept`: see {@link keptFields}; {@link HITS} has their stored values.
+ */
 export async function supersedeRows(
   engine: DeltaEngine,
   connection: SqlConnection,
   target: MergeTarget,
   plan: MergePlan,
   files: readonly AddFile[],
+  kept: ReadonlySet<SchemaField>,
 ): Promise<{ readonly actions: readonly Action[]; readonly added: readonly AddFile[]; readonly vectorFile: string | null }> {
   const { fields, partitionBy, statisticsColumns } = target;
   const superseded = await supersededRows(connection, files);
-  const write = (updates: string) =>
-    writeDataFiles(engine, connection, target, {
-      fields,
-      partitionBy,
-      statisticsColumns,
-      select: `${updates} UNION ALL ${insertedRows(target, plan)}`,
-    });
-  const needed = await neededFields(connection, target, plan);
-  const changed = fields.map((field) => (needed.has(field) ? mergedExpression(field, plan) : `s.${identifier(field.name)}`)).join(', ');
-  const written =
-    needed.size === 0
-      ? await write(`SELECT ${changed} FROM ${HITS} h JOIN ${CHANGES} s USING (${keyList(plan)})`)
-      : await withScan(
-          engine,
-          target,
-          superseded.map(({ file }) => file),
-          fields,
-          partitionBy,
-          (relation) => write(`SELECT ${changed} FROM ${relation} t JOIN ${CHANGES} s USING (${keyList(plan)})`),
-        );
+  const changed = fields.map((field) =>
+    kept.has(field) ? mergedExpression(field, plan, `h.${storedName(field)}`) : `s.${identifier(field.name)}`,
+  );
+  const updates = `SELECT ${changed.join(', ')} FROM ${HITS} h JOIN ${CHANGES} s USING (${keyList(plan)})`;
+  const written = await writeDataFiles(engine, connection, target, {
+    fields,
+    partitionBy,
+    statisticsColumns,
+    select: `${updates} UNION ALL ${insertedRows(target, plan)}`,
+  });
   const { actions, vectorFile } = await takeOut(engine, connection, target, superseded);
   return { actions: [...actions, ...written.adds.map((add) => ({ add }))], added: written.adds, vectorFile };
 }
@@ -59,25 +55,33 @@ interface SupersededRows {
 }
 
 async function supersededRows(connection: SqlConnection, files: readonly AddFile[]): Promise<readonly SupersededRows[]> {
-  const rows = await connection.rows(
-    `SELECT ${FILE_INDEX}, list(CAST(${FILE_POSITION} AS DOUBLE) ORDER BY ${FILE_POSITION}) FROM ${HITS} GROUP BY 1 ORDER BY 1`,
-  );
-  return rows.flatMap(([index, positions]) => {
-    const file = files[Number(index)];
-    return file === undefined || !Array.isArray(positions) ? [] : [{ file, positions: positions.map(Number) }];
+  const found = new Map<number, number[]>();
+  const sql = `SELECT ${FILE_INDEX}, CAST(${FILE_POSITION} AS DOUBLE) FROM ${HITS} ORDER BY 1, ${FILE_POSITION}`;
+  await connection.pages(sql, (rows) => {
+    for (const [index, position] of rows) {
+      const positions = found.get(Number(index)) ?? [];
+      if (positions.push(Number(position)) === 1) found.set(Number(index), positions);
+    }
+  });
+  return [...found].flatMap(([index, positions]) => {
+    const file = files[index];
+    return file === undefined ? [] : [{ file, positions: Float64Array.from(positions) }];
   });
 }
 
-/** The fields whose stored value a change may keep: to fetch others for rows all over a table is most of a merge's time. */
-async function neededFields(connection: SqlConnection, target: MergeTarget, plan: MergePlan): Promise<ReadonlySet<SchemaField>> {
+/**
+ * The fields whose stored value a change may keep: to fetch others for rows all over a table is most of a merge's time.
+ * Where a condition may leave out rows of the block, any row that it leaves may be a key's only one.
+ */
+export async function keptFields(connection: SqlConnection, target: MergeTarget, plan: MergePlan): Promise<ReadonlySet<SchemaField>> {
   const fields = target.fields.filter((field) => !plan.key.includes(field.name));
   if (fields.length === 0) return new Set();
   const keeps = fields.map((field) => keepsStored(field, plan));
-  const [answers = []] = await connection.rows(`SELECT ${keeps.join(', ')} FROM ${CHANGES} s SEMI JOIN ${HITS} h USING (${keyList(plan)})`);
+  const [answers = []] = await connection.rows(`SELECT ${keeps.join(', ')} FROM ${plan.updateWhen === null ? CHANGES : SOURCE} s`);
   return new Set(fields.filter((_, at) => answers[at] === true));
 }
 
-/** SQL, over the changes `s`, of whether any of them keeps the field's stored value. */
+/** SQL, over the rows `s` that are merged, of whether any of them keeps the field's stored value. */
 function keepsStored(field: SchemaField, plan: MergePlan): string {
   switch (policyOf(plan, field)) {
     case 'keepOldWhenNull':
@@ -100,9 +104,9 @@ async function takeOut(
   const actions: Action[] = superseded.map(({ file }) => ({ remove: removalOf(file, now) }));
   const kept: { file: AddFile; rows: number; positions: Positions }[] = [];
   for (const { file, positions } of superseded) {
-    const before = file.deletionVector === undefined ? [] : await readVector(target, file.deletionVector);
+    const before = file.deletionVector === undefined ? new Float64Array() : await readVector(target, file.deletionVector);
     const rows = await physicalRows(engine, connection, target, file);
-    if (before.length + positions.length < rows) kept.push({ file, rows, positions: merged(before, positions) });
+    if (before.length + positions.length < rows) kept.push({ file, rows, positions: mergedPositions(before, positions) });
   }
   const vectors = await writeVectors(
     target,
@@ -115,9 +119,4 @@ async function takeOut(
   }
   const [first] = vectors;
   return { actions, vectorFile: first === undefined ? null : vectorPath(target, first) };
-}
-
-/** Two ascending lists without a common value as one. */
-function merged(some: Positions, others: Positions): Positions {
-  return [...some, ...others].sort((a, b) => a - b);
 }

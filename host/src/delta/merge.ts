@@ -1,14 +1,15 @@
 import type { Action, AddFile } from './actions.ts';
+import { identifier, type SchemaField } from './column-type.ts';
 import { objectPath } from './data-files.ts';
 import type { DeltaEngine, SqlConnection } from './engine.ts';
 import { candidateFiles } from './file-pruning.ts';
 import { dropChanges, foldChanges, refuseMissing, stageChanges } from './merge-changes.ts';
-import { CHANGES, HITS, keyList, type MergePlan, type MergeTarget } from './merge-plan.ts';
+import { CHANGES, HITS, keyList, type MergePlan, type MergeTarget, storedItem } from './merge-plan.ts';
 import { rewriteFiles } from './merge-rewrite.ts';
-import { supersedeRows } from './merge-vectors.ts';
+import { keptFields, supersedeRows } from './merge-vectors.ts';
 import type { RowBlock } from './row-block.ts';
 import { FILE_INDEX, FILE_POSITION, withScan } from './scan.ts';
-import { leaveOutRows, storedValues } from './update-condition.ts';
+import { comparedFields, leaveOutRows } from './update-condition.ts';
 
 export interface MergeOutcome {
   readonly actions: readonly Action[];
@@ -39,10 +40,12 @@ export async function computeMerge(
     await stageChanges(engine, connection, target, block, plan);
     const files = await candidateFiles(connection, CHANGES, target, plan.key);
     const position = how === 'deletion vectors' ? [FILE_POSITION] : [];
-    const stored = plan.updateWhen === null ? [] : storedValues(target, plan.updateWhen);
+    const kept = how === 'deletion vectors' ? await keptFields(connection, target, plan) : new Set<SchemaField>();
+    const compared = plan.updateWhen === null ? [] : comparedFields(target, plan.updateWhen);
+    const stored = [...new Set([...kept, ...compared])].map(storedItem);
     await withScan(engine, target, files, target.fields, target.partitionBy, (relation) =>
       connection.run(
-        `CREATE OR REPLACE TEMP TABLE "__ph_hits" AS SELECT ${[FILE_INDEX, ...position, keyList(plan), ...stored].join(', ')} FROM ${relation} t SEMI JOIN ${CHANGES} s USING (${keyList(plan)})`,
+        `CREATE OR REPLACE TEMP TABLE "__ph_hits" AS SELECT ${[FILE_INDEX, ...position, keyList(plan), ...stored].join(', ')} FROM ${relation} t SEMI JOIN ${soughtKeys(plan)} s USING (${keyList(plan)})`,
       ),
     );
     if (plan.updateWhen !== null) {
@@ -56,7 +59,7 @@ export async function computeMerge(
     if (Number(changes) === 0) return NO_CHANGE;
     const { actions, added, vectorFile } =
       how === 'deletion vectors'
-        ? await supersedeRows(engine, connection, target, plan, files)
+        ? await supersedeRows(engine, connection, target, plan, files, kept)
         : { ...(await rewriteFiles(engine, connection, target, plan, await hitFiles(connection, files))), vectorFile: null };
     return {
       actions,
@@ -68,6 +71,16 @@ export async function computeMerge(
   } finally {
     await dropChanges(connection);
   }
+}
+
+/**
+ * The keys of the changes. DuckDB hands a scan the Bloom filter of a join's only key where the side that it is made of was
+ * filtered itself; then the scan skips the other columns of all rows that it keeps out (measured for 900 rows of a million:
+ * 12 columns in 170 instead of 300 ms). No key is null, so this filter passes all of them.
+ */
+function soughtKeys(plan: MergePlan): string {
+  const isThere = plan.key.map((name) => `${identifier(name)} = ${identifier(name)}`).join(' AND ');
+  return `(SELECT ${keyList(plan)} FROM ${CHANGES} WHERE ${isThere})`;
 }
 
 async function hitFiles(connection: SqlConnection, files: readonly AddFile[]): Promise<readonly AddFile[]> {

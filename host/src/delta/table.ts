@@ -188,7 +188,9 @@ export class DeltaTable {
    * and merges may go on. `PH_DELTA_CONFLICT` says that others changed the same files again and again meanwhile.
    */
   async optimize(options: OptimizeOptions = {}): Promise<Optimized> {
-    return await optimizeTable(this.#state, this.#exclusive, options).catch((error: unknown) => this.#state.explain(error));
+    const done = await optimizeTable(this.#state, this.#exclusive, options).catch((error: unknown) => this.#state.explain(error));
+    if (done.commits > 0) await this.#state.engine.releaseMemory();
+    return done;
   }
 
   /** What {@link upgrade} would change; null where there is nothing to do. */

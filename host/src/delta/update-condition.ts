@@ -1,7 +1,18 @@
 import { identifier, type SchemaField } from './column-type.ts';
 import { deltaError } from './delta-errors.ts';
 import type { SqlConnection } from './engine.ts';
-import { givenName, HITS, keyList, type MergePlan, type MergeTarget, policyOf, ROW, SOURCE, type UpdateCondition } from './merge-plan.ts';
+import {
+  givenName,
+  HITS,
+  keyList,
+  type MergePlan,
+  type MergeTarget,
+  policyOf,
+  ROW,
+  SOURCE,
+  storedName,
+  type UpdateCondition,
+} from './merge-plan.ts';
 
 /** The columns that a condition compares. */
 export function comparedColumns(condition: UpdateCondition): readonly string[] {
@@ -64,18 +75,10 @@ export async function leaveOutRows(
   await connection.run(`DELETE FROM ${HITS} h WHERE NOT EXISTS (SELECT 1 FROM ${SOURCE} s WHERE ${sameKey})`);
 }
 
-/** The select list items that {@link HITS} needs of the stored rows `t`. */
-export function storedValues(target: MergeTarget, condition: UpdateCondition): readonly string[] {
-  return comparedFields(target, condition).map((field) => `t.${identifier(field.name)} AS ${storedName(field)}`);
-}
-
-function comparedFields(target: MergeTarget, condition: UpdateCondition): readonly SchemaField[] {
+/** The fields whose stored values {@link HITS} needs for the condition. */
+export function comparedFields(target: MergeTarget, condition: UpdateCondition): readonly SchemaField[] {
   const names = comparedColumns(condition);
   return target.fields.filter(({ name }) => names.includes(name));
-}
-
-function storedName(field: SchemaField): string {
-  return identifier(`__ph_stored_${field.name}`);
 }
 
 /** SQL of what a column holds before a row is merged. */

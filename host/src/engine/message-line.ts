@@ -1,5 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
+
 /** Parts a line from the JSON that it stands for. Valid JSON holds no raw control character. */
 export const ORIGINAL_MARK = 0x01;
+
+/** Joined in two milliseconds or so. */
+const BYTES_IN_A_TURN = 4 * 1024 * 1024;
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -19,16 +24,24 @@ export function messageLine(json: Buffer, texts: readonly string[]): Buffer {
   return INEXACT.test(flat.toString('latin1')) ? withDigits(flat, texts) : flat;
 }
 
-/** The lines one after the other, each with its line feed. */
-export function joinedLines(lines: readonly Buffer[]): Buffer {
-  const joined = Buffer.allocUnsafe(lines.reduce((bytes, line) => bytes + line.length + 1, 0));
+/** The bytes of the lines with their line feeds. */
+export function joinedLength(lines: readonly Buffer[]): number {
+  return lines.reduce((bytes, line) => bytes + line.length + 1, 0);
+}
+
+/** Writes the lines one after the other, each with its line feed; the event loop has its turn between. */
+export async function joinLines(lines: readonly Buffer[], into: Buffer): Promise<void> {
   let at = 0;
+  let turnAt = BYTES_IN_A_TURN;
   for (const line of lines) {
-    joined.set(line, at);
+    if (at >= turnAt) {
+      turnAt = at + BYTES_IN_A_TURN;
+      await setImmediate();
+    }
+    into.set(line, at);
     at += line.length + 1;
-    joined[at - 1] = LINE_FEED;
+    into[at - 1] = LINE_FEED;
   }
-  return joined;
 }
 
 /** Between the tokens of JSON a line break is as good as a space, and inside them there is none. */

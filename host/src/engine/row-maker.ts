@@ -1,9 +1,10 @@
 import { type Log, PermanentError, type RecordInfo, type TableWriterDefinition } from '@pipeline-host/sdk';
 import type { DeltaTable, RowBlock } from '../delta/index.ts';
 import type { ResolvedTable } from '../plugins/topology.ts';
+import { BlockMemory } from './block-memory.ts';
 import { columnProjection } from './column-projection.ts';
 import type { MessageCodec } from './message-codec.ts';
-import { joinedLines, messageLine, ORIGINAL_MARK } from './message-line.ts';
+import { joinedLength, joinLines, messageLine, ORIGINAL_MARK } from './message-line.ts';
 import { createRowEncoder } from './table-rows.ts';
 
 /** What a writer asks of a Delta table. */
@@ -53,8 +54,8 @@ export interface RowMaker {
   decode(value: Buffer | null): unknown;
   /** @throws what the plugin throws, or `PH_ROW_INVALID` */
   lines(message: unknown, record: () => RecordInfo, writtenAt: string): TableLines;
-  /** Lines of one table, as the table takes them. */
-  block(lines: readonly Buffer[], writtenAt: string): RowBlock;
+  /** Runs `use` with lines of one table as the table takes them. The block is gone once it has ended. */
+  withBlock<T>(lines: readonly Buffer[], writtenAt: string, use: (block: RowBlock) => Promise<T>): Promise<T>;
 }
 
 export interface RowMakerOptions {
@@ -78,6 +79,7 @@ function byRows({ definition, config, tables, codec, log }: RowMakerOptions, row
   const encoders = new Map(
     tables.map((table) => [table.resolved.definition.name, { table, encoder: createRowEncoder(table.resolved.definition) }]),
   );
+  const memory = new BlockMemory();
   const leftOut = new Set(definition.writes.map(({ name }) => name).filter((name) => !encoders.has(name)));
   return {
     decode: (value) => codec.decode(value),
@@ -97,19 +99,28 @@ function byRows({ definition, config, tables, codec, log }: RowMakerOptions, row
       }
       return lines;
     },
-    block: (lines) => ({ ndjson: joinedLines(lines), rows: lines.length }),
+    withBlock: (lines, _writtenAt, use) => withJoined(memory, lines, (ndjson) => use({ ndjson, rows: lines.length })),
   };
 }
 
 /** The message is checked as every message is; its bytes go to the table as they are. */
 function byColumns(codec: MessageCodec, table: WritableTable, columns: NonNullable<TableWriterDefinition['columns']>): RowMaker {
   const { projection, texts } = columnProjection(columns);
+  const memory = new BlockMemory();
   return {
     decode: (value) => (codec.isPlain(value) ? value : messageLine(codec.checkedJson(value), texts)),
     lines: (line) => new OneLine(table, line as Buffer), // what decode gave
-    block(lines, writtenAt) {
-      const ndjson = joinedLines(lines);
-      return { ndjson, rows: lines.length, projection, constants: { written_at: writtenAt }, hasOriginals: ndjson.includes(ORIGINAL_MARK) };
-    },
+    withBlock: (lines, writtenAt, use) =>
+      withJoined(memory, lines, (ndjson) => {
+        const hasOriginals = ndjson.includes(ORIGINAL_MARK);
+        return use({ ndjson, rows: lines.length, projection, constants: { written_at: writtenAt }, hasOriginals });
+      }),
   };
+}
+
+function withJoined<T>(memory: BlockMemory, lines: readonly Buffer[], use: (ndjson: Buffer) => Promise<T>): Promise<T> {
+  return memory.lend(joinedLength(lines), async (ndjson) => {
+    await joinLines(lines, ndjson);
+    return await use(ndjson);
+  });
 }

@@ -1,4 +1,4 @@
-import type { RowBlock, WrittenBlock } from '../delta/index.ts';
+import type { WrittenBlock } from '../delta/index.ts';
 import type { WriterTable } from './row-maker.ts';
 
 /**
@@ -6,15 +6,15 @@ import type { WriterTable } from './row-maker.ts';
  * for the other's files to be durable, nor for its commit.
  */
 export class StagedRows<Entry> {
-  readonly #table: Pick<WriterTable, 'stage' | 'discard'>;
+  readonly #table: Pick<WriterTable, 'discard'>;
   readonly #entries: readonly Entry[];
   /** Null once somebody has it. */
   #block: Promise<WrittenBlock> | null;
 
-  constructor(table: Pick<WriterTable, 'stage' | 'discard'>, entries: readonly Entry[], block: RowBlock) {
+  constructor(table: Pick<WriterTable, 'discard'>, entries: readonly Entry[], block: Promise<WrittenBlock>) {
     this.#table = table;
     this.#entries = entries;
-    this.#block = table.stage(block);
+    this.#block = block;
     this.#block.catch(() => {}); // told to whoever takes it
   }
 

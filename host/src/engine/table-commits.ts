@@ -1,5 +1,5 @@
 import { type Log, milliseconds, PermanentError, type TableDefinition } from '@pipeline-host/sdk';
-import type { DedupeRule } from '../delta/index.ts';
+import type { Appended, DedupeRule, Merged, RowBlock, Skipped, WriteOptions, WrittenBlock } from '../delta/index.ts';
 import type { Clock } from './clock.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RowMaker, WritableTable } from './row-maker.ts';
@@ -70,20 +70,13 @@ export class TableCommits {
       const appId = this.appId(table, state.topic, state.partition);
       return { appId, version: BigInt(offset), after: table.delta.lastTxn(appId) };
     });
-    const reads = [this.#options.offsets.read(table.delta)];
-    const { options } = table.resolved.definition;
-    const files = await staged?.take(fresh);
-    const lines = files === null || files === undefined ? linesFor(table, fresh) : [];
+    const how = { txns, reads: [this.#options.offsets.read(table.delta)] };
+    const files = (await staged?.take(fresh)) ?? null;
+    const lines = files === null ? linesFor(table, fresh) : [];
     const done =
-      options.mode === 'append'
-        ? await table.delta.append(files ?? this.#options.rowMaker.block(lines, writtenAt), { txns, reads, ...dedupeRule(options) })
-        : await table.delta.merge(this.#options.rowMaker.block(lines, writtenAt), {
-            key: options.key,
-            policies: definedPolicies(options.columns),
-            ...(options.updateWhen !== undefined && { updateWhen: options.updateWhen }),
-            txns,
-            reads,
-          });
+      files === null
+        ? await this.#options.rowMaker.withBlock(lines, writtenAt, (block) => write(table, block, how))
+        : await append(table, files, how);
     this.#options.look(table);
     if (done.skipped) return false;
     const repeated = 'repeated' in done ? done.repeated : 0;
@@ -106,6 +99,21 @@ function secondWriter(table: WritableTable): PermanentError {
   return new PermanentError('PH_DELTA_SECOND_WRITER', `another host writes the same records into table ${table.resolved.name}`, {
     place: `table ${table.resolved.name}`,
   });
+}
+
+function write(table: WritableTable, block: RowBlock, how: WriteOptions): Promise<Appended | Merged | Skipped> {
+  const { options } = table.resolved.definition;
+  if (options.mode === 'append') return append(table, block, how);
+  return table.delta.merge(block, {
+    key: options.key,
+    policies: definedPolicies(options.columns),
+    ...(options.updateWhen !== undefined && { updateWhen: options.updateWhen }),
+    ...how,
+  });
+}
+
+function append(table: WritableTable, rows: RowBlock | WrittenBlock, how: WriteOptions): Promise<Appended | Skipped> {
+  return table.delta.append(rows, { ...how, ...dedupeRule(table.resolved.definition.options) });
 }
 
 function dedupeRule(options: TableDefinition['options']): { readonly dedupe?: DedupeRule } {

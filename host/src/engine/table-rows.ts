@@ -2,6 +2,7 @@ import { DELTA_TYPE, type DeltaType, PermanentError, type TableDefinition } from
 import { type TObject, Type } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import type { DeltaColumn, TableSpec } from '../delta/index.ts';
+import { TextBytes } from './text-bytes.ts';
 
 /** Turns rows into lines of JSON for one table, checked before anything is written. */
 export interface RowEncoder {
@@ -36,6 +37,7 @@ export function tableSpec(table: TableDefinition): TableSpec {
 export function createRowEncoder(table: TableDefinition): RowEncoder {
   const columns = deltaColumns(table);
   const check = compileRowCheck(table.row, new Set(columns.filter((column) => column.nullable).map((column) => column.name)));
+  const bytes = new TextBytes();
   const wide = columns.filter((column) => column.type === 'long').map((column) => column.name);
   return {
     encode(row) {
@@ -50,7 +52,7 @@ export function createRowEncoder(table: TableDefinition): RowEncoder {
           },
         );
       }
-      return Buffer.from(JSON.stringify(plain), 'utf8');
+      return bytes.of(JSON.stringify(plain));
     },
   };
 }

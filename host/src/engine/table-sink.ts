@@ -214,7 +214,9 @@ export class TableSink implements Sink {
       batch.entries.filter(({ state }) => !state.closed),
     );
     if (entries.length === 0) return null;
-    return new StagedRows(table.delta, entries, this.#rowMaker.block(linesFor(table, entries), batch.writtenAt));
+    const lines = linesFor(table, entries);
+    const block = this.#rowMaker.withBlock(lines, batch.writtenAt, (rows) => table.delta.stage(rows));
+    return new StagedRows(table.delta, entries, block);
   }
 
   #fail(error: unknown): void {

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { decodePositions, encodePositions } from '../../../host/src/delta/deletion-vectors/position-bitmap.ts';
+import { decodePositions, encodePositions, mergedPositions } from '../../../host/src/delta/deletion-vectors/position-bitmap.ts';
 import { decodeZ85, encodeZ85 } from '../../../host/src/delta/deletion-vectors/z85.ts';
 import type { DeltaTable } from '../../../host/src/delta/index.ts';
 import { looseStatistics } from '../../../host/src/delta/statistics.ts';
@@ -71,7 +71,7 @@ test('positions survive their encoding, sparse and dense and beyond 32 bits', ()
   fc.assert(
     fc.property(sparse, far, fc.option(dense, { nil: [] }), (...lists) => {
       const positions = [...new Set(lists.flat())].sort((a, b) => a - b);
-      assert.deepEqual(decodePositions(encodePositions(positions)), positions);
+      assert.deepEqual([...decodePositions(encodePositions(Float64Array.from(positions)))], positions);
     }),
     { numRuns: 60 },
   );
@@ -85,11 +85,30 @@ test('run containers, which Spark writes, are understood', () => {
   cookie.writeUInt16LE(12347, 0);
   cookie.writeUInt16LE(0, 2); // one container
   const body = Buffer.from([1, /* key */ 0, 0, /* values - 1 */ 6, 0, /* runs */ 2, 0, /* 3..5 */ 3, 0, 2, 0, /* 10..13 */ 10, 0, 3, 0]);
-  assert.deepEqual(decodePositions(Buffer.concat([head, cookie, body])), [3, 4, 5, 10, 11, 12, 13]);
+  assert.deepEqual([...decodePositions(Buffer.concat([head, cookie, body]))], [3, 4, 5, 10, 11, 12, 13]);
+});
+
+test('a container that holds more or fewer positions than it says is refused', () => {
+  const dense = encodePositions(Float64Array.from({ length: 5_000 }, (_, at) => at * 2));
+  assert.equal(decodePositions(dense).length, 5_000);
+  for (const says of [4_999, 5_001]) {
+    const other = Buffer.from(dense);
+    other.writeUInt16LE(says - 1, 26);
+    assert.throws(() => decodePositions(other), /holds 5000 positions and says/);
+  }
+});
+
+test('two lists of a million positions become one', () => {
+  const even = Float64Array.from({ length: 1_000_000 }, (_, at) => at * 2);
+  const odd = even.map((position) => position + 1);
+  const all = mergedPositions(even, odd);
+  assert.ok(all.length === 2_000_000 && all.every((position, at) => position === at));
+  assert.deepEqual(mergedPositions(even, new Float64Array()), even);
+  assert.deepEqual(decodePositions(encodePositions(all)), all);
 });
 
 test('bytes that are no vector are refused, wherever they are cut', () => {
-  const data = encodePositions([1, 70_000, ...Array.from({ length: 5000 }, (_, at) => 200_000 + at)]);
+  const data = encodePositions(Float64Array.of(1, 70_000, ...Array.from({ length: 5000 }, (_, at) => 200_000 + at)));
   for (let length = 0; length < data.length; length += 97) assert.throws(() => decodePositions(data.subarray(0, length)), RangeError);
   assert.throws(() => decodePositions(Buffer.concat([data, Buffer.from([0])])), RangeError);
   assert.throws(() => decodePositions(Buffer.from([...data.subarray(0, 3), 0, ...data.subarray(4)])), RangeError);
@@ -145,7 +164,7 @@ test('vectors survive a checkpoint', async () => {
 
 test('a vector that stands in the log itself is read', async () => {
   await tableWithVector('inline');
-  const data = encodePositions([0, 1, 99]);
+  const data = encodePositions(Float64Array.of(0, 1, 99));
   const padded = Buffer.concat([data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
   await tamper('inline', 2, (vector) => {
     delete vector.offset;

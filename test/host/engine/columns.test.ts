@@ -77,7 +77,7 @@ async function values(
     const [line] = maker.lines(maker.decode(Buffer.from(bytes)), () => info, WRITTEN_AT).get(target) ?? [];
     return line ?? assert.fail('no line');
   });
-  await delta.append(maker.block(lines, WRITTEN_AT));
+  await maker.withBlock(lines, WRITTEN_AT, (block) => delta.append(block));
   const rows = await delta.readRows();
   return rows.toSorted((a, b) => Number(a['place']) - Number(b['place'])).map((row) => row['value']);
 }

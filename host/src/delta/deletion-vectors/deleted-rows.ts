@@ -1,11 +1,15 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AddFile } from '../actions.ts';
 import { literal } from '../column-type.ts';
 import type { TableFolder } from '../data-files.ts';
 import type { DeltaEngine } from '../engine.ts';
+import type { Positions } from './position-bitmap.ts';
 import { readVector } from './vector-files.ts';
 
 /** Vectors read at once. */
 const READS_AT_ONCE = 8;
+/** Positions put into text before the event loop has its turn again. */
+const SLICE = 20_000;
 
 /**
  * Runs `use` with SQL of a relation of the deleted rows, by `file` (the index in the list) and `position`; null where no
@@ -29,11 +33,20 @@ async function deletedLines(table: TableFolder, files: readonly AddFile[]): Prom
   const slices: Buffer[] = [];
   for (let from = 0; from < files.length; from += READS_AT_ONCE) {
     const some = files.slice(from, from + READS_AT_ONCE).map(async ({ deletionVector }, at) => {
-      if (deletionVector === undefined) return Buffer.alloc(0);
+      if (deletionVector === undefined) return;
       const positions = await readVector(table, deletionVector);
-      return Buffer.from(positions.map((position) => `${from + at},${position}\n`).join(''));
+      for (let first = 0; first < positions.length; first += SLICE) {
+        slices.push(linesOf(from + at, positions.subarray(first, first + SLICE)));
+        await setImmediate();
+      }
     });
-    slices.push(...(await Promise.all(some)));
+    await Promise.all(some);
   }
   return Buffer.concat(slices);
+}
+
+function linesOf(file: number, positions: Positions): Buffer {
+  let lines = '';
+  for (const position of positions) lines += `${file},${position}\n`;
+  return Buffer.from(lines);
 }

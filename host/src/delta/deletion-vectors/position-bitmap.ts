@@ -15,8 +15,17 @@ const BITSET_BYTES = 8192;
 const CONTAINER_VALUES = 0x1_0000;
 const BITMAP_VALUES = 0x1_0000_0000;
 
-/** Positions of rows in a file, ascending and each once. */
-export type Positions = readonly number[];
+/** Positions of rows in a file, ascending and each once. A typed array: a file may have lost a million rows, and no merge is to hold the event loop. */
+export type Positions = Float64Array;
+
+/** A run of positions in the bytes: which there are, and how they are written. */
+interface Container {
+  /** What its values count from. */
+  readonly first: number;
+  readonly values: number;
+  readonly form: 'array' | 'bits' | 'runs';
+  readonly bytes: Buffer;
+}
 
 /** Throws a RangeError for bytes that are no such bitmap, or hold more than one. */
 export function decodePositions(data: Buffer): Positions {
@@ -24,16 +33,19 @@ export function decodePositions(data: Buffer): Positions {
   const magic = reader.u32();
   if (magic !== MAGIC) throw new RangeError(`it begins with ${magic}, not with ${MAGIC}`);
   const bitmaps = reader.u64();
-  const positions: number[] = [];
-  for (let at = 0; at < bitmaps; at += 1) readBitmap(reader, reader.u32() * BITMAP_VALUES, positions);
+  const containers: Container[] = [];
+  for (let at = 0; at < bitmaps; at += 1) readBitmap(reader, reader.u32() * BITMAP_VALUES, containers);
   if (reader.left > 0) throw new RangeError(`${reader.left} bytes follow its end`);
-  for (let at = 1; at < positions.length; at += 1) {
+  const positions = new Float64Array(containers.reduce((sum, { values }) => sum + values, 0));
+  let at = 0;
+  for (const container of containers) at = readContainer(container, positions, at);
+  for (at = 1; at < positions.length; at += 1) {
     if ((positions[at - 1] ?? 0) >= (positions[at] ?? 0)) throw new RangeError('its positions do not ascend');
   }
   return positions;
 }
 
-function readBitmap(reader: Reader, base: number, positions: number[]): void {
+function readBitmap(reader: Reader, base: number, into: Container[]): void {
   const cookie = reader.u32();
   const hasRuns = (cookie & 0xffff) === RUN_COOKIE;
   if (!hasRuns && cookie !== PLAIN_COOKIE) throw new RangeError(`a bitmap in it begins with ${cookie}`);
@@ -45,24 +57,50 @@ function readBitmap(reader: Reader, base: number, positions: number[]): void {
   if (!hasRuns || containers >= OFFSETS_FROM) reader.bytes(4 * containers);
   for (const [index, { key, values }] of descriptions.entries()) {
     const first = base + key * CONTAINER_VALUES;
-    if (isRun !== null && ((isRun[index >> 3] ?? 0) & (1 << (index & 7))) !== 0) readRuns(reader, first, positions);
-    else if (values <= ARRAY_VALUES) for (let at = 0; at < values; at += 1) positions.push(first + reader.u16());
-    else readBitset(reader, first, positions);
+    if (isRun !== null && ((isRun[index >> 3] ?? 0) & (1 << (index & 7))) !== 0)
+      into.push({ first, values, form: 'runs', bytes: reader.bytes(4 * reader.u16()) });
+    else if (values <= ARRAY_VALUES) into.push({ first, values, form: 'array', bytes: reader.bytes(2 * values) });
+    else into.push({ first, values, form: 'bits', bytes: reader.bytes(BITSET_BYTES) });
   }
 }
 
-function readRuns(reader: Reader, first: number, positions: number[]): void {
-  for (let runs = reader.u16(); runs > 0; runs -= 1) {
-    const start = first + reader.u16();
-    const length = reader.u16() + 1;
-    for (let at = 0; at < length; at += 1) positions.push(start + at);
-  }
+/** Writes a container's positions from `start` on, and returns where they end. */
+function readContainer(container: Container, positions: Positions, start: number): number {
+  const { first, values, form, bytes } = container;
+  const end = start + values;
+  const into = positions.subarray(start, end);
+  const read =
+    form === 'array' ? readArray(bytes, first, into) : form === 'bits' ? readBits(bytes, first, into) : readRuns(bytes, first, into);
+  if (read !== values) throw new RangeError(`a container in it holds ${read} positions and says ${values}`);
+  return end;
 }
 
-function readBitset(reader: Reader, first: number, positions: number[]): void {
-  for (const [at, byte] of reader.bytes(BITSET_BYTES).entries()) {
-    for (let bit = 0; bit < 8; bit += 1) if ((byte & (1 << bit)) !== 0) positions.push(first + at * 8 + bit);
+/** How many there are; those beyond the end of `into` are not written. So below. */
+function readArray(bytes: Buffer, first: number, into: Positions): number {
+  for (let at = 0; at < into.length; at += 1) into[at] = first + bytes.readUInt16LE(2 * at);
+  return into.length;
+}
+
+function readBits(bytes: Buffer, first: number, into: Positions): number {
+  let count = 0;
+  for (let at = 0; at < bytes.length; at += 1) {
+    for (let bits = bytes[at] ?? 0; bits !== 0; bits &= bits - 1) {
+      into[count] = first + at * 8 + 31 - Math.clz32(bits & -bits);
+      count += 1;
+    }
   }
+  return count;
+}
+
+function readRuns(bytes: Buffer, first: number, into: Positions): number {
+  let count = 0;
+  for (let at = 0; at < bytes.length; at += 4) {
+    const start = first + bytes.readUInt16LE(at);
+    const length = bytes.readUInt16LE(at + 2) + 1;
+    for (let offset = 0; offset < length; offset += 1) into[count + offset] = start + offset;
+    count += length;
+  }
+  return count;
 }
 
 /** Little-endian reads that never pass the end. */
@@ -98,18 +136,19 @@ export function encodePositions(positions: Positions): Buffer {
   const head = Buffer.alloc(12);
   head.writeUInt32LE(MAGIC, 0);
   head.writeBigUInt64LE(BigInt(bitmaps.length), 4);
-  return Buffer.concat([head, ...bitmaps.flatMap(({ key, values }) => [u32(key), ...bitmapBytes(values)])]);
+  return Buffer.concat([head, ...bitmaps.flatMap(({ key, values }) => [u32(key), ...bitmapBytes(values, key * BITMAP_VALUES)])]);
 }
 
-function bitmapBytes(positions: Positions): readonly Buffer[] {
+/** `base`: what the positions count from, here and below. */
+function bitmapBytes(positions: Positions, base: number): readonly Buffer[] {
   const containers = grouped(positions, CONTAINER_VALUES);
-  const bodies = containers.map(({ values }) => containerBytes(values));
+  const bodies = containers.map(({ key, values }) => containerBytes(values, key * CONTAINER_VALUES));
   const head = Buffer.alloc(8 + 8 * containers.length);
   head.writeUInt32LE(PLAIN_COOKIE, 0);
   head.writeUInt32LE(containers.length, 4);
   let offset = head.length;
   for (const [index, { key, values }] of containers.entries()) {
-    head.writeUInt16LE(key, 8 + 4 * index);
+    head.writeUInt16LE(key - base / CONTAINER_VALUES, 8 + 4 * index);
     head.writeUInt16LE(values.length - 1, 10 + 4 * index);
     head.writeUInt32LE(offset, 8 + 4 * containers.length + 4 * index);
     offset += bodies[index]?.length ?? 0;
@@ -117,27 +156,52 @@ function bitmapBytes(positions: Positions): readonly Buffer[] {
   return [head, ...bodies];
 }
 
-function containerBytes(values: Positions): Buffer {
-  if (values.length > ARRAY_VALUES) {
+function containerBytes(positions: Positions, base: number): Buffer {
+  if (positions.length > ARRAY_VALUES) {
     const bits = Buffer.alloc(BITSET_BYTES);
-    for (const value of values) bits.writeUInt8((bits[value >> 3] ?? 0) | (1 << (value & 7)), value >> 3);
+    for (const position of positions) {
+      const value = position - base;
+      bits[value >> 3] = (bits[value >> 3] ?? 0) | (1 << (value & 7));
+    }
     return bits;
   }
-  const array = Buffer.alloc(2 * values.length);
-  for (const [at, value] of values.entries()) array.writeUInt16LE(value, 2 * at);
+  const array = Buffer.alloc(2 * positions.length);
+  for (let at = 0; at < positions.length; at += 1) array.writeUInt16LE((positions[at] ?? 0) - base, 2 * at);
   return array;
 }
 
-/** Ascending values by their quotient, with their remainders. */
-function grouped(values: Positions, size: number): readonly { readonly key: number; readonly values: number[] }[] {
-  const groups: { key: number; values: number[] }[] = [];
-  for (const value of values) {
-    const key = Math.floor(value / size);
-    const last = groups.at(-1);
-    if (last?.key === key) last.values.push(value - key * size);
-    else groups.push({ key, values: [value - key * size] });
+/** Ascending positions by their quotient. */
+function grouped(positions: Positions, size: number): readonly { readonly key: number; readonly values: Positions }[] {
+  const groups: { key: number; values: Positions }[] = [];
+  for (let start = 0; start < positions.length; ) {
+    const key = Math.floor((positions[start] ?? 0) / size);
+    const end = firstAtLeast(positions, (key + 1) * size, start);
+    groups.push({ key, values: positions.subarray(start, end) });
+    start = end;
   }
   return groups;
+}
+
+function firstAtLeast(positions: Positions, bound: number, from: number): number {
+  let [low, high] = [from, positions.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((positions[middle] ?? bound) < bound) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Two lists without a common position as one. */
+export function mergedPositions(some: Positions, others: Positions): Positions {
+  const all = new Float64Array(some.length + others.length);
+  for (let at = 0, a = 0, b = 0; at < all.length; at += 1) {
+    const [one = Number.POSITIVE_INFINITY, other = Number.POSITIVE_INFINITY] = [some[a], others[b]];
+    if (one < other) a += 1;
+    else b += 1;
+    all[at] = Math.min(one, other);
+  }
+  return all;
 }
 
 function u32(value: number): Buffer {

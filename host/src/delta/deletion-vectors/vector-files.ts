@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { errorMessage } from '@pipeline-host/sdk';
 import type { DeletionVector } from '../actions.ts';
@@ -89,16 +90,17 @@ export async function writeVectors(table: TableFolder, lists: readonly Positions
   const pathOrInlineDv = encodeZ85(Buffer.from(uuid.replaceAll('-', ''), 'hex'));
   const parts: Buffer[] = [Buffer.from([FORMAT_VERSION])];
   let offset = 1;
-  const vectors = lists.map((positions): DeletionVector => {
+  const vectors: DeletionVector[] = [];
+  for (const positions of lists) {
     const data = encodePositions(positions);
     const [size, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
     size.writeUInt32BE(data.length);
     checksum.writeUInt32BE(crc32(data));
     parts.push(size, data, checksum);
-    const vector = { storageType: 'u', pathOrInlineDv, offset, sizeInBytes: data.length, cardinality: positions.length };
+    vectors.push({ storageType: 'u', pathOrInlineDv, offset, sizeInBytes: data.length, cardinality: positions.length });
     offset += data.length + 8;
-    return vector;
-  });
+    await setImmediate(); // the event loop has its turn between two of them
+  }
   await table.store.put(`${table.path}/deletion_vector_${uuid}.bin`, Buffer.concat(parts), { folder: 'existing' });
   return vectors;
 }
