@@ -4,7 +4,7 @@ import type { CommitRequest } from './commit.ts';
 import { discardDataFiles, writeDataFiles } from './data-files.ts';
 import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
 import { NO_FILES, type WrittenFiles } from './parquet-copy.ts';
-import { checkRowCount, type RowBlock, typedRows } from './row-block.ts';
+import { checkRowCount, type RowBlock, type TableBlock, typedRows } from './row-block.ts';
 import { blameRows } from './row-diagnosis.ts';
 import type { Appended, Skipped, WriteOptions } from './table-contract.ts';
 import type { TableShape, TableState } from './table-state.ts';
@@ -20,7 +20,7 @@ export async function writeBlock(state: TableState, given: RowBlock): Promise<Wr
   const { engine, folder } = state;
   const shape = state.check('write');
   const { fields, partitionBy, statisticsColumns, givenNames } = shape;
-  const block: RowBlock = givenNames.size === 0 ? given : { ...given, givenNames };
+  const block: TableBlock = { ...given, givenNames, partitionBy };
   if (block.rows === 0) return { ...NO_FILES, shape };
   await state.checkPresent(); // before DuckDB makes folders
   const written = await engine.withConnection((connection) =>

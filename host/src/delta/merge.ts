@@ -6,7 +6,7 @@ import { dropChanges, foldChanges, refuseMissing, stageChanges } from './merge-c
 import { CHANGES, HITS, keyList, type MergePlan, type MergeTarget } from './merge-plan.ts';
 import { rewriteFiles } from './merge-rewrite.ts';
 import { supersedeRows } from './merge-vectors.ts';
-import type { RowBlock } from './row-block.ts';
+import type { TableBlock } from './row-block.ts';
 import { FILE_INDEX, FILE_POSITION, withScan } from './scan.ts';
 import { leaveOutRows, storedValues } from './update-condition.ts';
 
@@ -31,7 +31,7 @@ export async function computeMerge(
   engine: DeltaEngine,
   connection: SqlConnection,
   target: MergeTarget,
-  block: RowBlock,
+  block: TableBlock,
   plan: MergePlan,
   how: 'deletion vectors' | 'copy on write',
 ): Promise<MergeOutcome> {

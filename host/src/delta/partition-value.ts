@@ -1,4 +1,4 @@
-import { identifier, type SchemaField, type SchemaType } from './column-type.ts';
+import type { SchemaType } from './column-type.ts';
 
 /** DuckDB's text of each partition column's value. */
 export type Partition = ReadonlyMap<string, string | null>;
@@ -12,12 +12,6 @@ export function partitionFolder(partitionBy: readonly string[], partition: Parti
 /** All but letters, digits and `-._~` as the hexadecimal of its bytes. */
 function encodeSegment(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
-}
-
-/** SQL that makes a partition column ready for `PARTITION_BY`: the empty text means null to every reader (PROTOCOL.md "Partition Value Serialization"). */
-export function partitionExpression(field: SchemaField): string {
-  const column = identifier(field.name);
-  return field.type === 'string' ? `nullif(${column}, '')` : column;
 }
 
 /** DuckDB's text of a partition value as the log writes it. */

@@ -35,8 +35,13 @@ export interface RowBlock {
   readonly constants?: Readonly<Record<string, string>>;
   /** Whether any line has an original behind U+0001, which valid JSON never holds. */
   readonly hasOriginals?: boolean;
+}
+
+/** Rows on their way into one live table. */
+export interface TableBlock extends RowBlock {
   /** By column, the name under which lines and projection give it, where it is another than the column's. */
-  readonly givenNames?: ReadonlyMap<string, string>;
+  readonly givenNames: ReadonlyMap<string, string>;
+  readonly partitionBy: readonly string[];
 }
 
 /** SQL of a block's rows in the table's types. */
@@ -51,7 +56,7 @@ export interface TypedRows {
 }
 
 /** SQL over the block in `file`. `presence` costs a second look at each row: ask for it only where it is needed. */
-export function typedRows(file: string, block: RowBlock, fields: readonly SchemaField[], presence: boolean): TypedRows {
+export function typedRows(file: string, block: TableBlock, fields: readonly SchemaField[], presence: boolean): TypedRows {
   const options = `format = 'newline_delimited', maximum_object_size = ${maximumObjectSize(block)}`;
   if (block.projection !== undefined) return typedLines(readLines(file, block), block, fields);
   if (!presence) {
@@ -71,14 +76,14 @@ export function typedRows(file: string, block: RowBlock, fields: readonly Schema
  * SQL over the texts in the column `line` of a relation, as {@link typedRows} over the lines of a block. `kept`: a column of
  * the relation that the rows have too.
  */
-export function typedLines(lines: string, block: RowBlock, fields: readonly SchemaField[], kept?: string): TypedRows {
+export function typedLines(lines: string, block: TableBlock, fields: readonly SchemaField[], kept?: string): TypedRows {
   const { projection } = block;
   const first = kept === undefined ? '' : `${identifier(kept)}, `;
   if (projection === undefined) {
     return textRows(block, `(SELECT ${first}unnest(from_json(line, ${literal(textStructure(block, fields))})) FROM ${lines})`);
   }
   const isGiven = (field: SchemaField): boolean => Object.hasOwn(projection.columns, givenName(block, field));
-  const given = (field: SchemaField): string => (isGiven(field) ? identifier(field.name) : 'CAST(NULL AS VARCHAR)');
+  const given = (field: SchemaField): string => (isGiven(field) ? asStored(block, field, identifier(field.name)) : 'CAST(NULL AS VARCHAR)');
   return {
     given,
     value: (field) => convertExpression(field, given(field), isGiven(field) ? projection.form : 'text'),
@@ -88,17 +93,22 @@ export function typedLines(lines: string, block: RowBlock, fields: readonly Sche
 }
 
 /** A relation that has each column as text, under the name by which it is given. */
-function textRows(block: RowBlock, relation: string): TypedRows {
-  const given = (field: SchemaField): string => identifier(givenName(block, field));
+function textRows(block: TableBlock, relation: string): TypedRows {
+  const given = (field: SchemaField): string => asStored(block, field, identifier(givenName(block, field)));
   return { given, value: (field) => convertExpression(field, given(field), 'text'), presence: () => 'true', relation };
 }
 
-function givenName({ givenNames }: RowBlock, { name }: SchemaField): string {
-  return givenNames?.get(name) ?? name;
+function givenName({ givenNames }: TableBlock, { name }: SchemaField): string {
+  return givenNames.get(name) ?? name;
+}
+
+/** A value as the table can keep it: in a partition the empty text means null to every reader (PROTOCOL.md "Partition Value Serialization"). */
+function asStored({ partitionBy }: TableBlock, { name, type }: SchemaField, value: string): string {
+  return type === 'string' && partitionBy.includes(name) ? `nullif(CAST(${value} AS VARCHAR), '')` : value;
 }
 
 /** The structure argument of `from_json` that gives every column as text. */
-function textStructure(block: RowBlock, fields: readonly SchemaField[]): string {
+function textStructure(block: TableBlock, fields: readonly SchemaField[]): string {
   return JSON.stringify(Object.fromEntries(fields.map((field) => [givenName(block, field), 'VARCHAR'])));
 }
 
@@ -130,7 +140,7 @@ function maximumObjectSize(block: RowBlock): number {
 }
 
 /** A select list and what it selects from. */
-function projected(lines: string, block: RowBlock, { message, columns }: RowProjection, fields: readonly SchemaField[]): string {
+function projected(lines: string, block: TableBlock, { message, columns }: RowProjection, fields: readonly SchemaField[]): string {
   const { constants = {}, hasOriginals = false } = block;
   const items = fields.map((field) => `${columns[givenName(block, field)] ?? 'NULL'} AS ${identifier(field.name)}`).join(', ');
   // Those that are not asked for are left out, so that the text of the statement stays the same.

@@ -3,7 +3,7 @@ import { literal, type SchemaField } from './column-type.ts';
 import { refusalCondition, refusalReason } from './conversion.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
 import type { SqlConnection } from './engine.ts';
-import { blockLines, LONGEST_ROW_BYTES, type RowBlock, typedLines, typedRows } from './row-block.ts';
+import { blockLines, LONGEST_ROW_BYTES, type TableBlock, typedLines, typedRows } from './row-block.ts';
 import type { Scratch } from './scratch.ts';
 
 const SHOWN_CHARACTERS = 60;
@@ -15,7 +15,7 @@ const SHOWN_CHARACTERS = 60;
 export async function diagnoseRows(
   scratch: Scratch,
   connection: SqlConnection,
-  block: RowBlock,
+  block: TableBlock,
   fields: readonly SchemaField[],
 ): Promise<readonly RowFault[]> {
   const lines = blockLines(block.ndjson);
@@ -40,7 +40,7 @@ export async function blameRows(
   scratch: Scratch,
   connection: SqlConnection,
   table: string,
-  block: RowBlock,
+  block: TableBlock,
   fields: readonly SchemaField[],
   failure: unknown,
 ): Promise<never> {
@@ -73,7 +73,7 @@ async function columnFaults(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  block: RowBlock,
+  block: TableBlock,
   fields: readonly SchemaField[],
 ): Promise<readonly RowFault[]> {
   const numbered = Buffer.from(
@@ -104,7 +104,7 @@ async function bisect(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  whole: RowBlock,
+  whole: TableBlock,
   fields: readonly SchemaField[],
 ): Promise<readonly RowFault[]> {
   if (lines.length === 0) return [];
@@ -122,12 +122,12 @@ async function tryLines(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  whole: RowBlock,
+  whole: TableBlock,
   fields: readonly SchemaField[],
 ): Promise<string | null> {
   const newline = Buffer.from('\n');
   const ndjson = Buffer.concat(lines.flatMap(({ bytes }) => [bytes, newline]));
-  const block: RowBlock = { ...whole, ndjson, rows: lines.length };
+  const block: TableBlock = { ...whole, ndjson, rows: lines.length };
   return await scratch.withFile(ndjson, async (file) => {
     const source = typedRows(file, block, fields, false);
     try {
