@@ -9,8 +9,8 @@ export function partitionFolder(partitionBy: readonly string[], partition: Parti
   return partitionBy.map(segment).join('/');
 }
 
-/** All but letters, digits and `-._~` as the hexadecimal of its bytes. */
-function encodeSegment(text: string): string {
+/** A name or value as it stands in a partition's folder: all but letters, digits and `-._~` as the hexadecimal of its bytes. */
+export function encodeSegment(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 

@@ -1,6 +1,7 @@
 import { identifier, literal, type SchemaField } from './column-type.ts';
-import { convertExpression } from './conversion.ts';
+import { convertExpression, type ValueForm } from './conversion.ts';
 import { deltaError } from './delta-errors.ts';
+import { convertInFolder, isPartitionText, storedText } from './partition-text.ts';
 
 /** One row as JSON may be this long; Kafka's messages are far shorter. */
 export const LONGEST_ROW_BYTES = 64 * 1024 * 1024;
@@ -15,7 +16,7 @@ export interface RowProjection {
    */
   readonly columns: Readonly<Record<string, string>>;
   /** `text`: the SQL gives JSON's text of a value, which is converted as a row's field is. `typed`: it is cast to the column's type. */
-  readonly form: 'text' | 'typed';
+  readonly form: ValueForm;
 }
 
 /** Rows on their way into a table. */
@@ -86,7 +87,7 @@ export function typedLines(lines: string, block: TableBlock, fields: readonly Sc
   const given = (field: SchemaField): string => (isGiven(field) ? asStored(block, field, identifier(field.name)) : 'CAST(NULL AS VARCHAR)');
   return {
     given,
-    value: (field) => convertExpression(field, given(field), isGiven(field) ? projection.form : 'text'),
+    value: (field) => converted(block, field, given(field), isGiven(field) ? projection.form : 'text'),
     presence: (field) => (isGiven(field) ? 'true' : 'false'),
     relation: `(SELECT ${first}${projected(lines, block, projection, fields.filter(isGiven))})`,
   };
@@ -95,16 +96,21 @@ export function typedLines(lines: string, block: TableBlock, fields: readonly Sc
 /** A relation that has each column as text, under the name by which it is given. */
 function textRows(block: TableBlock, relation: string): TypedRows {
   const given = (field: SchemaField): string => asStored(block, field, identifier(givenName(block, field)));
-  return { given, value: (field) => convertExpression(field, given(field), 'text'), presence: () => 'true', relation };
+  return { given, value: (field) => converted(block, field, given(field), 'text'), presence: () => 'true', relation };
 }
 
 function givenName({ givenNames }: TableBlock, { name }: SchemaField): string {
   return givenNames.get(name) ?? name;
 }
 
-/** A value as the table can keep it: in a partition the empty text means null to every reader (PROTOCOL.md "Partition Value Serialization"). */
-function asStored({ partitionBy }: TableBlock, { name, type }: SchemaField, value: string): string {
-  return type === 'string' && partitionBy.includes(name) ? `nullif(CAST(${value} AS VARCHAR), '')` : value;
+/** A value as the table can keep it. */
+function asStored({ partitionBy }: TableBlock, field: SchemaField, value: string): string {
+  return isPartitionText(partitionBy, field) ? storedText(value) : value;
+}
+
+function converted({ partitionBy }: TableBlock, field: SchemaField, given: string, form: ValueForm): string {
+  const value = convertExpression(field, given, form);
+  return isPartitionText(partitionBy, field) ? convertInFolder(field.name, given, value) : value;
 }
 
 /** The structure argument of `from_json` that gives every column as text. */

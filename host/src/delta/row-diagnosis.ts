@@ -3,6 +3,7 @@ import { literal, type SchemaField } from './column-type.ts';
 import { refusalCondition, refusalReason } from './conversion.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
 import type { SqlConnection } from './engine.ts';
+import { folderRefusal, isPartitionText } from './partition-text.ts';
 import { blockLines, LONGEST_ROW_BYTES, type TableBlock, typedLines, typedRows } from './row-block.ts';
 import type { Scratch } from './scratch.ts';
 
@@ -84,15 +85,17 @@ async function columnFaults(
     const { relation, given } = typedLines(source, block, fields, INDEX);
     const checks = fields.map((field, at) => {
       const value = given(field);
-      return `CASE WHEN ${refusalCondition(field, value)} THEN {'at': ${at}, 'value': left(${value}, ${SHOWN_CHARACTERS})} END`;
+      const inFolder = isPartitionText(block.partitionBy, field) ? folderRefusal(field.name, value) : 'NULL';
+      return `CASE WHEN ${refusalCondition(field, value)} OR ${inFolder} IS NOT NULL THEN {'at': ${at}, 'value': left(${value}, ${SHOWN_CHARACTERS}), 'in_folder': ${inFolder}} END`;
     });
-    const sql = `SELECT ${INDEX}, f.at, f.value FROM (SELECT ${INDEX}, unnest(list_filter([${checks.join(', ')}], lambda x: x IS NOT NULL)) AS f FROM ${relation}) ORDER BY 1, 2`;
+    const sql = `SELECT ${INDEX}, f.at, f.value, f.in_folder FROM (SELECT ${INDEX}, unnest(list_filter([${checks.join(', ')}], lambda x: x IS NOT NULL)) AS f FROM ${relation}) ORDER BY 1, 2`;
     try {
-      return (await connection.rows(sql)).flatMap(([index, at, value]) => {
+      return (await connection.rows(sql)).flatMap(([index, at, value, inFolder]) => {
         const field = fields[Number(at)];
-        return field === undefined
-          ? []
-          : [{ index: Number(index), column: field.name, reason: refusalReason(field, typeof value === 'string' ? value : null) }];
+        if (field === undefined) return [];
+        const shown = typeof value === 'string' ? value : null;
+        const reason = typeof inFolder === 'string' ? `${JSON.stringify(shown)}… ${inFolder}` : refusalReason(field, shown);
+        return [{ index: Number(index), column: field.name, reason }];
       });
     } catch {
       return []; // one odd row spoils this statement; halving finds it, without the column

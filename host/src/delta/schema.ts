@@ -1,5 +1,6 @@
 import { type DeltaColumn, decimalOf, type SchemaField } from './column-type.ts';
 import { deltaError } from './delta-errors.ts';
+import { isTooLongForFolders } from './partition-text.ts';
 
 /** What a table is to be when it is created, and what it must offer when it is there already. */
 export interface TableSpec {
@@ -53,6 +54,7 @@ export function checkSpec(spec: TableSpec): void {
   for (const name of spec.partitionBy) {
     const column = spec.columns.find((one) => one.name === name);
     if (column === undefined) faults.push(`partition column ${name} is no column`);
+    else if (isTooLongForFolders(name)) faults.push(`partition column ${name}, whose name is too long for that of a folder`);
     else if (column.type === 'binary' || column.type === 'double')
       faults.push(`partition column ${name} is ${column.type}; choose a string, date or whole number`);
   }

@@ -88,3 +88,64 @@ suite('an empty text in a partition column is null', () => {
     ]);
   });
 });
+
+suite('a text that no folder can be named for', () => {
+  const long = 'é'.repeat(60);
+  const reason = `"${long}"… names its partition's folder with 366 bytes, and at most 255 are allowed`;
+
+  test('is refused by itself when it is appended, whatever the block holds else', async () => {
+    const table = await lake.create('long-appended', [column('id'), column('place')], { partitionBy: ['place'] });
+    const rows = [{ id: '1', place: 'a' }, { id: '2', place: long }, { id: '3', place: 'b'.repeat(250) }, { id: '4' }];
+    assert.deepEqual(await faultsOf(table.append(block(rows))), [
+      { index: 1, column: 'place', reason },
+      {
+        index: 2,
+        column: 'place',
+        reason: `"${'b'.repeat(60)}"… names its partition's folder with 256 bytes, and at most 255 are allowed`,
+      },
+    ]);
+    assert.deepEqual(await faultsOf(table.append(block([{ id: '2', place: long }]))), [{ index: 0, column: 'place', reason }]);
+    assert.equal(table.version, 0);
+  });
+
+  test('is refused by itself when it is merged', async () => {
+    const table = await lake.create('long-merged', [column('id'), column('place')], { partitionBy: ['place'], key: ['id'] });
+    const rows = [
+      { id: '1', place: 'a' },
+      { id: '2', place: long },
+    ];
+    assert.deepEqual(await faultsOf(table.merge(block(rows), { key: ['id'] })), [{ index: 1, column: 'place', reason }]);
+  });
+
+  test('is refused by column and length out of a projection of typed values', async () => {
+    const table = await lake.create('long-typed', [column('id'), column('place')], { partitionBy: ['place'] });
+    const columns = { id: 'message.id', place: 'message.place' };
+    const projection = { message: { id: 'VARCHAR', place: 'VARCHAR' }, columns, form: 'typed' } as const;
+    const faults = await faultsOf(table.append({ ...block([{ id: '1', place: long }]), projection }));
+    assert.match(faults[0]?.reason ?? '', /column place names its partition's folder with 366 bytes/);
+  });
+
+  for (const place of [`${'é'.repeat(41)}abc`, 'b'.repeat(249), '/'.repeat(83)])
+    test(`begins one byte beyond ${place.length} × ${place[0]}, which is written and read back`, async () => {
+      const name = `longest-${place.codePointAt(0)}`;
+      const table = await lake.create(name, [column('id'), column('place')], { partitionBy: ['place'] });
+      await table.append(block([{ id: '1', place }]));
+      await table.append(block([{ id: '2', place }, { id: '3' }]));
+      const read = await (await lake.open(name)).readRows();
+      assert.deepEqual(sortedBy(read, 'id'), [
+        { id: '1', place },
+        { id: '2', place },
+        { id: '3', place: null },
+      ]);
+      const [fault] = await faultsOf(table.append(block([{ id: '4', place: `${place}b` }])));
+      assert.match(fault?.reason ?? '', /with 256 bytes/);
+    });
+
+  test('is the name of a partition column, which is refused before the table is made', async () => {
+    const name = 'é'.repeat(32);
+    await assert.rejects(
+      lake.create('long-name', [column('id'), column(name)], { partitionBy: [name] }),
+      /partition column é+, whose name is too long for that of a folder/,
+    );
+  });
+});
