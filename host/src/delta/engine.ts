@@ -13,7 +13,7 @@ export interface DeltaEngineOptions {
   readonly threads?: number;
   /** Statements at once. Default 2. */
   readonly connections?: number;
-  /** A folder of this machine for spilled data and short-lived files. Created. */
+  /** A folder for spilled data and short-lived files, which engines of several processes may share. Created. */
   readonly tempDirectory: string;
 }
 
@@ -52,7 +52,7 @@ export async function openDeltaEngine(options: DeltaEngineOptions): Promise<Delt
   const instance = await duckdb.DuckDBInstance.create(':memory:', {
     threads: String(options.threads ?? 1),
     memory_limit: options.memoryLimit ?? '512MB',
-    temp_directory: options.tempDirectory,
+    temp_directory: scratch.spillFolder,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   });
