@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { isPipelineError, type PipelineError } from '@pipeline-host/sdk';
 import { literal, type SchemaField } from './column-type.ts';
 import { refusalCondition, refusalReason } from './conversion.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
@@ -36,7 +37,7 @@ export async function diagnoseRows(
   return faults.sort((a, b) => a.index - b.index);
 }
 
-/** Throws a {@link RowConversionError} if rows of the block are to blame for the failure, else the failure itself. */
+/** Throws a {@link RowConversionError} if rows of the block are to blame for the failure of a statement, else the failure itself. */
 export async function blameRows(
   scratch: Scratch,
   connection: SqlConnection,
@@ -45,9 +46,21 @@ export async function blameRows(
   fields: readonly SchemaField[],
   failure: unknown,
 ): Promise<never> {
+  if (!mayBeOfRows(failure)) throw failure;
   const faults = await diagnoseRows(scratch, connection, block, fields);
   if (faults.length > 0) throw new RowConversionError('PH_DELTA_ROW_CONVERSION', table, faults);
   throw failure;
+}
+
+/** DuckDB's failures that no row causes: a disk, a file that was taken away, a database that is down. */
+const OF_NO_ROW = /^(IO|FATAL|INTERRUPT|Permission) Error/;
+/** DuckDB needs more memory than it may have: for a long row, or because other work has it. */
+const OUT_OF_MEMORY = /^Out of Memory Error/;
+/** A shorter row is not what fills the memory. */
+const LONG_ROW_BYTES = 1024 * 1024;
+
+function mayBeOfRows(failure: unknown): failure is PipelineError {
+  return isPipelineError(failure) && failure.code === 'PH_DELTA_ENGINE' && !OF_NO_ROW.test(failure.message);
 }
 
 interface IndexedLine {
@@ -97,7 +110,8 @@ async function columnFaults(
         const reason = typeof inFolder === 'string' ? `${JSON.stringify(shown)}… ${inFolder}` : refusalReason(field, shown);
         return [{ index: Number(index), column: field.name, reason }];
       });
-    } catch {
+    } catch (error) {
+      if (!mayBeOfRows(error)) throw error;
       return []; // one odd row spoils this statement; halving finds it, without the column
     }
   });
@@ -114,32 +128,40 @@ async function bisect(
   const failure = await tryLines(scratch, connection, lines, whole, fields);
   if (failure === null) return [];
   const [only, ...others] = lines;
-  if (only !== undefined && others.length === 0) return [{ index: only.index, column: null, reason: failure }];
+  if (only !== undefined && others.length === 0) {
+    if (OUT_OF_MEMORY.test(failure.message) && only.bytes.byteLength < LONG_ROW_BYTES) throw failure;
+    return [{ index: only.index, column: null, reason: reasonOf(failure) }];
+  }
   const middle = lines.length >> 1;
   const left = await bisect(scratch, connection, lines.slice(0, middle), whole, fields);
   return [...left, ...(await bisect(scratch, connection, lines.slice(middle), whole, fields))];
 }
 
-/** Null where the lines convert, else the first line of DuckDB's reason. */
+function reasonOf({ message }: PipelineError): string {
+  const [first = ''] = message.split('\n');
+  return first.replace(/in file "[^"]*", /, '').slice(0, 200);
+}
+
+/** Null where the lines convert, else DuckDB's failure. Throws any that is not of the lines. */
 async function tryLines(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
   whole: TableBlock,
   fields: readonly SchemaField[],
-): Promise<string | null> {
+): Promise<PipelineError | null> {
   const newline = Buffer.from('\n');
   const ndjson = Buffer.concat(lines.flatMap(({ bytes }) => [bytes, newline]));
   const block: TableBlock = { ...whole, ndjson, rows: lines.length };
   return await scratch.withFile(ndjson, async (file) => {
     const source = typedRows(file, block, fields, false);
+    const values = fields.map((field) => source.value(field)).join(', ');
     try {
-      const values = fields.map((field) => source.value(field)).join(', ');
       await connection.rows(`SELECT bit_xor(hash(${values})) FROM ${source.relation}`);
       return null;
     } catch (error) {
-      const [first = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
-      return first.replace(/in file "[^"]*", /, '').slice(0, 200);
+      if (!mayBeOfRows(error)) throw error;
+      return error;
     }
   });
 }
