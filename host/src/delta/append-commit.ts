@@ -1,4 +1,3 @@
-import { isPipelineError } from '@pipeline-host/sdk';
 import { identifier } from './column-type.ts';
 import type { CommitRequest } from './commit.ts';
 import { discardDataFiles, writeDataFiles } from './data-files.ts';
@@ -18,7 +17,7 @@ export interface WrittenBlock extends WrittenFiles {
 /** The first half of an append: the block as data files. Several may run at once. */
 export async function writeBlock(state: TableState, given: RowBlock): Promise<WrittenBlock> {
   const { engine, folder } = state;
-  const shape = state.check('write');
+  const shape = state.check('write rows');
   const { fields, partitionBy, statisticsColumns, givenNames } = shape;
   const block: TableBlock = { ...given, givenNames, partitionBy };
   if (block.rows === 0) return { ...NO_FILES, shape };
@@ -34,9 +33,7 @@ export async function writeBlock(state: TableState, given: RowBlock): Promise<Wr
         if (partition !== null && files.adds.length > 1) state.partitionProbe.wrong();
         return files;
       } catch (failure) {
-        const isDuckDb = isPipelineError(failure) && failure.code === 'PH_DELTA_ENGINE';
-        if (isDuckDb) return await blameRows(engine.scratch, connection, folder.path, block, fields, failure);
-        throw failure;
+        return await blameRows(engine.scratch, connection, folder.path, block, fields, failure);
       }
     }),
   );

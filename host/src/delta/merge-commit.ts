@@ -34,7 +34,7 @@ export async function mergeBlock(
 
 async function mergeOnce(state: TableState, given: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
   const { engine, folder } = state;
-  const { fields, partitionBy, statisticsColumns, protocol, metaData, givenNames } = state.check('write');
+  const { fields, partitionBy, statisticsColumns, protocol, metaData, givenNames } = state.check('write rows');
   if (isAppendOnly(metaData))
     throw deltaError('PH_DELTA_APPEND_ONLY', folder.path, `the table ${folder.path} is append-only: it takes no merge`);
   const block: TableBlock = { ...given, givenNames, partitionBy };
