@@ -14,6 +14,16 @@ export function encodeSegment(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
+/** The text that {@link encodeSegment}, or another writer of Delta, has encoded; the segment itself where it holds what is no escape. */
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch (error) {
+    if (error instanceof URIError) return segment;
+    throw error;
+  }
+}
+
 /** DuckDB's text of a partition value as the log writes it. */
 export function encodePartitionValue(type: SchemaType | undefined, value: string | null): string | null {
   if (value === null || value === '') return null;
