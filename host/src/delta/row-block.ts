@@ -67,7 +67,7 @@ export function typedRows(file: string, block: TableBlock, fields: readonly Sche
   return {
     ...textRows(
       block,
-      `(SELECT unnest(from_json(json, ${literal(textStructure(block, fields))})), json_keys(json) AS "__ph_keys" FROM read_json_objects(${literal(file)}, ${options}))`,
+      `(SELECT unnest(from_json(json, ${literal(textStructure(block, fields))})), "__ph_keys" FROM (SELECT json, json_keys(json) AS "__ph_keys" FROM read_json_objects(${literal(file)}, ${options})) WHERE ${namesOnce('"__ph_keys"')})`,
     ),
     presence: (field) => `list_contains("__ph_keys", ${literal(givenName(block, field))})`,
   };
@@ -91,6 +91,11 @@ export function typedLines(lines: string, block: TableBlock, fields: readonly Sc
     presence: (field) => (isGiven(field) ? 'true' : 'false'),
     relation: `(SELECT ${first}${projected(lines, block, projection, fields.filter(isGiven))})`,
   };
+}
+
+/** SQL that fails where a name is given twice, as `read_json` does by itself; `from_json` takes the first. */
+function namesOnce(keys: string): string {
+  return `CASE WHEN list_unique(${keys}) < len(${keys}) THEN error('an object has a name twice') ELSE true END`;
 }
 
 /** A relation that has each column as text, under the name by which it is given. */
