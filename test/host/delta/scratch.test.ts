@@ -86,7 +86,7 @@ test('processes of two PID namespaces leave each other their scratch', async (t)
         if (output.startsWith('open ')) resolve({ output, stop });
       });
       child.once('error', (error) => resolve({ output: error.message, stop: async () => {} }));
-      ended.then(() => resolve({ output: 'unshare is not permitted here', stop }));
+      void ended.then(() => resolve({ output: 'unshare is not permitted here', stop }));
     });
   };
   // Behind 99 other processes, so that it has an id that no process of the second namespace has.
