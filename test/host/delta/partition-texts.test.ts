@@ -145,7 +145,7 @@ suite('a text that no folder can be named for', () => {
     const name = 'é'.repeat(32);
     await assert.rejects(
       lake.create('long-name', [column('id'), column(name)], { partitionBy: [name] }),
-      /partition column é+, whose name is too long for that of a folder/,
+      /partition column é+ has a name that is too long for a folder/,
     );
   });
 });
