@@ -68,7 +68,7 @@ function explain({ topology }: Session, { plugin, table }: PluginTable): Explain
   const writers = topology.workers.filter((worker) => worker.tables.some((written) => written.definition === definition));
   const mergeOf = (name: string): string | null => {
     if (policies === null) return null;
-    return key.includes(name) ? 'key' : (policies[name] ?? 'keepOldWhenNull');
+    return key.includes(name) ? 'key' : ((Object.hasOwn(policies, name) ? policies[name] : undefined) ?? 'keepOldWhenNull');
   };
   return {
     table: table.name,

@@ -156,11 +156,23 @@ function exactVersion(line: string, parsed: unknown): bigint {
   return BigInt(digits);
 }
 
-/** What makes a file of the log one file: its path and the deletion vector that lies over it. */
+/** What makes a file of the log one file: its path, however it is encoded, and the deletion vector that lies over it. */
 export function fileKey(file: { readonly path: string; readonly deletionVector?: DeletionVector }): string {
+  const path = pathKey(file.path);
   const vector = file.deletionVector;
-  if (vector === undefined) return file.path;
-  return `${file.path}\0${vector.storageType}${vector.pathOrInlineDv}${vector.offset === undefined ? '' : `@${vector.offset}`}`;
+  if (vector === undefined) return path;
+  return `${path}\0${vector.storageType}${vector.pathOrInlineDv}${vector.offset === undefined ? '' : `@${vector.offset}`}`;
+}
+
+/** The same for every encoding of a path: writers escape more or fewer of its characters. A path that is none stays as it is. */
+export function pathKey(path: string): string {
+  if (!path.includes('%')) return path;
+  try {
+    return decodePath(path);
+  } catch (error) {
+    if (error instanceof URIError) return path;
+    throw error;
+  }
 }
 
 /** The action that takes a file out of the table; without `dataChange` its rows stay, in another file. */

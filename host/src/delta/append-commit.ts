@@ -1,10 +1,9 @@
-import { isPipelineError } from '@pipeline-host/sdk';
 import { identifier } from './column-type.ts';
 import type { CommitRequest } from './commit.ts';
 import { discardDataFiles, writeDataFiles } from './data-files.ts';
 import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts';
 import { NO_FILES, type WrittenFiles } from './parquet-copy.ts';
-import { checkRowCount, type RowBlock, typedRows } from './row-block.ts';
+import { checkRowCount, type RowBlock, type TableBlock, typedRows } from './row-block.ts';
 import { blameRows } from './row-diagnosis.ts';
 import type { Appended, Skipped, WriteOptions } from './table-contract.ts';
 import type { TableShape, TableState } from './table-state.ts';
@@ -18,9 +17,9 @@ export interface WrittenBlock extends WrittenFiles {
 /** The first half of an append: the block as data files. Several may run at once. */
 export async function writeBlock(state: TableState, given: RowBlock): Promise<WrittenBlock> {
   const { engine, folder } = state;
-  const shape = state.check('write');
+  const shape = state.check('write rows');
   const { fields, partitionBy, statisticsColumns, givenNames } = shape;
-  const block: RowBlock = givenNames.size === 0 ? given : { ...given, givenNames };
+  const block: TableBlock = { ...given, givenNames, partitionBy };
   if (block.rows === 0) return { ...NO_FILES, shape };
   await state.checkPresent(); // before DuckDB makes folders
   const written = await engine.withConnection((connection) =>
@@ -34,9 +33,7 @@ export async function writeBlock(state: TableState, given: RowBlock): Promise<Wr
         if (partition !== null && files.adds.length > 1) state.partitionProbe.wrong();
         return files;
       } catch (failure) {
-        const isDuckDb = isPipelineError(failure) && failure.code === 'PH_DELTA_ENGINE';
-        if (isDuckDb) return await blameRows(engine.scratch, connection, folder.path, block, fields, failure);
-        throw failure;
+        return await blameRows(engine.scratch, connection, folder.path, block, fields, failure);
       }
     }),
   );

@@ -50,12 +50,8 @@ export function decimalOf(type: SchemaType): { readonly precision: number; reado
 /** The DuckDB type that holds a Delta type exactly. Throws `PH_DELTA_SCHEMA` for one that we do not know. */
 export function duckType(type: SchemaType): string {
   if (typeof type === 'string') {
-    const decimal = decimalOf(type);
-    if (decimal !== null && decimal.precision >= 1 && decimal.precision <= 38 && decimal.scale <= decimal.precision) {
-      return `DECIMAL(${decimal.precision},${decimal.scale})`;
-    }
-    const simple = Object.hasOwn(DUCK_TYPES, type) ? DUCK_TYPES[type] : undefined;
-    if (simple === undefined) throw new PermanentError('PH_DELTA_SCHEMA', `the column type ${type} is not supported`);
+    const simple = simpleType(type);
+    if (simple === null) throw new PermanentError('PH_DELTA_SCHEMA', `the column type ${type} is not supported`);
     return simple;
   }
   switch (type.type) {
@@ -66,6 +62,25 @@ export function duckType(type: SchemaType): string {
     case 'map':
       return `MAP(${duckType(type.keyType)}, ${duckType(type.valueType)})`;
   }
+}
+
+/** The types within a type for which {@link duckType} has none. */
+export function* unknownTypes(type: SchemaType): Generator<string> {
+  if (typeof type === 'string') {
+    if (simpleType(type) === null) yield type;
+  } else if (type.type === 'struct') for (const field of type.fields) yield* unknownTypes(field.type);
+  else if (type.type === 'array') yield* unknownTypes(type.elementType);
+  else {
+    yield* unknownTypes(type.keyType);
+    yield* unknownTypes(type.valueType);
+  }
+}
+
+function simpleType(type: string): string | null {
+  const decimal = decimalOf(type);
+  if (decimal !== null && decimal.precision >= 1 && decimal.precision <= 38 && decimal.scale <= decimal.precision)
+    return `DECIMAL(${decimal.precision},${decimal.scale})`;
+  return (Object.hasOwn(DUCK_TYPES, type) ? DUCK_TYPES[type] : undefined) ?? null;
 }
 
 /** A type in words, for messages. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Action, type CommitInfo, commitBody } from './actions.ts';
+import { type Action, type CommitInfo, commitBody, pathKey } from './actions.ts';
 import type { TableFolder } from './data-files.ts';
 import { CommitConflictError, type ConflictRule, TableGoneError, TxnConflictError } from './delta-errors.ts';
 import { advanceSnapshot, commitPath, findVersion, readCommit } from './log.ts';
@@ -68,11 +68,11 @@ export async function commitActions(table: TableFolder, snapshot: Snapshot, requ
 /** The rule by which the request cannot follow the winning commit, or null (concurrency control of Delta, WriteSerializable for appends). */
 export function conflictRule(request: Pick<CommitRequest, 'actions' | 'reads'>, winner: readonly Action[]): ConflictRule | null {
   const readsAdded = request.reads === 'table' || request.reads === 'added';
-  const removed = new Set(request.actions.flatMap((action) => (action.remove === undefined ? [] : [action.remove.path])));
+  const removed = new Set(request.actions.flatMap((action) => (action.remove === undefined ? [] : [pathKey(action.remove.path)])));
   for (const action of winner) {
     if (action.protocol !== undefined) return 'ProtocolChanged';
     if (action.metaData !== undefined) return 'MetadataChanged';
-    if (action.remove !== undefined && removed.has(action.remove.path)) return 'ConcurrentDeleteDelete';
+    if (action.remove !== undefined && removed.has(pathKey(action.remove.path))) return 'ConcurrentDeleteDelete';
     if (action.remove !== undefined && request.reads === 'table' && action.remove.dataChange !== false) return 'ConcurrentDeleteRead';
     // An upsert by key would make the key twice if it ignored blind appends, as Delta otherwise does.
     if (action.add !== undefined && readsAdded && action.add.dataChange !== false) return 'ConcurrentAppend';

@@ -14,7 +14,7 @@ export interface DeltaEngineOptions {
   readonly threads?: number;
   /** Statements at once. Default 2. */
   readonly connections?: number;
-  /** A folder of this machine for spilled data and short-lived files. Created. */
+  /** A folder for spilled data and short-lived files, which engines of several processes may share. Created. */
   readonly tempDirectory: string;
 }
 
@@ -56,7 +56,7 @@ export async function openDeltaEngine(options: DeltaEngineOptions): Promise<Delt
   const instance = await duckdb.DuckDBInstance.create(':memory:', {
     threads: String(options.threads ?? 1),
     memory_limit: memoryLimit,
-    temp_directory: options.tempDirectory,
+    temp_directory: scratch.spillFolder,
     // It would keep what it read of each file until the memory limit, also of files that are gone; the system has them as well.
     enable_external_file_cache: 'false',
     autoinstall_known_extensions: 'false',

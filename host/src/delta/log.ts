@@ -1,4 +1,4 @@
-import { errorMessage } from '@pipeline-host/sdk';
+import { errorMessage, isPipelineError } from '@pipeline-host/sdk';
 import { type Action, parseCommit, versionName } from './actions.ts';
 import { readCheckpoint } from './checkpoint-reader.ts';
 import type { TableFolder } from './data-files.ts';
@@ -43,21 +43,8 @@ export async function loadSnapshot(engine: DeltaEngine, table: TableFolder, want
   }
   if (wanted !== undefined) checkHeld(table, wanted, listing);
   const upTo = wanted ?? Number.POSITIVE_INFINITY;
-  const newest = Math.max(...[...listing.checkpoints.keys()].filter((version) => version <= upTo), -1);
-  const versions = [...listing.commits].filter((version) => version > newest && version <= upTo).sort((a, b) => a - b);
-  checkContiguous(table, newest, versions, listing);
-  if (wanted !== undefined) checkReaches(table, wanted, versions.at(-1) ?? newest);
-  const snapshot = new Snapshot();
-  const files = listing.checkpoints.get(newest);
-  if (files !== undefined)
-    snapshot.apply(
-      await readCheckpoint(
-        engine,
-        table,
-        files.map((name) => `${logFolder(table)}/${name}`),
-      ),
-      newest,
-    );
+  const { snapshot, versions } = await readBase(engine, table, listing, upTo);
+  if (wanted !== undefined) checkReaches(table, wanted, versions.at(-1) ?? snapshot.version);
   for (let at = 0; at < versions.length; at += READS_AT_ONCE) {
     const some = versions.slice(at, at + READS_AT_ONCE);
     const commits = await Promise.all(some.map((version) => readCommit(table, version)));
@@ -68,6 +55,46 @@ export async function loadSnapshot(engine: DeltaEngine, table: TableFolder, want
     }
   }
   if (snapshot.protocol === null || snapshot.metaData === null) throw damaged(table, 'it holds no protocol or no metadata');
+  return snapshot;
+}
+
+interface Base {
+  /** At the version of a checkpoint, or before the first commit. */
+  readonly snapshot: Snapshot;
+  /** The versions to be applied on top of it, without a hole. */
+  readonly versions: readonly number[];
+}
+
+/**
+ * The newest checkpoint that can be read, with the versions after it. A damaged one is passed over, as by other readers, where
+ * an older one or the first commit leads to the same state; else this throws what is wrong with it.
+ */
+async function readBase(engine: DeltaEngine, table: TableFolder, listing: LogListing, upTo: number): Promise<Base> {
+  const newestFirst = [...listing.checkpoints.keys()].filter((version) => version <= upTo).sort((a, b) => b - a);
+  let firstFailure: unknown;
+  for (const base of [...newestFirst, -1]) {
+    try {
+      const versions = [...listing.commits].filter((version) => version > base && version <= upTo).sort((a, b) => a - b);
+      checkContiguous(table, base, versions, listing);
+      const snapshot = await readCheckpointAt(engine, table, listing, base);
+      // What a damaged checkpoint stood for has to be reached by commits.
+      const reached = versions.at(-1) ?? base;
+      if (firstFailure !== undefined && reached < Math.max(...newestFirst)) break;
+      return { snapshot, versions };
+    } catch (error) {
+      if (!isPipelineError(error) || error.code !== 'PH_DELTA_LOG_DAMAGED') throw error;
+      firstFailure ??= error;
+    }
+  }
+  throw firstFailure;
+}
+
+async function readCheckpointAt(engine: DeltaEngine, table: TableFolder, listing: LogListing, version: number): Promise<Snapshot> {
+  const snapshot = new Snapshot();
+  const files = listing.checkpoints.get(version);
+  if (files === undefined) return snapshot;
+  const paths = files.map((name) => `${logFolder(table)}/${name}`);
+  snapshot.apply(await readCheckpoint(engine, table, paths), version);
   return snapshot;
 }
 

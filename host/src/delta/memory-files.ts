@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, rename, rm, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorNumber, storageError } from '../storage/index.ts';
 
@@ -31,6 +31,18 @@ export class MemoryFiles {
 
   /** A file with these bytes, or null where there is no room for them. To be given back after use. */
   async take(bytes: Uint8Array): Promise<MemoryFile | null> {
+    const taken = await this.#write(bytes);
+    if (taken !== 'gone') return taken;
+    await this.#discardIdle();
+    const made = await mkdir(this.#folder, { recursive: true }).then(
+      () => this.#write(bytes),
+      () => null, // the disk does as well
+    );
+    return made === 'gone' ? null : made;
+  }
+
+  /** `gone`: somebody tidied up, as systemd empties /dev/shm of a user who logs out. */
+  async #write(bytes: Uint8Array): Promise<MemoryFile | 'gone' | null> {
     const path = join(this.#folder, randomUUID());
     const idle = this.#idle.pop() ?? null;
     let handle = idle?.handle ?? null;
@@ -49,6 +61,7 @@ export class MemoryFiles {
     } catch (error) {
       if (handle !== null) await discard({ path, handle });
       if (errorNumber(error) === 'ENOSPC') return null;
+      if (errorNumber(error) === 'ENOENT') return 'gone';
       throw storageError(error, 'write', path);
     }
   }
@@ -60,8 +73,12 @@ export class MemoryFiles {
 
   /** Deletes the folder with the files in it, which nobody uses any more. */
   async close(): Promise<void> {
-    await Promise.all(this.#idle.splice(0).map(({ handle }) => handle.close()));
+    await this.#discardIdle();
     await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #discardIdle(): Promise<void> {
+    await Promise.all(this.#idle.splice(0).map((file) => discard(file)));
   }
 }
 

@@ -3,7 +3,7 @@ import { refusalReason } from './conversion.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
 import type { DeltaEngine, SqlConnection } from './engine.ts';
 import { CHANGES, givenName, HITS, keyList, type MergePlan, type MergeTarget, policyOf, ROW, SOURCE } from './merge-plan.ts';
-import { checkRowCount, type RowBlock, typedRows } from './row-block.ts';
+import { checkRowCount, type TableBlock, typedRows } from './row-block.ts';
 import { blameRows } from './row-diagnosis.ts';
 
 /** Converts the block and folds it to one row a key, {@link CHANGES}. Throws a {@link RowConversionError}. */
@@ -11,7 +11,7 @@ export async function stageChanges(
   engine: DeltaEngine,
   connection: SqlConnection,
   target: MergeTarget,
-  block: RowBlock,
+  block: TableBlock,
   plan: MergePlan,
 ): Promise<void> {
   const always = target.fields.filter((field) => policyOf(plan, field) === 'always');

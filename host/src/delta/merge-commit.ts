@@ -3,7 +3,7 @@ import { CommitConflictError, deltaError, isKnownLost } from './delta-errors.ts'
 import { computeMerge, NO_CHANGE } from './merge.ts';
 import type { MergePlan } from './merge-plan.ts';
 import { hasDeletionVectors, isAppendOnly } from './protocol.ts';
-import type { RowBlock } from './row-block.ts';
+import type { RowBlock, TableBlock } from './row-block.ts';
 import { hasPositions } from './scan.ts';
 import type { Merged, MergeOptions, Skipped, WriteTxn } from './table-contract.ts';
 import type { TableState } from './table-state.ts';
@@ -34,10 +34,10 @@ export async function mergeBlock(
 
 async function mergeOnce(state: TableState, given: RowBlock, options: MergeOptions, txns: readonly WriteTxn[]): Promise<Merged> {
   const { engine, folder } = state;
-  const { fields, partitionBy, statisticsColumns, protocol, metaData, givenNames } = state.check('write');
+  const { fields, partitionBy, statisticsColumns, protocol, metaData, givenNames } = state.check('write rows');
   if (isAppendOnly(metaData))
     throw deltaError('PH_DELTA_APPEND_ONLY', folder.path, `the table ${folder.path} is append-only: it takes no merge`);
-  const block: RowBlock = givenNames.size === 0 ? given : { ...given, givenNames };
+  const block: TableBlock = { ...given, givenNames, partitionBy };
   const plan = planOf(options, givenNames);
   const compared = plan.updateWhen === null ? [] : comparedColumns(plan.updateWhen);
   const named = [...plan.key, ...Object.keys(plan.policies), ...compared];

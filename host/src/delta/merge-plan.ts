@@ -43,7 +43,7 @@ export const CHANGES = 'temp.main."__ph_changes"';
 /** The rows of the table that have a key of the changes: file, position where known, key, and the stored values that are needed. */
 export const HITS = 'temp.main."__ph_hits"';
 
-export function policyOf(plan: MergePlan, field: SchemaField): MergePolicy {
+export function policyOf(plan: MergePlan, field: Pick<SchemaField, 'name'>): MergePolicy {
   // A column may be called as something that every object has: constructor, toString.
   return (Object.hasOwn(plan.policies, field.name) ? plan.policies[field.name] : undefined) ?? 'keepOldWhenNull';
 }

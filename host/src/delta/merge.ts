@@ -7,7 +7,7 @@ import { dropChanges, foldChanges, refuseMissing, stageChanges } from './merge-c
 import { CHANGES, HITS, keyList, type MergePlan, type MergeTarget, storedItem } from './merge-plan.ts';
 import { rewriteFiles } from './merge-rewrite.ts';
 import { keptFields, supersedeRows } from './merge-vectors.ts';
-import type { RowBlock } from './row-block.ts';
+import type { TableBlock } from './row-block.ts';
 import { FILE_INDEX, FILE_POSITION, withScan } from './scan.ts';
 import { comparedFields, leaveOutRows } from './update-condition.ts';
 
@@ -32,7 +32,7 @@ export async function computeMerge(
   engine: DeltaEngine,
   connection: SqlConnection,
   target: MergeTarget,
-  block: RowBlock,
+  block: TableBlock,
   plan: MergePlan,
   how: 'deletion vectors' | 'copy on write',
 ): Promise<MergeOutcome> {

@@ -6,7 +6,7 @@ import { storageError } from '../storage/index.ts';
 import { type AddFile, encodePath } from './actions.ts';
 import { duckType, identifier, literal, type SchemaField } from './column-type.ts';
 import { type SqlConnection, type SqlValue, sqlText } from './engine.ts';
-import { encodePartitionValue, type Partition, partitionExpression, partitionFolder } from './partition-value.ts';
+import { encodePartitionValue, type Partition, partitionFolder } from './partition-value.ts';
 import { mapEntries, statisticsText } from './statistics.ts';
 
 /** Rows for data files: a SELECT whose columns are the table's in their exact types. */
@@ -62,10 +62,7 @@ interface CopiedFile {
 }
 
 function copyStatement(folder: string, { fields, partitionBy, select }: RowSource): string {
-  const partitions = new Set(partitionBy);
-  const columns = fields
-    .map((field) => `${partitions.has(field.name) ? `${partitionExpression(field)} AS ` : ''}${identifier(field.name)}`)
-    .join(', ');
+  const columns = fields.map((field) => identifier(field.name)).join(', ');
   const source = `SELECT ${columns} FROM (${select})`;
   return partitionBy.length === 0
     ? `COPY (${source}) TO ${literal(join(folder, fileName()))} (${PARQUET_OPTIONS})`
@@ -86,7 +83,7 @@ async function copyIntoPartition(
   if (first === undefined) throw new TypeError('a table has a column that it is not partitioned by');
   const isThere = source.fields
     .filter((field) => partition.has(field.name))
-    .map((field) => `${partitionExpression(field)} IS NOT DISTINCT FROM ${keyLiteral(field, partition.get(field.name) ?? null)}`)
+    .map((field) => `${identifier(field.name)} IS NOT DISTINCT FROM ${keyLiteral(field, partition.get(field.name) ?? null)}`)
     .join(' AND ');
   const name = identifier(first.name);
   const type = duckType(first.type);

@@ -2,8 +2,8 @@ import { isPipelineError } from '@pipeline-host/sdk';
 import { identifier } from './column-type.ts';
 import type { SqlConnection } from './engine.ts';
 import type { RowSource } from './parquet-copy.ts';
-import { type Partition, partitionExpression } from './partition-value.ts';
-import { endLines, type RowBlock, typedLines } from './row-block.ts';
+import type { Partition } from './partition-value.ts';
+import { endLines, type TableBlock, typedLines } from './row-block.ts';
 
 /** What a wrong probe costs, a second pass over most of the block, is shared by so many blocks that are split unasked. */
 const REST_AFTER_WRONG = 8;
@@ -18,7 +18,7 @@ export class PartitionProbe {
   /** Null where the rows are not in one, or nothing can be said. */
   async find(
     connection: SqlConnection,
-    block: RowBlock,
+    block: TableBlock,
     { fields, partitionBy }: Pick<RowSource, 'fields' | 'partitionBy'>,
   ): Promise<Partition | null> {
     if (partitionBy.length === 0) return null;
@@ -30,7 +30,7 @@ export class PartitionProbe {
     try {
       const rows = typedLines('(VALUES ($1::VARCHAR), ($2::VARCHAR)) ends(line)', block, columns);
       const values = columns.map((field) => `${rows.value(field)} AS ${identifier(field.name)}`).join(', ');
-      const texts = columns.map((field) => `CAST(${partitionExpression(field)} AS VARCHAR)`).join(', ');
+      const texts = columns.map((field) => `CAST(${identifier(field.name)} AS VARCHAR)`).join(', ');
       const [first = [], last = []] = await connection.rows(
         `SELECT ${texts} FROM (SELECT ${values} FROM ${rows.relation})`,
         endLines(block.ndjson),

@@ -1,4 +1,4 @@
-import { identifier, type SchemaField, type SchemaType } from './column-type.ts';
+import type { SchemaType } from './column-type.ts';
 
 /** DuckDB's text of each partition column's value. */
 export type Partition = ReadonlyMap<string, string | null>;
@@ -9,15 +9,19 @@ export function partitionFolder(partitionBy: readonly string[], partition: Parti
   return partitionBy.map(segment).join('/');
 }
 
-/** All but letters, digits and `-._~` as the hexadecimal of its bytes. */
-function encodeSegment(text: string): string {
+/** A name or value as it stands in a partition's folder: all but letters, digits and `-._~` as the hexadecimal of its bytes. */
+export function encodeSegment(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** SQL that makes a partition column ready for `PARTITION_BY`: the empty text means null to every reader (PROTOCOL.md "Partition Value Serialization"). */
-export function partitionExpression(field: SchemaField): string {
-  const column = identifier(field.name);
-  return field.type === 'string' ? `nullif(${column}, '')` : column;
+/** The text that {@link encodeSegment}, or another writer of Delta, has encoded; the segment itself where it holds what is no escape. */
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch (error) {
+    if (error instanceof URIError) return segment;
+    throw error;
+  }
 }
 
 /** DuckDB's text of a partition value as the log writes it. */

@@ -1,6 +1,7 @@
 import { identifier, literal, type SchemaField } from './column-type.ts';
-import { convertExpression } from './conversion.ts';
+import { convertExpression, type ValueForm } from './conversion.ts';
 import { deltaError } from './delta-errors.ts';
+import { convertInFolder, isPartitionText, storedText } from './partition-text.ts';
 
 /** One row as JSON may be this long; Kafka's messages are far shorter. */
 export const LONGEST_ROW_BYTES = 64 * 1024 * 1024;
@@ -15,7 +16,7 @@ export interface RowProjection {
    */
   readonly columns: Readonly<Record<string, string>>;
   /** `text`: the SQL gives JSON's text of a value, which is converted as a row's field is. `typed`: it is cast to the column's type. */
-  readonly form: 'text' | 'typed';
+  readonly form: ValueForm;
 }
 
 /** Rows on their way into a table. */
@@ -35,8 +36,13 @@ export interface RowBlock {
   readonly constants?: Readonly<Record<string, string>>;
   /** Whether any line has an original behind U+0001, which valid JSON never holds. */
   readonly hasOriginals?: boolean;
+}
+
+/** Rows on their way into one live table. */
+export interface TableBlock extends RowBlock {
   /** By column, the name under which lines and projection give it, where it is another than the column's. */
-  readonly givenNames?: ReadonlyMap<string, string>;
+  readonly givenNames: ReadonlyMap<string, string>;
+  readonly partitionBy: readonly string[];
 }
 
 /** SQL of a block's rows in the table's types. */
@@ -51,7 +57,7 @@ export interface TypedRows {
 }
 
 /** SQL over the block in `file`. `presence` costs a second look at each row: ask for it only where it is needed. */
-export function typedRows(file: string, block: RowBlock, fields: readonly SchemaField[], presence: boolean): TypedRows {
+export function typedRows(file: string, block: TableBlock, fields: readonly SchemaField[], presence: boolean): TypedRows {
   const options = `format = 'newline_delimited', maximum_object_size = ${maximumObjectSize(block)}`;
   if (block.projection !== undefined) return typedLines(readLines(file, block), block, fields);
   if (!presence) {
@@ -61,7 +67,7 @@ export function typedRows(file: string, block: RowBlock, fields: readonly Schema
   return {
     ...textRows(
       block,
-      `(SELECT unnest(from_json(json, ${literal(textStructure(block, fields))})), json_keys(json) AS "__ph_keys" FROM read_json_objects(${literal(file)}, ${options}))`,
+      `(SELECT unnest(from_json(json, ${literal(textStructure(block, fields))})), "__ph_keys" FROM (SELECT json, json_keys(json) AS "__ph_keys" FROM read_json_objects(${literal(file)}, ${options})) WHERE ${namesOnce('"__ph_keys"')})`,
     ),
     presence: (field) => `list_contains("__ph_keys", ${literal(givenName(block, field))})`,
   };
@@ -71,34 +77,49 @@ export function typedRows(file: string, block: RowBlock, fields: readonly Schema
  * SQL over the texts in the column `line` of a relation, as {@link typedRows} over the lines of a block. `kept`: a column of
  * the relation that the rows have too.
  */
-export function typedLines(lines: string, block: RowBlock, fields: readonly SchemaField[], kept?: string): TypedRows {
+export function typedLines(lines: string, block: TableBlock, fields: readonly SchemaField[], kept?: string): TypedRows {
   const { projection } = block;
   const first = kept === undefined ? '' : `${identifier(kept)}, `;
   if (projection === undefined) {
     return textRows(block, `(SELECT ${first}unnest(from_json(line, ${literal(textStructure(block, fields))})) FROM ${lines})`);
   }
   const isGiven = (field: SchemaField): boolean => Object.hasOwn(projection.columns, givenName(block, field));
-  const given = (field: SchemaField): string => (isGiven(field) ? identifier(field.name) : 'CAST(NULL AS VARCHAR)');
+  const given = (field: SchemaField): string => (isGiven(field) ? asStored(block, field, identifier(field.name)) : 'CAST(NULL AS VARCHAR)');
   return {
     given,
-    value: (field) => convertExpression(field, given(field), isGiven(field) ? projection.form : 'text'),
+    value: (field) => converted(block, field, given(field), isGiven(field) ? projection.form : 'text'),
     presence: (field) => (isGiven(field) ? 'true' : 'false'),
     relation: `(SELECT ${first}${projected(lines, block, projection, fields.filter(isGiven))})`,
   };
 }
 
-/** A relation that has each column as text, under the name by which it is given. */
-function textRows(block: RowBlock, relation: string): TypedRows {
-  const given = (field: SchemaField): string => identifier(givenName(block, field));
-  return { given, value: (field) => convertExpression(field, given(field), 'text'), presence: () => 'true', relation };
+/** SQL that fails where a name is given twice, as `read_json` does by itself; `from_json` takes the first. */
+function namesOnce(keys: string): string {
+  return `CASE WHEN list_unique(${keys}) < len(${keys}) THEN error('an object has a name twice') ELSE true END`;
 }
 
-function givenName({ givenNames }: RowBlock, { name }: SchemaField): string {
-  return givenNames?.get(name) ?? name;
+/** A relation that has each column as text, under the name by which it is given. */
+function textRows(block: TableBlock, relation: string): TypedRows {
+  const given = (field: SchemaField): string => asStored(block, field, identifier(givenName(block, field)));
+  return { given, value: (field) => converted(block, field, given(field), 'text'), presence: () => 'true', relation };
+}
+
+function givenName({ givenNames }: TableBlock, { name }: SchemaField): string {
+  return givenNames.get(name) ?? name;
+}
+
+/** A value as the table can keep it. */
+function asStored({ partitionBy }: TableBlock, field: SchemaField, value: string): string {
+  return isPartitionText(partitionBy, field) ? storedText(value) : value;
+}
+
+function converted({ partitionBy }: TableBlock, field: SchemaField, given: string, form: ValueForm): string {
+  const value = convertExpression(field, given, form);
+  return isPartitionText(partitionBy, field) ? convertInFolder(field.name, given, value) : value;
 }
 
 /** The structure argument of `from_json` that gives every column as text. */
-function textStructure(block: RowBlock, fields: readonly SchemaField[]): string {
+function textStructure(block: TableBlock, fields: readonly SchemaField[]): string {
   return JSON.stringify(Object.fromEntries(fields.map((field) => [givenName(block, field), 'VARCHAR'])));
 }
 
@@ -130,7 +151,7 @@ function maximumObjectSize(block: RowBlock): number {
 }
 
 /** A select list and what it selects from. */
-function projected(lines: string, block: RowBlock, { message, columns }: RowProjection, fields: readonly SchemaField[]): string {
+function projected(lines: string, block: TableBlock, { message, columns }: RowProjection, fields: readonly SchemaField[]): string {
   const { constants = {}, hasOriginals = false } = block;
   const items = fields.map((field) => `${columns[givenName(block, field)] ?? 'NULL'} AS ${identifier(field.name)}`).join(', ');
   // Those that are not asked for are left out, so that the text of the statement stays the same.

@@ -1,9 +1,11 @@
 import { isUtf8 } from 'node:buffer';
+import { isPipelineError, type PipelineError } from '@pipeline-host/sdk';
 import { literal, type SchemaField } from './column-type.ts';
 import { refusalCondition, refusalReason } from './conversion.ts';
 import { RowConversionError, type RowFault } from './delta-errors.ts';
 import type { SqlConnection } from './engine.ts';
-import { blockLines, LONGEST_ROW_BYTES, type RowBlock, typedLines, typedRows } from './row-block.ts';
+import { folderRefusal, isPartitionText } from './partition-text.ts';
+import { blockLines, LONGEST_ROW_BYTES, type TableBlock, typedLines, typedRows } from './row-block.ts';
 import type { Scratch } from './scratch.ts';
 
 const SHOWN_CHARACTERS = 60;
@@ -15,7 +17,7 @@ const SHOWN_CHARACTERS = 60;
 export async function diagnoseRows(
   scratch: Scratch,
   connection: SqlConnection,
-  block: RowBlock,
+  block: TableBlock,
   fields: readonly SchemaField[],
 ): Promise<readonly RowFault[]> {
   const lines = blockLines(block.ndjson);
@@ -35,18 +37,30 @@ export async function diagnoseRows(
   return faults.sort((a, b) => a.index - b.index);
 }
 
-/** Throws a {@link RowConversionError} if rows of the block are to blame for the failure, else the failure itself. */
+/** Throws a {@link RowConversionError} if rows of the block are to blame for the failure of a statement, else the failure itself. */
 export async function blameRows(
   scratch: Scratch,
   connection: SqlConnection,
   table: string,
-  block: RowBlock,
+  block: TableBlock,
   fields: readonly SchemaField[],
   failure: unknown,
 ): Promise<never> {
+  if (!mayBeOfRows(failure)) throw failure;
   const faults = await diagnoseRows(scratch, connection, block, fields);
   if (faults.length > 0) throw new RowConversionError('PH_DELTA_ROW_CONVERSION', table, faults);
   throw failure;
+}
+
+/** DuckDB's failures that no row causes: a disk, a file that was taken away, a database that is down. */
+const OF_NO_ROW = /^(IO|FATAL|INTERRUPT|Permission) Error/;
+/** DuckDB needs more memory than it may have: for a long row, or because other work has it. */
+const OUT_OF_MEMORY = /^Out of Memory Error/;
+/** A shorter row is not what fills the memory. */
+const LONG_ROW_BYTES = 1024 * 1024;
+
+function mayBeOfRows(failure: unknown): failure is PipelineError {
+  return isPipelineError(failure) && failure.code === 'PH_DELTA_ENGINE' && !OF_NO_ROW.test(failure.message);
 }
 
 interface IndexedLine {
@@ -73,7 +87,7 @@ async function columnFaults(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  block: RowBlock,
+  block: TableBlock,
   fields: readonly SchemaField[],
 ): Promise<readonly RowFault[]> {
   const numbered = Buffer.from(
@@ -84,17 +98,20 @@ async function columnFaults(
     const { relation, given } = typedLines(source, block, fields, INDEX);
     const checks = fields.map((field, at) => {
       const value = given(field);
-      return `CASE WHEN ${refusalCondition(field, value)} THEN {'at': ${at}, 'value': left(${value}, ${SHOWN_CHARACTERS})} END`;
+      const inFolder = isPartitionText(block.partitionBy, field) ? folderRefusal(field.name, value) : 'NULL';
+      return `CASE WHEN ${refusalCondition(field, value)} OR ${inFolder} IS NOT NULL THEN {'at': ${at}, 'value': left(${value}, ${SHOWN_CHARACTERS}), 'in_folder': ${inFolder}} END`;
     });
-    const sql = `SELECT ${INDEX}, f.at, f.value FROM (SELECT ${INDEX}, unnest(list_filter([${checks.join(', ')}], lambda x: x IS NOT NULL)) AS f FROM ${relation}) ORDER BY 1, 2`;
+    const sql = `SELECT ${INDEX}, f.at, f.value, f.in_folder FROM (SELECT ${INDEX}, unnest(list_filter([${checks.join(', ')}], lambda x: x IS NOT NULL)) AS f FROM ${relation}) ORDER BY 1, 2`;
     try {
-      return (await connection.rows(sql)).flatMap(([index, at, value]) => {
+      return (await connection.rows(sql)).flatMap(([index, at, value, inFolder]) => {
         const field = fields[Number(at)];
-        return field === undefined
-          ? []
-          : [{ index: Number(index), column: field.name, reason: refusalReason(field, typeof value === 'string' ? value : null) }];
+        if (field === undefined) return [];
+        const shown = typeof value === 'string' ? value : null;
+        const reason = typeof inFolder === 'string' ? `${JSON.stringify(shown)}… ${inFolder}` : refusalReason(field, shown);
+        return [{ index: Number(index), column: field.name, reason }];
       });
-    } catch {
+    } catch (error) {
+      if (!mayBeOfRows(error)) throw error;
       return []; // one odd row spoils this statement; halving finds it, without the column
     }
   });
@@ -104,39 +121,47 @@ async function bisect(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  whole: RowBlock,
+  whole: TableBlock,
   fields: readonly SchemaField[],
 ): Promise<readonly RowFault[]> {
   if (lines.length === 0) return [];
   const failure = await tryLines(scratch, connection, lines, whole, fields);
   if (failure === null) return [];
   const [only, ...others] = lines;
-  if (only !== undefined && others.length === 0) return [{ index: only.index, column: null, reason: failure }];
+  if (only !== undefined && others.length === 0) {
+    if (OUT_OF_MEMORY.test(failure.message) && only.bytes.byteLength < LONG_ROW_BYTES) throw failure;
+    return [{ index: only.index, column: null, reason: reasonOf(failure) }];
+  }
   const middle = lines.length >> 1;
   const left = await bisect(scratch, connection, lines.slice(0, middle), whole, fields);
   return [...left, ...(await bisect(scratch, connection, lines.slice(middle), whole, fields))];
 }
 
-/** Null where the lines convert, else the first line of DuckDB's reason. */
+function reasonOf({ message }: PipelineError): string {
+  const [first = ''] = message.split('\n');
+  return first.replace(/in file "[^"]*", /, '').slice(0, 200);
+}
+
+/** Null where the lines convert, else DuckDB's failure. Throws any that is not of the lines. */
 async function tryLines(
   scratch: Scratch,
   connection: SqlConnection,
   lines: readonly IndexedLine[],
-  whole: RowBlock,
+  whole: TableBlock,
   fields: readonly SchemaField[],
-): Promise<string | null> {
+): Promise<PipelineError | null> {
   const newline = Buffer.from('\n');
   const ndjson = Buffer.concat(lines.flatMap(({ bytes }) => [bytes, newline]));
-  const block: RowBlock = { ...whole, ndjson, rows: lines.length };
+  const block: TableBlock = { ...whole, ndjson, rows: lines.length };
   return await scratch.withFile(ndjson, async (file) => {
     const source = typedRows(file, block, fields, false);
+    const values = fields.map((field) => source.value(field)).join(', ');
     try {
-      const values = fields.map((field) => source.value(field)).join(', ');
       await connection.rows(`SELECT bit_xor(hash(${values})) FROM ${source.relation}`);
       return null;
     } catch (error) {
-      const [first = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
-      return first.replace(/in file "[^"]*", /, '').slice(0, 200);
+      if (!mayBeOfRows(error)) throw error;
+      return error;
     }
   });
 }

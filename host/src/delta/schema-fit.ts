@@ -3,6 +3,7 @@ import { type DeltaColumn, decimalOf, type SchemaField, type SchemaType, typeTex
 import { deltaError } from './delta-errors.ts';
 import { hasDeletionVectors } from './protocol.ts';
 import { parseSchema, type TableSpec } from './schema.ts';
+import { checkColumnNames } from './table-columns.ts';
 
 /** In what a live table differs from its definition, where rows can be written all the same. */
 export interface SchemaDifference {
@@ -29,9 +30,12 @@ export interface LiveTable {
   readonly deletionVectors: boolean;
 }
 
+/** Throws `PH_DELTA_SCHEMA` for columns that no query could tell from its own. */
 export function liveTable(table: string, protocol: Protocol, metaData: MetaData): LiveTable {
+  const fields = parseSchema(table, metaData.schemaString);
+  checkColumnNames(table, fields);
   return {
-    fields: parseSchema(table, metaData.schemaString),
+    fields,
     partitionBy: metaData.partitionColumns,
     deletionVectors: hasDeletionVectors(protocol, metaData),
   };

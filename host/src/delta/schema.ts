@@ -1,5 +1,6 @@
 import { type DeltaColumn, decimalOf, type SchemaField } from './column-type.ts';
 import { deltaError } from './delta-errors.ts';
+import { isReservedName, partitionFault } from './table-columns.ts';
 
 /** What a table is to be when it is created, and what it must offer when it is there already. */
 export interface TableSpec {
@@ -43,7 +44,7 @@ export function checkSpec(spec: TableSpec): void {
     seen.add(lower);
     if (column.name === '') faults.push('a column without a name');
     if (column.name.includes('\0')) faults.push(`column ${JSON.stringify(column.name)}, whose name holds U+0000`);
-    if (lower.startsWith('__ph_')) faults.push(`column ${column.name}, whose name begins as the columns that queries add`);
+    if (isReservedName(column.name)) faults.push(`column ${column.name}, whose name begins as the columns that queries add`);
     // Without column mapping these characters cannot stand in a Parquet column name (PROTOCOL.md "Reader Requirements for Column Mapping").
     if (/[ ,;{}()\n\t=]/.test(column.name)) faults.push(`column ${JSON.stringify(column.name)} has one of the characters " ,;{}()\\n\\t="`);
     const decimal = decimalOf(column.type);
@@ -52,6 +53,8 @@ export function checkSpec(spec: TableSpec): void {
   }
   for (const name of spec.partitionBy) {
     const column = spec.columns.find((one) => one.name === name);
+    const fault = partitionFault(name, spec.partitionBy);
+    if (fault !== null) faults.push(`partition column ${name} ${fault}`);
     if (column === undefined) faults.push(`partition column ${name} is no column`);
     else if (column.type === 'binary' || column.type === 'double')
       faults.push(`partition column ${name} is ${column.type}; choose a string, date or whole number`);

@@ -12,6 +12,7 @@ import type { TableSpec } from './schema.ts';
 import { fitSchema, liveTable, type SchemaDifference } from './schema-fit.ts';
 import type { Snapshot } from './snapshot.ts';
 import { statisticsColumns } from './statistics-columns.ts';
+import { checkWritableColumns } from './table-columns.ts';
 
 /** After so long without a look at the whole log, another process may have cleaned up versions that we have not seen. */
 const OVERTAKEN_AFTER_MS = 10 * 60 * 1000;
@@ -46,7 +47,7 @@ export class TableState {
     this.#snapshot = snapshot;
     this.#spec = spec;
     this.#shape = shapeOf(folder.path, snapshot, spec);
-    if (spec !== undefined) this.check('write');
+    if (spec !== undefined) this.check('write rows');
   }
 
   get snapshot(): Snapshot {
@@ -60,11 +61,13 @@ export class TableState {
   }
 
   /** Holds the table against what we honour and against its definition, again whenever its metadata changed. */
-  check(purpose: 'read' | 'write'): TableShape {
+  check(purpose: 'read' | 'write' | 'write rows'): TableShape {
     const { protocol, metaData } = this.#snapshot;
     if (this.#shape.protocol !== protocol || this.#shape.metaData !== metaData)
       this.#shape = shapeOf(this.folder.path, this.#snapshot, this.#spec);
-    if (purpose === 'write') checkWritable(this.folder.path, this.#shape.protocol, this.#shape.metaData, this.#shape.fields);
+    const { path } = this.folder;
+    if (purpose !== 'read') checkWritable(path, this.#shape.protocol, this.#shape.metaData, this.#shape.fields);
+    if (purpose === 'write rows') checkWritableColumns(path, this.#shape.fields, this.#shape.partitionBy);
     return this.#shape;
   }
 

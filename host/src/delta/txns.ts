@@ -28,9 +28,15 @@ export function readIds({ reads = [] }: WriteOptions): readonly string[] {
   return reads.map(({ appId }) => appId);
 }
 
+/** One action for each app id, with its greatest version: a commit may not hold two (PROTOCOL.md "Transaction Identifiers"). */
 export function txnActions(txns: readonly WriteTxn[] = []): readonly Action[] {
+  const versions = new Map<string, bigint>();
+  for (const { appId, version } of txns) {
+    const other = versions.get(appId);
+    versions.set(appId, other === undefined || version > other ? version : other);
+  }
   const lastUpdated = Date.now();
-  return txns.map(({ appId, version }) => ({ txn: { appId, version, lastUpdated } }));
+  return [...versions].map(([appId, version]) => ({ txn: { appId, version, lastUpdated } }));
 }
 
 function hasMovedOn(snapshot: Snapshot, { appId, after }: WriteTxn): boolean {

@@ -38,7 +38,7 @@ export function conditionText(condition: UpdateCondition): string {
 /** Throws `PH_DELTA_SCHEMA` for a condition over columns that never change: it would not be what it says. */
 export function checkCondition(table: string, plan: MergePlan): void {
   if (plan.updateWhen === null) return;
-  const fixed = comparedColumns(plan.updateWhen).filter((name) => plan.key.includes(name) || plan.policies[name] === 'preserve');
+  const fixed = comparedColumns(plan.updateWhen).filter((name) => plan.key.includes(name) || policyOf(plan, { name }) === 'preserve');
   if (fixed.length > 0)
     throw deltaError('PH_DELTA_SCHEMA', table, `updates of ${table} depend on ${fixed.join(', ')}, which never changes`);
 }

@@ -3,6 +3,7 @@ import { decodePath, isAbsolutePath } from './actions.ts';
 import { vectorPath } from './deletion-vectors/vector-files.ts';
 import { deltaError } from './delta-errors.ts';
 import type { Exclusive } from './optimize.ts';
+import { decodeSegment } from './partition-value.ts';
 import { retentionOf } from './retention.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { TableState } from './table-state.ts';
@@ -100,10 +101,14 @@ function* filesAndTombstones(snapshot: Snapshot, oldest: number): Generator<AddF
 /** Whether a writer of Delta made the file: data, a deletion vector, or a commit that it began. */
 export function isDeltaFile(path: string, partitionBy: readonly string[]): boolean {
   if (UNFINISHED_COMMIT.test(path)) return true;
-  const segments = path.split('/');
-  const isPartition = (segment: string): boolean => partitionBy.some((column) => segment.startsWith(`${column}=`));
-  const isHidden = (segment: string): boolean => /^[_.]/.test(segment) && !isPartition(segment);
-  return DELTA_FILE.test(path) && !segments.some(isHidden);
+  const isHidden = (segment: string): boolean => /^[_.]/.test(segment) && !isPartitionFolder(segment, partitionBy);
+  return DELTA_FILE.test(path) && !path.split('/').some(isHidden);
+}
+
+/** Whether a folder is named for a value of a partition column. Writers encode more or fewer characters of the column's name. */
+function isPartitionFolder(segment: string, partitionBy: readonly string[]): boolean {
+  const [name = '', value] = segment.split('=', 2);
+  return value !== undefined && (partitionBy.includes(name) || partitionBy.includes(decodeSegment(name)));
 }
 
 function hours(milliseconds: number): string {

@@ -123,7 +123,6 @@ function dedupeRule(options: TableDefinition['options']): { readonly dedupe?: De
 }
 
 function definedPolicies<Policy>(columns: Readonly<Partial<Record<string, Policy>>> | undefined): Record<string, Policy> {
-  const policies: Record<string, Policy> = {};
-  for (const [name, policy] of Object.entries(columns ?? {})) if (policy !== undefined) policies[name] = policy;
-  return policies;
+  // Not assigned one by one, since `__proto__` would be no column then.
+  return Object.fromEntries(Object.entries(columns ?? {}).flatMap(([name, policy]) => (policy === undefined ? [] : [[name, policy]])));
 }

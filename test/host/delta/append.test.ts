@@ -181,6 +181,26 @@ test('a competing writer of the same app id is fenced, and its files are deleted
   assert.equal(await zombie.count(), 2);
 });
 
+test('txns that name an app id twice are written as one, with the greatest version', async () => {
+  const table = await lake.create('twice', [column('id')], { key: ['id'] });
+  const txns = (...versions: readonly bigint[]) => versions.map((version) => ({ appId: 'p/0', version }));
+  await table.append(block([{ id: 'a' }]), { txns: txns(3n, 9n, 5n) });
+  await table.merge(block([{ id: 'b' }]), { key: ['id'], txns: txns(12n, 10n) });
+  for (const [version, last] of [
+    [1, 9],
+    [2, 12],
+  ] as const) {
+    const commit = await lake.text(`twice/_delta_log/0000000000000000000${version}.json`);
+    const written = commit.split('\n').filter((line) => line.startsWith('{"txn"'));
+    assert.deepEqual(
+      written.map((line) => JSON.parse(line).txn.version),
+      [last],
+    );
+  }
+  assert.equal((await lake.open('twice')).lastTxn('p/0'), 12n);
+  await assert.rejects(table.append(block([{ id: 'c' }]), { txns: txns(11n, 15n) }), coded('PH_DELTA_TXN_CONFLICT'));
+});
+
 test('a batch of which one partition is written already is refused by name, not written twice', async () => {
   const table = await lake.create('half-written', [column('id')]);
   await table.append(block([{ id: 'a' }]), { txns: [{ appId: 'p/0', version: 3n }] });

@@ -96,7 +96,7 @@ export async function crashLoop(lake: Lake, kills: number, seed: number): Promis
 /** What killed processes left in shared memory and in the folder for temporary files: the next one to open an engine removes it. */
 export async function scratchOf(lake: Lake, pids: readonly number[]): Promise<readonly string[]> {
   const names = await Promise.all([`${lake.folder}/temp`, '/dev/shm'].map((folder) => readdir(folder).catch(() => [])));
-  return names.flat().filter((name) => pids.includes(Number(/^ph-delta-(\d+)-/.exec(name)?.[1])));
+  return names.flat().filter((name) => pids.includes(Number(/^ph-delta-[0-9a-f]+-(\d+)-/.exec(name)?.[1])));
 }
 
 /** Each writer has all rows of its versions, once each, and no other. */

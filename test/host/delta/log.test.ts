@@ -102,6 +102,47 @@ test('a checkpoint of which a part is missing is passed over', async () => {
   assert.equal(await (await lake.open('parts')).count(), 1);
 });
 
+test('a damaged checkpoint is passed over where an older one, or the first commit, leads to the same state', async () => {
+  const table = await lake.create('damaged-checkpoint', COLUMNS);
+  const write = (name: string) => lake.write(`damaged-checkpoint/_delta_log/${name}`, 'no Parquet');
+  for (const id of [1, 2, 3]) {
+    await table.append(block([{ id }]));
+    if (id < 3) await table.checkpoint();
+  }
+  const opened = async () => {
+    const again = await lake.open('damaged-checkpoint');
+    return [again.version, await again.count()];
+  };
+  await write(`${version(2)}.checkpoint.parquet`);
+  assert.deepEqual(await opened(), [3, 3]);
+  const old = await DeltaTable.openVersion(lake.engine, lake.store, 'damaged-checkpoint', 2);
+  assert.deepEqual([old.version, await old.count()], [2, 2]);
+  for (const gone of [0, 1]) await rm(logFile('damaged-checkpoint', `${version(gone)}.json`));
+  assert.deepEqual(await opened(), [3, 3]);
+  await write(`${version(1)}.checkpoint.parquet`);
+  const named = { code: 'PH_DELTA_LOG_DAMAGED', message: /0002\.checkpoint\.parquet cannot be read/ };
+  await assert.rejects(lake.open('damaged-checkpoint'), named);
+});
+
+test('a removal takes out the file that its path names in another encoding', async () => {
+  const table = await lake.create('encoded', [...COLUMNS, column('place')], { partitionBy: ['place'] });
+  await table.append(block([{ id: 1, place: 'ä b' }]));
+  await table.append(block([{ id: 2, place: 'ä b' }]));
+  const [line = ''] = (await lake.text(`encoded/_delta_log/${version(1)}.json`)).split('\n').filter((one) => one.startsWith('{"add"'));
+  const { add } = JSON.parse(line) as { readonly add: { readonly path: string } };
+  const path = add.path.replaceAll('=', '%3D').replaceAll('-', '%2D');
+  assert.notEqual(path, add.path);
+  const remove = { ...add, path, deletionTimestamp: Date.now(), dataChange: true };
+  await lake.write(`encoded/_delta_log/${version(3)}.json`, `${JSON.stringify({ remove })}\n`);
+  for (const read of [table, await lake.open('encoded')]) {
+    await read.refresh();
+    assert.deepEqual(
+      (await read.readRows()).map(({ id }) => id),
+      ['2'],
+    );
+  }
+});
+
 /** Writes the checkpoint of a version anew, with a column for sidecars as delta-rs and v2 checkpoints have it. */
 async function withSidecars(name: string, at: number, sidecar: string): Promise<void> {
   const file = logFile(name, `${version(at)}.checkpoint.parquet`);

@@ -61,6 +61,25 @@ for (const deletionVectors of [true, false]) {
       ]);
     });
 
+    for (const policies of [{}, { kept: 'always' }] as const)
+      test(`a row that gives a column twice is refused, with the policies ${JSON.stringify(policies)}`, async () => {
+        const table = await lake.create(`twice-${Object.keys(policies).length}`, COLUMNS);
+        const lines = ['{"id":1,"kept":"a"}', '{"id":2,"kept":"a","kept":"b"}', '{"id":3,"id":4}'];
+        const given = { ndjson: Buffer.from(lines.map((line) => `${line}\n`).join('')), rows: lines.length };
+        const refused = (error: unknown): boolean => {
+          assert.ok(error instanceof RowConversionError, String(error));
+          assert.deepEqual(
+            error.rows.map(({ index, reason }) => [index, /duplicate key|twice/.test(reason)]),
+            [
+              [1, true],
+              [2, true],
+            ],
+          );
+          return true;
+        };
+        await assert.rejects(table.merge(given, { key: ['id'], policies }), refused);
+      });
+
     test('a column that the row does not have keeps its value, also where null would overwrite it', async () => {
       const table = await lake.create('absent', COLUMNS);
       await table.merge(block([{ id: 1, written: 'stays' }]), merge);

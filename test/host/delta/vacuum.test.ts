@@ -113,6 +113,37 @@ test('hidden files, files of no Delta writer, and tables inside the folder are n
   );
 });
 
+test('folders of partitions are no hidden ones, whatever of their column’s name is encoded, and others are', async () => {
+  const partitionBy = ['_ä', '_%41', '.day'];
+  const table = await lake.create('odd-names', [column('id'), ...partitionBy.map((name) => column(name))], { partitionBy });
+  const row = { id: '1', _ä: 'x', '_%41': 'y', '.day': 'z' };
+  await table.append(block([row]));
+  const unused = await filesOf('odd-names');
+  assert.match(unused.join(), /^_%C3%A4=x\/_%2541=y\/\.day=z\/[^,]+$/);
+  await table.merge(block([{ ...row, id: '1', _ä: 'moved' }]), { key: ['id'] });
+  await table.append(block([{ ...row, id: '2' }, { id: '3' }]));
+  const planted = ['_ä=x/a.parquet', '_%c3%a4=x/_%41=y/b.parquet', '.day=z/c.parquet'];
+  const kept = [
+    '_change_data/d.parquet',
+    '_change_data/.day=z/e.parquet',
+    '_%C3=x/f.parquet',
+    '_%41/g.parquet',
+    '_Ä=x/h.parquet',
+    '_delta_index/i.bin',
+  ];
+  for (const path of [...planted, ...kept]) await plant(`odd-names/${path}`, 30 * DAY);
+  const { files } = await table.vacuum();
+  assert.deepEqual(files.toSorted(), planted.toSorted());
+  const all = await table.vacuum({ retention: 0, allowShortRetention: true });
+  assert.deepEqual(all.files, unused);
+  const left = await filesOf('odd-names');
+  assert.deepEqual(
+    kept.filter((path) => !left.includes(path)),
+    [],
+  );
+  assert.equal(await table.count(), 3);
+});
+
 test('a retention below the table’s wants a word', async () => {
   const table = await worn('short');
   await assert.rejects(table.vacuum({ retention: DAY }), coded('PH_DELTA_RETENTION'));

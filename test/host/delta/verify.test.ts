@@ -95,6 +95,25 @@ describe('a table that was written by us verifies clean', () => {
     assert.equal(looked(verified)['partitions'], 2 * (looked(verified)['files'] ?? 0));
   });
 
+  test('with bounds that hold U+0000, and that end with it', async () => {
+    const table = await lake.create('nul', [column('id'), column('place')], { partitionBy: ['place'] });
+    for (const id of ['a\0b', '\0', `${'a'.repeat(31)}\0${'b'.repeat(9)}`, "\0'\0\\", '\u{10FFFF}\0'])
+      await table.append(
+        block([
+          { id, place: id },
+          { id: `${id}z`, place: id },
+        ]),
+      );
+    assert.deepEqual((await verifyTable(lake.engine, lake.store, 'nul', { mergeKey: ['id'] })).faults, []);
+    const log = 'nul/_delta_log/00000000000000000001.json';
+    await lake.write(
+      log,
+      (await lake.text(log)).replace('"minValues\\":{\\"id\\":\\"a\\\\u0000b', '"minValues\\":{\\"id\\":\\"a\\\\u0000c'),
+    );
+    const [fault] = (await verifyTable(lake.engine, lake.store, 'nul')).faults;
+    assert.deepEqual([fault?.is, fault?.should], [`minimum ${JSON.stringify('a\0c')}`, `at most ${JSON.stringify('a\0b')}`]);
+  });
+
   test('whose checkpoints forget what was removed long ago, and whose maximum is cut to milliseconds as by other writers', async () => {
     const properties = { 'delta.deletedFileRetentionDuration': 'interval 0 seconds' };
     const made = await lake.create('forgetful', COLUMNS, { properties });
