@@ -1,5 +1,5 @@
 import type { Outcome, Output, TopicDefinition, WorkerDefinition } from '@pipeline-host/sdk';
-import type { Clock } from '../engine/clock.ts';
+import type { Clock } from '../clock.ts';
 import { type ClassifiedFailure, classifyFailure } from '../engine/failure-class.ts';
 import { FailureWindow } from '../engine/failure-window.ts';
 import { HandlerSink } from '../engine/handler-sink.ts';
