@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { created, rowsOf } from './enriching.ts';
 import { mediaAnswer, PROJECT, projectAnswer, taskAnswer } from './samples.ts';
 import { openWorkers, TOKEN } from './workers.ts';
 
@@ -39,6 +40,29 @@ describe('the ClaimX API', () => {
       kit.api.answer('GET /export/project', { json });
       await ask(PROJECT, signal);
     }
+  });
+
+  it('tells the address of a policyholder by the entry that is marked as primary, else by the first', async () => {
+    await using kit = await openWorkers();
+    const address = async (emails: unknown) => {
+      const { data } = projectAnswer;
+      const customerInformation = { ...data.project.customerInformation, emails };
+      kit.api.answer('GET /export/project', { json: { data: { ...data, project: { ...data.project, customerInformation } } } });
+      const rows = rowsOf((await kit.enrich([created]))[0]);
+      const contact = rows.contacts.find(({ contact_type }) => contact_type === 'POLICYHOLDER');
+      assert.equal(contact?.contact_email, rows.projects[0]?.primary_email ?? undefined);
+      return rows.projects[0]?.primary_email;
+    };
+    const first = { emailAddress: 'first@example.test', primary: false };
+    for (const primary of [true, 1, 'true', 'yes', 'false'])
+      assert.equal(await address([first, { emailAddress: ' second@example.test ', primary }]), 'second@example.test', String(primary));
+    for (const primary of [false, 0, '', null, undefined])
+      assert.equal(await address([first, { emailAddress: 'second@example.test', primary }]), 'first@example.test', String(primary));
+    assert.equal(await address([first, { emailAddress: ' ', primary: true }]), 'first@example.test', 'a blank one stands for none');
+    const third = { emailAddress: 'third@example.test', primary: false };
+    assert.equal(await address([{ emailAddress: '', primary: true }, third]), null, 'the first alone is fallen back to');
+    assert.equal(await address([null, first]), 'first@example.test');
+    for (const none of [null, [], undefined, [{ emailAddress: null, primary: true }]]) assert.equal(await address(none), null);
   });
 
   it('answers for media with a list or one object, in data, in media or in nothing', async () => {

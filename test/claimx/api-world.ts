@@ -17,6 +17,10 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly text?: string;
+  /** The connection ends in the middle of the body. */
+  readonly cut?: boolean;
+  /** Milliseconds of silence in the middle of the body. */
+  readonly silent?: number;
 }
 
 type Answerer = (asked: Asked) => Answer;
@@ -54,7 +58,9 @@ export async function openApiWorld(): Promise<ApiWorld> {
   };
 }
 
-function delivered({ status = 200, headers = {}, json, text }: Answer): ServiceAnswer {
+function delivered({ status = 200, headers = {}, json, text, cut = false, silent }: Answer): ServiceAnswer {
   const body = text ?? (json === undefined ? '' : JSON.stringify(json));
-  return answer.status(status, { headers: { 'content-type': 'application/json', ...headers }, body });
+  const whole = answer.status(status, { headers: { 'content-type': 'application/json', ...headers }, body });
+  if (silent !== undefined) return answer.slow(whole, { parts: 2, pause: silent });
+  return cut ? answer.cut(whole) : whole;
 }

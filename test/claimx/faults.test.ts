@@ -1,12 +1,16 @@
 /** What was wrong in the systems before this one, by the numbers of its catalogue, and is right here. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { UnavailableError } from '@pipeline-host/sdk';
+import { testWorker } from '../../host/src/testing/index.ts';
 import { blobPathOf, withSuffix } from '../../plugins/claimx/src/blob-path.ts';
-import { downloadsPending, downloadsResults, ENTITY_TABLES } from '../../plugins/claimx/src/index.ts';
-import { cachedOf, download, FRESH, failure, JPEG, link, PICTURE, serveFresh, sha256 } from './downloading.ts';
+import plugin, { downloadsCached, downloadsPending, downloadsResults, ENTITY_TABLES } from '../../plugins/claimx/src/index.ts';
+import { downloader } from '../../plugins/claimx/src/workers/downloader.ts';
+import { entityWriter } from '../../plugins/claimx/src/writers/entity-writer.ts';
+import { cachedOf, download, task as downloadTask, FRESH, failure, JPEG, link, PICTURE, serveFresh, sha256 } from './downloading.ts';
 import { answerAll, created, failureOf, file, logOf, rowsOf, task, video } from './enriching.ts';
-import { mediaAnswer, PROJECT, projectAnswer, taskAnswer, videoAnswer } from './samples.ts';
-import { openWorkers, sent } from './workers.ts';
+import { mediaAnswer, PROJECT, projectAnswer, TRACE, taskAnswer, videoAnswer } from './samples.ts';
+import { configFor, openWorkers, sent } from './workers.ts';
 
 const [medium] = mediaAnswer;
 const { project, teamMembers } = projectAnswer.data;
@@ -159,12 +163,23 @@ describe('faults of the API and the handlers', () => {
     });
   });
 
-  it('73: a template whose date is null is written like others', async () => {
+  it('73: a template that is stored without a date, or comes without one, is written like others, and the task keeps its link to project and template', async () => {
     await using kit = await openWorkers();
     answerAll(kit);
-    const customTask = { ...taskAnswer.customTask, modifiedDate: null };
-    kit.api.answer('GET /customTasks/assignment/7741025?full=true', { json: { ...taskAnswer, customTask } });
-    assert.equal(rowsOf((await kit.enrich([task]))[0]).task_templates[0]?.modified_date, null);
+    const writer = kit.tested.worker(entityWriter);
+    const write = async (name: string, modifiedDate: string | null) => {
+      const customTask = { ...taskAnswer.customTask, name, modifiedDate };
+      kit.api.answer('GET /customTasks/assignment/7741025?full=true', { json: { ...taskAnswer, customTask } });
+      assert.equal((await writer.handle(rowsOf((await kit.enrich([task]))[0]))).outcome, 'done');
+      const [template, ...more] = await writer.rows('claimx_task_templates');
+      assert.deepEqual(more, []);
+      return [template?.['name'], template?.['modified_date']];
+    };
+    const date = '2026-01-05T09:00:00+00:00';
+    assert.deepEqual(await write('first', null), ['first', null]);
+    assert.deepEqual(await write('dated', date), ['dated', date]);
+    assert.equal((await write('undated', null))[0], 'undated');
+    assert.partialDeepStrictEqual(await writer.rows('claimx_tasks'), [{ project_id: PROJECT, task_id: '3301' }]);
   });
 
   it('74: unknown types are counted one by one', async () => {
@@ -248,12 +263,40 @@ describe('faults of downloads and uploads', () => {
     assert.equal(failure(await download(kit, {}, { attempt: 2 })).kind, 'permanent');
   });
 
-  it('85, 86: a 408 and an empty file are tried again', async () => {
+  it('85: a 408 is tried again, and a full disk pauses the worker and fails no file', async () => {
     await using kit = await openWorkers();
     kit.api.answer('GET /p/roof.jpg', { status: 408 });
     assert.equal(failure(await download(kit)).kind, 'transient');
-    kit.api.answer('GET /p/roof.jpg', { headers: { 'content-type': 'image/jpeg' } });
-    assert.deepEqual(failure(await download(kit)), { code: 'PH_DOWNLOAD_EMPTY', kind: 'transient', outcome: 'retried' });
+
+    const noRoom = async () => {
+      throw new UnavailableError('PH_STAGING_FULL', 'no space left');
+    };
+    const full: typeof downloader = {
+      ...downloader,
+      handle: (message, context) => {
+        const http = { ...context.http, download: noRoom };
+        const withoutRoom = new Proxy(context, { get: (all, name) => (name === 'http' ? http : (Reflect.get(all, name) as unknown)) });
+        return downloader.handle?.(message, withoutRoom) ?? assert.fail('no handler');
+      },
+    };
+    const fullPlugin = { ...plugin, workers: { ...plugin.workers, downloader: full } };
+    await using tested = testWorker(full, { plugin: fullPlugin, config: configFor(kit.api.baseUrl) });
+    const messages = ['1', '2', '3'].map((media_id) => downloadTask(kit, { media_id }));
+    for (const { outcome, code } of await tested.handleBatch(messages)) assert.deepEqual([outcome, code], ['paused', 'PH_STAGING_FULL']);
+  });
+
+  it('86: a file that is empty, or breaks off, or falls silent in the middle is tried again, and nothing of it is handed on', async () => {
+    await using kit = await openWorkers({ idleTimeout: '200ms' });
+    for (const [code, answer] of [
+      ['PH_DOWNLOAD_EMPTY', { text: '' }],
+      ['PH_DOWNLOAD_CUT', { cut: true }],
+      ['PH_DOWNLOAD_STALLED', { silent: 1_000 }],
+    ] as const) {
+      kit.api.answer('GET /p/roof.jpg', { ...PICTURE, ...answer });
+      const handled = await download(kit);
+      assert.deepEqual(failure(handled), { code, kind: 'transient', outcome: 'retried' });
+      assert.deepEqual(handled.outputs, []);
+    }
   });
 
   it('87: a dot in a folder of the link is no extension', async () => {
@@ -299,5 +342,39 @@ describe('faults of downloads and uploads', () => {
     await using other = await openWorkers();
     other.api.answer('GET /p/roof.jpg', PICTURE);
     assert.equal(failure(await kit.handle('uploader', await cachedOf(other))).code, 'PH_STAGING_FOREIGN');
+  });
+
+  it("93: two files of one event do not get in each other's way", async () => {
+    await using kit = await openWorkers();
+    kit.api.answer('GET /p/', PICTURE);
+    const messages = ['1', '2'].map((media_id) => downloadTask(kit, { media_id }));
+    const handled = await kit.tested.worker(downloader).handleBatch(messages);
+    assert.deepEqual(
+      handled.flatMap((one) => sent(one, downloadsCached)).map(({ media_id, trace_id }) => [media_id, trace_id]),
+      [
+        ['1', TRACE],
+        ['2', TRACE],
+      ],
+    );
+  });
+
+  it('94: a file that broke off is fetched from its beginning, whatever lies there by then', async () => {
+    await using kit = await openWorkers();
+    kit.api.answer('GET /p/roof.jpg', { ...PICTURE, cut: true });
+    await download(kit);
+    const changed = `${JPEG}, another one`;
+    kit.api.answer('GET /p/roof.jpg', { ...PICTURE, text: changed });
+    assert.equal((await cachedOf(kit)).sha256, sha256(changed));
+    assert.ok(kit.api.asked.every(({ headers }) => headers.range === undefined));
+  });
+
+  it('96: a link is asked once, by GET, which is what its signature covers', async () => {
+    await using kit = await openWorkers();
+    kit.api.answer('GET /p/roof.jpg', PICTURE);
+    await cachedOf(kit);
+    assert.deepEqual(
+      kit.api.asked.map(({ method }) => method),
+      ['GET'],
+    );
   });
 });
