@@ -6,7 +6,7 @@
  */
 
 /** The layers of host/src, top to bottom: each may import itself, what stands beside it here, and the SDK. */
-const ground = ['azure', 'config', 'observability', 'version.ts'];
+const ground = ['azure', 'config', 'observability', 'clock.ts', 'version.ts'];
 const services = ['plugins', 'retry', 'dlq', 'kafka', 'delta', 'storage', 'eventhouse', 'http'];
 const layers = {
   testing: ['embedded', 'supervisor', 'admin', 'engine', ...services, ...ground],

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { created, rowsOf } from './enriching.ts';
 import { mediaAnswer, PROJECT, projectAnswer, taskAnswer } from './samples.ts';
-import { openWorkerKit, TOKEN } from './worker-kit.ts';
+import { openWorkers, TOKEN } from './workers.ts';
 
 const signal = new AbortController().signal;
 const [media] = mediaAnswer;
 
 describe('the ClaimX API', () => {
   it('is asked with the token as it is given, for JSON', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     kit.api.answer('GET /export/project', { json: projectAnswer });
     await kit.services.api.project(PROJECT, signal);
     const { headers } = kit.api.asked[0] ?? assert.fail('nothing was asked');
@@ -19,7 +20,7 @@ describe('the ClaimX API', () => {
   });
 
   it('answers for a project with and without the data wrapper, and with nulls wherever it likes', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     const { project: ask } = kit.services.api;
     for (const json of [projectAnswer, projectAnswer.data]) {
       kit.api.answer('GET /export/project', { json });
@@ -41,8 +42,31 @@ describe('the ClaimX API', () => {
     }
   });
 
+  it('tells the address of a policyholder by the entry that is marked as primary, else by the first', async () => {
+    await using kit = await openWorkers();
+    const address = async (emails: unknown) => {
+      const { data } = projectAnswer;
+      const customerInformation = { ...data.project.customerInformation, emails };
+      kit.api.answer('GET /export/project', { json: { data: { ...data, project: { ...data.project, customerInformation } } } });
+      const rows = rowsOf((await kit.enrich([created]))[0]);
+      const contact = rows.contacts.find(({ contact_type }) => contact_type === 'POLICYHOLDER');
+      assert.equal(contact?.contact_email, rows.projects[0]?.primary_email ?? undefined);
+      return rows.projects[0]?.primary_email;
+    };
+    const first = { emailAddress: 'first@example.test', primary: false };
+    for (const primary of [true, 1, 'true', 'yes', 'false'])
+      assert.equal(await address([first, { emailAddress: ' second@example.test ', primary }]), 'second@example.test', String(primary));
+    for (const primary of [false, 0, '', null, undefined])
+      assert.equal(await address([first, { emailAddress: 'second@example.test', primary }]), 'first@example.test', String(primary));
+    assert.equal(await address([first, { emailAddress: ' ', primary: true }]), 'first@example.test', 'a blank one stands for none');
+    const third = { emailAddress: 'third@example.test', primary: false };
+    assert.equal(await address([{ emailAddress: '', primary: true }, third]), null, 'the first alone is fallen back to');
+    assert.equal(await address([null, first]), 'first@example.test');
+    for (const none of [null, [], undefined, [{ emailAddress: null, primary: true }]]) assert.equal(await address(none), null);
+  });
+
   it('answers for media with a list or one object, in data, in media or in nothing', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     const ask = async (json: unknown) => {
       kit.api.answer('GET /export', { json });
       return (await kit.services.api.media(PROJECT, 'all', signal)).map(({ mediaID }) => mediaID);
@@ -54,7 +78,7 @@ describe('the ClaimX API', () => {
   });
 
   it('answers for a task with an object, in data or not', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     for (const json of [taskAnswer, { data: taskAnswer }]) {
       kit.api.answer('GET /customTasks', { json });
       assert.equal((await kit.services.api.task('7741025', signal)).assignmentId, 7741025);
@@ -63,7 +87,7 @@ describe('the ClaimX API', () => {
   });
 
   it('may answer with any 2xx, and with nothing', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     for (const status of [201, 204]) {
       kit.api.answer('GET /export', { status });
       assert.deepEqual(await kit.services.api.media(PROJECT, ['1'], signal), []);
@@ -71,7 +95,7 @@ describe('the ClaimX API', () => {
   });
 
   it('is asked again later where its answer is no JSON, or of another shape', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     for (const answer of [
       { text: '<html>', headers: { 'content-type': 'text/html' } },
       { text: '{"data":' },
@@ -98,7 +122,7 @@ describe('the ClaimX API', () => {
     [504, 'unavailable', 'PH_API_UNAVAILABLE', {}],
   ] as const) {
     it(`fails as ${kind} where it answers ${status}`, async () => {
-      await using kit = await openWorkerKit();
+      await using kit = await openWorkers();
       kit.api.answer('GET /export', { status, headers });
       await assert.rejects(kit.services.api.project(PROJECT, signal), (error: Error) => {
         assert.partialDeepStrictEqual({ ...error }, { kind, code });

@@ -1,12 +1,13 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { answer, type ServiceAnswer, type ServiceRequest, startService } from '../../host/src/testing/index.ts';
+
+const BASE = '/service/cxedirest';
 
 /** A request as the API saw it. */
 export interface Asked {
   readonly method: string;
   /** Without the base path, with the query. */
   readonly path: string;
-  readonly headers: IncomingMessage['headers'];
+  readonly headers: ServiceRequest['headers'];
   readonly body: string;
 }
 
@@ -16,11 +17,15 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly text?: string;
+  /** The connection ends in the middle of the body. */
+  readonly cut?: boolean;
+  /** Milliseconds of silence in the middle of the body. */
+  readonly silent?: number;
 }
 
-type Answerer = (asked: Asked) => Answer | Promise<Answer>;
+type Answerer = (asked: Asked) => Answer;
 
-/** A loopback ClaimX API, and the media server beside it, whose answers a test gives, by the beginning of `METHOD path`; the longest counts. */
+/** A ClaimX API, and the media server beside it, whose answers a test gives, by the beginning of `METHOD path`; the longest counts. */
 export interface ApiWorld extends AsyncDisposable {
   readonly baseUrl: string;
   /** Of the media server. */
@@ -32,34 +37,30 @@ export interface ApiWorld extends AsyncDisposable {
 }
 
 export async function openApiWorld(): Promise<ApiWorld> {
-  const routes = new Map<string, Answerer>();
+  const given = new Map<string, Answerer>();
   const asked: Asked[] = [];
-  const server = createServer((request, response) => void serve(request, response));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const base = '/service/cxedirest';
-
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = Buffer.concat(await request.toArray()).toString('utf8');
-    const { method = '', url = '', headers } = request;
-    const one = { method, path: url.startsWith(base) ? url.slice(base.length) : url, headers, body };
+  const serve = ({ method, path, query, headers, body }: ServiceRequest): ServiceAnswer => {
+    const whole = query.size === 0 ? path : `${path}?${query.toString()}`;
+    const one = { method, path: whole.startsWith(BASE) ? whole.slice(BASE.length) : whole, headers, body: body.toString('utf8') };
     asked.push(one);
     const line = `${method} ${one.path}`;
-    const route = [...routes.keys()].filter((candidate) => line.startsWith(candidate)).sort((a, b) => b.length - a.length)[0];
-    const answer: Answer = (await routes.get(route ?? '')?.(one)) ?? { status: 404, json: { message: 'none' } };
-    const text = answer.text ?? (answer.json === undefined ? '' : JSON.stringify(answer.json));
-    response.writeHead(answer.status ?? 200, { 'content-type': 'application/json', ...answer.headers }).end(text);
+    const [route = ''] = [...given.keys()].filter((beginning) => line.startsWith(beginning)).sort((a, b) => b.length - a.length);
+    return delivered(given.get(route)?.(one) ?? { status: 404, json: { message: 'none' } });
   };
-
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const service = await startService({ routes: { 'GET /*': serve, 'POST /*': serve } });
   return {
-    baseUrl: origin + base,
-    origin,
+    baseUrl: service.url + BASE,
+    origin: service.url,
     asked,
     lines: () => asked.map(({ method, path }) => `${method} ${path}`),
-    answer: (route, answer) => routes.set(route, typeof answer === 'function' ? answer : () => answer),
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    answer: (route, one) => given.set(route, typeof one === 'function' ? one : () => one),
+    [Symbol.asyncDispose]: () => service.close(),
   };
+}
+
+function delivered({ status = 200, headers = {}, json, text, cut = false, silent }: Answer): ServiceAnswer {
+  const body = text ?? (json === undefined ? '' : JSON.stringify(json));
+  const whole = answer.status(status, { headers: { 'content-type': 'application/json', ...headers }, body });
+  if (silent !== undefined) return answer.slow(whole, { parts: 2, pause: silent });
+  return cut ? answer.cut(whole) : whole;
 }

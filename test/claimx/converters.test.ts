@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { parseExact } from '@pipeline-host/sdk';
 import { decimalText, flag, idText, integer, smallInteger, text, timestampText } from '../../plugins/claimx/src/converters.ts';
-import { parseExact } from '../../plugins/claimx/src/exact-json.ts';
 
 /** The value as it comes out of an answer of the API. */
 const answered = (json: string): unknown => parseExact(json);

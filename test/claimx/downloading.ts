@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict';
-import { errorMessage, isPipelineError, type Outcome } from '@pipeline-host/sdk';
+import { createHash } from 'node:crypto';
+import { isPipelineError } from '@pipeline-host/sdk';
+import type { HandledMessage, RecordOptions } from '../../host/src/testing/index.ts';
 import { type CachedDownload, downloadsCached } from '../../plugins/claimx/src/index.ts';
 import type { DownloadTask } from '../../plugins/claimx/src/schemas/download-task.ts';
 import { mediaAnswer, PROJECT, TRACE } from './samples.ts';
-import { type ContextOptions, sent, type WorkerKit, workerOf } from './worker-kit.ts';
+import type { Workers } from './workers.ts';
 
 export const JPEG = 'as good as a picture';
 export const PICTURE = { text: JPEG, headers: { 'content-type': 'image/jpeg' } };
 export const FRESH = '/p/fresh.jpg';
 
 /** A link of the media server that ends so many seconds from now. */
-export function link({ api }: WorkerKit, path = '/p/roof.jpg', seconds = 3_600): string {
+export function link({ api }: Workers, path = '/p/roof.jpg', seconds = 3_600): string {
   const at = new Date(Date.now() - 60_000).toISOString().replace(/[-:]|\.\d+/g, '');
   return `${api.origin}${path}?X-Amz-Date=${at}&X-Amz-Expires=${60 + seconds}&X-Amz-Signature=s3cret`;
 }
 
-export function task(kit: WorkerKit, given: Partial<DownloadTask> = {}): DownloadTask {
+export function task(kit: Workers, given: Partial<DownloadTask> = {}): DownloadTask {
   return {
     media_id: '88231190',
     project_id: PROJECT,
@@ -32,31 +34,27 @@ export function task(kit: WorkerKit, given: Partial<DownloadTask> = {}): Downloa
   };
 }
 
-/** What the worker says of a message; a thrown error is a retry, as the host takes it. */
-export async function handle(kit: WorkerKit, worker: string, message: unknown, options?: ContextOptions): Promise<Outcome> {
-  try {
-    return (await workerOf(worker).handle?.(message, kit.contextOf(options))) ?? assert.fail('no outcome');
-  } catch (error) {
-    return { kind: 'retry', error, after: undefined };
-  }
-}
-export const download = (kit: WorkerKit, given: Partial<DownloadTask> = {}, options?: ContextOptions) =>
-  handle(kit, 'downloader', task(kit, given), options);
+export const download = (kit: Workers, given: Partial<DownloadTask> = {}, record?: RecordOptions) =>
+  kit.handle('downloader', task(kit, given), record);
 
-export async function cachedOf(kit: WorkerKit, given: Partial<DownloadTask> = {}): Promise<CachedDownload> {
-  const outcome = await download(kit, given);
-  const [cached] = sent(outcome, downloadsCached);
-  assert.ok(cached !== undefined, outcome.kind === 'retry' ? errorMessage(outcome.error) : outcome.kind);
+export async function cachedOf(kit: Workers, given: Partial<DownloadTask> = {}): Promise<CachedDownload> {
+  const { outcome, reason, sentTo } = await download(kit, given);
+  const [cached] = sentTo(downloadsCached);
+  assert.ok(cached !== undefined, `${outcome}: ${reason}`);
   return cached;
 }
-export function failure(outcome: Outcome): { readonly code: string; readonly kind: string; readonly after: unknown } {
-  assert.ok(outcome.kind === 'retry' && isPipelineError(outcome.error), JSON.stringify(outcome));
-  return { code: outcome.error.code, kind: outcome.error.kind, after: outcome.after };
+export function failure({
+  outcome,
+  error,
+}: HandledMessage): Pick<HandledMessage, 'outcome'> & { readonly code: string; readonly kind: string } {
+  assert.ok(isPipelineError(error), outcome);
+  return { outcome, code: error.code, kind: error.kind };
 }
 
 /** The media server has the file under the given path, and the API gives that link out. */
-export function serveFresh(kit: WorkerKit): void {
+export function serveFresh(kit: Workers): void {
   kit.api.answer(`GET ${FRESH}`, PICTURE);
   kit.api.answer('GET /export/project', { json: [{ ...mediaAnswer[0], fullDownloadLink: link(kit, FRESH) }] });
 }
-export const apiCalls = (kit: WorkerKit) => kit.api.lines().filter((line) => line.includes('/export/'));
+export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+export const apiCalls = (kit: Workers) => kit.api.lines().filter((line) => line.includes('/export/'));

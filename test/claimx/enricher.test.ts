@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { RecordOptions } from '../../host/src/testing/index.ts';
 import { downloadsPending } from '../../plugins/claimx/src/index.ts';
 import { answerAll, created, failureOf, file, logOf, rowsOf, task, unmarked, video } from './enriching.ts';
 import { LINK, mediaAnswer, PROJECT, projectAnswer, TRACE, taskAnswer, videoAnswer } from './samples.ts';
-import { openWorkerKit, sent } from './worker-kit.ts';
+import { openWorkers, sent } from './workers.ts';
 
 const projectColumns = {
   project_id: PROJECT,
@@ -31,7 +32,7 @@ const projectColumns = {
 
 describe('each event type becomes its rows', () => {
   it('PROJECT_CREATED: the project as a full image, its policyholder and its team', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     answerAll(kit);
     const [outcome] = await kit.enrich([created]);
     const rows = rowsOf(outcome);
@@ -67,7 +68,7 @@ describe('each event type becomes its rows', () => {
   });
 
   it('PROJECT_MFN_ADDED: the project; the name of the event where the API has none yet', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     const name = async (mfn: unknown) => {
       const { data } = projectAnswer;
       kit.api.answer('GET /export/project', { json: { ...data, project: { ...data.project, mfn } } });
@@ -78,7 +79,7 @@ describe('each event type becomes its rows', () => {
   });
 
   it('PROJECT_FILE_ADDED: metadata, project and a download', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     answerAll(kit);
     const [outcome] = await kit.enrich([file]);
     const rows = rowsOf(outcome);
@@ -118,7 +119,7 @@ describe('each event type becomes its rows', () => {
   });
 
   it('CUSTOM_TASK_*: task, template, link and its addressee', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     answerAll(kit);
     const rows = rowsOf((await kit.enrich([task]))[0]);
     assert.deepEqual(rows.tasks.map(unmarked), [
@@ -189,7 +190,7 @@ describe('each event type becomes its rows', () => {
   });
 
   it('POLICYHOLDER_*: project and contacts as they are now', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     answerAll(kit);
     for (const event_type of ['POLICYHOLDER_INVITED', 'POLICYHOLDER_JOINED']) {
       const rows = rowsOf((await kit.enrich([{ event_type }]))[0]);
@@ -198,7 +199,7 @@ describe('each event type becomes its rows', () => {
   });
 
   it('VIDEO_COLLABORATION_*: the collaboration and the project', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     answerAll(kit);
     const rows = rowsOf((await kit.enrich([video]))[0]);
     assert.deepEqual(rows.video_collab.map(unmarked), [
@@ -230,7 +231,7 @@ describe('each event type becomes its rows', () => {
   });
 
   it('PROJECT_AUTO_XA_LINKING_UNSUCCESSFUL: what the event says and nothing else, at the time of the event, without asking', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     const event = { event_type: 'PROJECT_AUTO_XA_LINKING_UNSUCCESSFUL', ingested_at: '2026-01-05T09:59:00Z' };
     const rows = rowsOf((await kit.enrich([event]))[0]);
     assert.deepEqual(rows.projects.map(unmarked), [
@@ -240,10 +241,10 @@ describe('each event type becomes its rows', () => {
   });
 
   it('an unknown type is skipped, counted by its name and logged', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     const [outcome] = await kit.enrich([{ event_type: 'PROJECT_ARCHIVED' }, created]);
-    assert.equal(outcome?.kind, 'skip');
-    assert.deepEqual(kit.counted, ['events_unknown{event_type=PROJECT_ARCHIVED}']);
+    assert.equal(outcome?.outcome, 'skipped');
+    assert.equal(kit.tested.metrics.count('events_unknown', { event_type: 'PROJECT_ARCHIVED' }), 1);
     assert.partialDeepStrictEqual(logOf(outcome), { status: 'skipped', event_type: 'PROJECT_ARCHIVED', attempt: 1, api_calls: null });
   });
 });
@@ -253,7 +254,7 @@ describe('events of one batch', () => {
   const files = (...ids: readonly number[]) => ids.map((id) => ({ ...file, media_id: String(id), trace_id: `t-${id}` }));
 
   it('ask once for up to five media of a project, by id, and once for the project', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     kit.api.answer('GET /export/project', { json: projectAnswer });
     kit.api.answer(`GET /export/project/${PROJECT}/media`, { json: media(1, 2, 3) });
     const outcomes = await kit.enrich(files(1, 2, 3));
@@ -277,7 +278,7 @@ describe('events of one batch', () => {
   });
 
   it('leave out of the request they share an id that the API would refuse, and write each as a number', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     kit.api.answer('GET /export/project', { json: projectAnswer });
     kit.api.answer(`GET /export/project/${PROJECT}/media`, { json: media(1, 2) });
     const tooLong = { ...file, media_id: '123456789012345678901234567890', trace_id: 't-long' };
@@ -291,7 +292,7 @@ describe('events of one batch', () => {
   });
 
   it('ask for all media of a project where they are about more', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     kit.api.answer('GET /export/project', { json: projectAnswer });
     kit.api.answer(`GET /export/project/${PROJECT}/media`, { json: media(1, 2, 3, 4, 5, 6, 7) });
     const outcomes = await kit.enrich(files(1, 2, 3, 4, 5, 6));
@@ -304,7 +305,7 @@ describe('events of one batch', () => {
   });
 
   it('fail alone: a medium that is missing, an id that is no number, a type that is unknown', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     kit.api.answer('GET /export/project', { json: projectAnswer });
     kit.api.answer(`GET /export/project/${PROJECT}/media`, { json: media(2) });
     const [missing, wrong, without, unknown, good] = await kit.enrich([
@@ -317,12 +318,12 @@ describe('events of one batch', () => {
     assert.partialDeepStrictEqual({ ...failureOf(missing) }, { code: 'CLAIMX_MEDIA_MISSING', kind: 'permanent' });
     assert.partialDeepStrictEqual({ ...failureOf(wrong) }, { code: 'CLAIMX_EVENT_INVALID', kind: 'permanent' });
     assert.partialDeepStrictEqual({ ...failureOf(without) }, { code: 'CLAIMX_EVENT_INVALID', kind: 'permanent' });
-    assert.equal(unknown?.kind, 'skip');
+    assert.equal(unknown?.outcome, 'skipped');
     assert.deepEqual([rowsOf(good).media.length, rowsOf(good).projects.length], [1, 1]);
   });
 
   it('fail together, and alone, where the API fails for their project', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     kit.api.answer('GET /export/project', { json: projectAnswer });
     kit.api.answer('GET /export/project/1/media', { status: 500 });
     kit.api.answer('GET /export/project/2/media', { json: media(3) });
@@ -338,12 +339,11 @@ describe('events of one batch', () => {
 
 describe('the project is remembered', () => {
   it('only when its rows are acknowledged, and then spares other events the question', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     answerAll(kit);
-    const projects = async () => rowsOf((await kit.enrich([file]))[0]).projects.length;
-    assert.equal(await projects(), 1);
-    assert.equal(await projects(), 1, 'nothing is acknowledged');
-    kit.acknowledge();
+    const projects = async (record?: RecordOptions) => rowsOf((await kit.enrich([file], record))[0]).projects.length;
+    assert.equal(await projects({ acknowledged: false }), 1);
+    assert.equal(await projects(), 1, 'nothing was acknowledged');
     assert.equal(await projects(), 0);
     const rows = rowsOf((await kit.enrich([task]))[0]);
     assert.deepEqual(
@@ -354,19 +354,17 @@ describe('the project is remembered', () => {
   });
 
   it('by no event that is about the project itself', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     answerAll(kit);
     await kit.enrich([created]);
-    kit.acknowledge();
     for (const event_type of ['PROJECT_CREATED', 'PROJECT_MFN_ADDED', 'POLICYHOLDER_INVITED', 'POLICYHOLDER_JOINED'])
       assert.equal(rowsOf((await kit.enrich([{ event_type }]))[0]).projects.length, 1, event_type);
   });
 
   it('no longer after a failure', async () => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     answerAll(kit);
     await kit.enrich([file]);
-    kit.acknowledge();
     await kit.enrich([{ ...file, media_id: '1' }]);
     assert.equal(rowsOf((await kit.enrich([file]))[0]).projects.length, 1);
   });
@@ -374,7 +372,7 @@ describe('the project is remembered', () => {
 
 describe('a task', () => {
   const answer = async (json: object, event: object = task) => {
-    const kit = await openWorkerKit();
+    const kit = await openWorkers();
     answerAll(kit);
     kit.api.answer('GET /export/project', { json: projectAnswer });
     kit.api.answer('GET /customTasks/assignment/7741025?full=true', { json });
@@ -439,7 +437,7 @@ describe('a video collaboration', () => {
   const [own] = videoAnswer.data;
   const other = { ...own, videoCollaborationId: 1, claimId: 999 };
   const found = async (json: unknown, event: object = video) => {
-    await using kit = await openWorkerKit();
+    await using kit = await openWorkers();
     answerAll(kit);
     kit.api.answer('POST /data', { json });
     const rows = rowsOf((await kit.enrich([{ ...video, ...event }]))[0]);

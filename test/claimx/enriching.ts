@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
-import { isPipelineError, type Outcome, type PipelineError } from '@pipeline-host/sdk';
+import { isPipelineError, type PipelineError } from '@pipeline-host/sdk';
+import type { HandledMessage } from '../../host/src/testing/index.ts';
 import { entitiesRows } from '../../plugins/claimx/src/index.ts';
 import type { EntityRows } from '../../plugins/claimx/src/schemas/entity-rows.ts';
 import { mediaAnswer, PROJECT, projectAnswer, taskAnswer, videoAnswer } from './samples.ts';
-import { sent, type WorkerKit } from './worker-kit.ts';
+import { sent, type Workers } from './workers.ts';
 
 /** The rows of an outcome, and how its event is logged. */
-export function rowsOf(outcome: Outcome | undefined): EntityRows {
+export function rowsOf(outcome: HandledMessage | undefined): EntityRows {
   const [rows, ...more] = sent(outcome, entitiesRows);
   assert.ok(rows !== undefined && more.length === 0, `one message of rows, not ${JSON.stringify(outcome)}`);
   return rows;
 }
-export const logOf = (outcome: Outcome | undefined) => rowsOf(outcome).event_log[0];
+export const logOf = (outcome: HandledMessage | undefined) => rowsOf(outcome).event_log[0];
 /** Why an event failed. */
-export function failureOf(outcome: Outcome | undefined): PipelineError {
-  assert.ok(outcome?.kind === 'retry' && isPipelineError(outcome.error), JSON.stringify(outcome));
+export function failureOf(outcome: HandledMessage | undefined): PipelineError {
+  assert.ok(isPipelineError(outcome?.error), JSON.stringify(outcome));
   return outcome.error;
 }
 /** A row without what says when and from which event it was made. */
@@ -24,7 +25,7 @@ export function unmarked(row: object | undefined): object {
 }
 
 /** The API has the project, its file, its task and its video. */
-export function answerAll({ api }: WorkerKit): void {
+export function answerAll({ api }: Workers): void {
   api.answer(`GET /export/project/${PROJECT}`, { json: projectAnswer });
   api.answer(`GET /export/project/${PROJECT}/media`, { json: mediaAnswer });
   api.answer('GET /customTasks/assignment/7741025?full=true', { json: taskAnswer });

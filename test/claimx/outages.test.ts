@@ -1,71 +1,37 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startTestHost, type TestHost } from '../../host/src/testing/index.ts';
-import { type ApiServer, FIRST_TOKEN, startApiServer } from '../../plugins/claimx/simulation/api-server.ts';
-import { generateEvents } from '../../plugins/claimx/simulation/events.ts';
-import { MediaStorage } from '../../plugins/claimx/simulation/media-storage.ts';
-import { ClaimXState } from '../../plugins/claimx/simulation/state.ts';
-import { Expectations } from '../../plugins/claimx/simulation/sums.ts';
+import { FIRST_TOKEN } from '../../plugins/claimx/simulation/api-server.ts';
 import plugin, { eventsRaw } from '../../plugins/claimx/src/index.ts';
+import { type SimulatedClaimX, simulateClaimX } from './simulated.ts';
 
 const EVENTS = 150;
 const SEED = 7;
 
-let state: ClaimXState;
-let storage: MediaStorage;
-let api: ApiServer;
+let world: SimulatedClaimX;
 let host: TestHost;
-let expectations: Expectations;
-let events: ReturnType<typeof generateEvents>;
 
 before(async () => {
-  state = new ClaimXState();
-  storage = await MediaStorage.start(state, SEED);
-  api = await startApiServer({ state, storage, seed: SEED });
-  expectations = new Expectations(state, storage.origin);
-  events = generateEvents(SEED, state);
-  const loopback = ['127.0.0.1/32'];
-  host = await startTestHost({
-    plugins: [plugin],
-    config: {
-      plugins: {
-        claimx: {
-          config: {
-            api: { baseUrl: api.baseUrl, token: FIRST_TOKEN, senderUsername: 'test', privateRanges: loopback },
-            allowedHosts: [storage.host],
-            schemes: ['http'],
-            privateRanges: loopback,
-          },
-        },
-      },
-    },
-  });
+  world = await simulateClaimX(SEED);
+  host = await startTestHost({ plugins: [plugin], config: { plugins: { claimx: { config: world.configWith(FIRST_TOKEN) } } } });
 });
 after(async () => {
   await host?.close();
-  await api?.[Symbol.asyncDispose]();
-  await storage?.[Symbol.asyncDispose]();
+  await world?.[Symbol.asyncDispose]();
 });
 
 async function sendEvents(): Promise<void> {
-  for (let sent = 0; sent < EVENTS; sent++) {
-    const { value } = events.next();
-    expectations.add(value);
-    await host.send(eventsRaw, value.message.value, { key: value.message.key });
-  }
+  for (const { key, value } of world.events(EVENTS)) await host.send(eventsRaw, value, { key });
 }
 
 /** Everything is as it would be if nothing had been away, and no event took more than its first attempt for what was. */
 async function assertNothingLost(): Promise<void> {
-  const sums = await expectations.check({
-    rows: (table) => host.rows(table),
+  const results = {
+    rows: (table: string) => host.rows(table),
     deadLetters: () => host.deadLetters(),
     files: () => host.files(),
-  });
-  assert.deepEqual(
-    sums.filter(({ expected, actual }) => expected !== actual),
-    [],
-  );
+  };
+  assert.deepEqual(await world.wrongSums(results), []);
   const attempts = await host.rows('claimx_event_log');
   assert.deepEqual(
     attempts.filter(({ attempt }) => attempt !== 1),
@@ -79,30 +45,30 @@ function stateOf(worker: string): string | undefined {
 
 describe('claimx goes on where it stood, and no attempt is burned', () => {
   it('after an hour without the API', async () => {
-    api.outage.begin();
+    world.api.outage.begin();
     await sendEvents();
     await host.advance('1h');
     assert.deepEqual(stateOf('enricher'), 'paused');
-    api.outage.end();
+    world.api.outage.end();
     await host.settled();
     await assertNothingLost();
   });
 
   it('when the API takes the token again that it refused', async () => {
-    api.tokens.revoke(FIRST_TOKEN);
+    world.api.tokens.revoke(FIRST_TOKEN);
     await sendEvents();
     await host.advance('1h');
     assert.deepEqual(stateOf('enricher'), 'paused');
-    api.tokens.accept(FIRST_TOKEN);
+    world.api.tokens.accept(FIRST_TOKEN);
     await host.settled();
     await assertNothingLost();
   });
 
   it('with fresh links where all have ended while storage was away', async () => {
-    storage.outage.begin();
+    world.storage.outage.begin();
     await sendEvents();
     await host.advance('90m');
-    storage.outage.end();
+    world.storage.outage.end();
     await host.settled();
     await assertNothingLost();
   });

@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { lastSegment, typedName } from '../../plugins/xact/src/attachment-url.ts';
 import { blobNameOf, withSuffix } from '../../plugins/xact/src/blob-path.ts';
-import { FILE_TYPES } from '../../plugins/xact/src/file-types.ts';
+import { ALLOWED_FILE_TYPES } from '../../plugins/xact/src/file-types.ts';
 import { EVENT_NAMESPACE, eventIdOf, MEDIA_NAMESPACES, mediaIdOf } from '../../plugins/xact/src/ids.ts';
-import { linkExpiry } from '../../plugins/xact/src/link-expiry.ts';
-import { errorText } from '../../plugins/xact/src/results.ts';
 import { MEDIA, TRACE, URL_OF_REPORT } from './samples.ts';
 
 const OLD = { mediaNamespace: 'nsmkdvPipe', mediaIdIgnoresQuery: false } as const;
@@ -85,7 +83,7 @@ describe('xact file types', () => {
   });
 
   it('go with their content types', () => {
-    assert.equal(Object.keys(FILE_TYPES).length, 22);
+    assert.equal(Object.keys(ALLOWED_FILE_TYPES).length, 22);
     const pairs: readonly (readonly [string, string])[] = [
       ['pdf', 'application/pdf'],
       ['xml', 'text/xml'],
@@ -99,45 +97,7 @@ describe('xact file types', () => {
       ['tif', 'image/tiff'],
       ['mov', 'video/quicktime'],
     ];
-    for (const [extension, contentType] of pairs) assert.ok(FILE_TYPES[extension]?.includes(contentType), `${extension} ${contentType}`);
-  });
-});
-
-describe('xact link expiry', () => {
-  const expiry = (query: string) => linkExpiry(`https://h/a.pdf?${query}`)?.toISOString() ?? null;
-
-  it('is read from the query, names in any case, the first of repeated ones', () => {
-    assert.equal(expiry('X-Amz-Date=20260105T142205Z&X-Amz-Expires=86400'), '2026-01-06T14:22:05.000Z');
-    assert.equal(expiry('x-amz-expires=60&x-amz-date=20260105T142205Z'), '2026-01-05T14:23:05.000Z');
-    assert.equal(expiry('X-Amz-Date=20260105T142205Z&X-Amz-Expires=60&X-Amz-Expires=90'), '2026-01-05T14:23:05.000Z');
-    assert.equal(expiry('X-Amz-Date=20260105T142205Z&X-Amz-Expires=-60'), '2026-01-05T14:21:05.000Z');
-  });
-
-  it('is unknown where it cannot be told, and never an exception', () => {
-    for (const query of [
-      '',
-      'X-Amz-Date=20260105T142205Z',
-      'X-Amz-Expires=60',
-      'X-Amz-Date=2026-01-05&X-Amz-Expires=60',
-      'X-Amz-Date=20260230T000000Z&X-Amz-Expires=60',
-      'X-Amz-Date=20261345T142205Z&X-Amz-Expires=60',
-      'X-Amz-Date=20260105T142205Z&X-Amz-Expires=soon',
-      'X-Amz-Date=20260105T142205Z&X-Amz-Expires=999999999999999',
-    ]) {
-      assert.equal(expiry(query), null, query);
-    }
-    assert.equal(linkExpiry('not a URL'), null);
-    assert.equal(linkExpiry('https://h/X-Amz-Date=20260105T142205Z&X-Amz-Expires=60/a.pdf'), null);
-  });
-});
-
-describe('xact error texts', () => {
-  it('show no signature and are at most 500 characters long', () => {
-    assert.equal(
-      errorText('GET https://u:p@h.example/a.pdf?X-Amz-Signature=abc#x failed at http://k/b?sig=1 twice'),
-      'GET https://h.example/a.pdf failed at http://k/b twice',
-    );
-    assert.equal(errorText('x'.repeat(500)), 'x'.repeat(500));
-    assert.equal(errorText('x'.repeat(501)), `${'x'.repeat(497)}...`);
+    for (const [extension, contentType] of pairs)
+      assert.ok(ALLOWED_FILE_TYPES[extension]?.includes(contentType), `${extension} ${contentType}`);
   });
 });

@@ -8,7 +8,7 @@ import { CAUSES } from '../../plugins/xact/simulation/attachments.ts';
 import { CONTENT_TYPES, contentOf, type FileKind } from '../../plugins/xact/simulation/content.ts';
 import { generateEvents, type PlannedEvent } from '../../plugins/xact/simulation/events.ts';
 import simulation from '../../plugins/xact/simulation/index.ts';
-import { FILE_TYPES } from '../../plugins/xact/src/file-types.ts';
+import { ALLOWED_FILE_TYPES } from '../../plugins/xact/src/file-types.ts';
 import plugin, { XactConfig } from '../../plugins/xact/src/index.ts';
 import { openLake } from '../host/delta/delta-fixture.ts';
 import { quietLog } from '../host/http/fixture.ts';
@@ -47,9 +47,9 @@ describe('the xact simulation', () => {
         const body = contentOf(kind, `/export/${size}.${kind}`, size);
         assert.ok(Math.abs(body.length - size) < size / 2 + 300, `${kind} of ${body.length} bytes`);
         assert.deepEqual(body, contentOf(kind, `/export/${size}.${kind}`, size));
-        checkContentType(`a.${kind}`, CONTENT_TYPES[kind], { types: FILE_TYPES });
+        checkContentType(`a.${kind}`, CONTENT_TYPES[kind], { types: ALLOWED_FILE_TYPES });
         const readAt = async (position: number, length: number) => body.subarray(position, position + length);
-        await checkContent(`a.${kind}`, body.subarray(0, 4_100), readAt, { types: FILE_TYPES });
+        await checkContent(`a.${kind}`, body.subarray(0, 4_100), readAt, { types: ALLOWED_FILE_TYPES });
       }
     }
   });

@@ -4,8 +4,10 @@ import { Command } from 'commander';
 import { createLogger } from '../observability/logger.ts';
 import { findPlugins } from '../plugins/find-plugin.ts';
 import { pluginSearch } from '../plugins/load-plugins.ts';
+import type { PluginPackage } from '../plugins/manifest.ts';
+import { entryFile } from '../plugins/package-entry.ts';
 import { addCommonOptions, type CommandFlags, collectNames, wholeNumber } from './command-options.ts';
-import { DevRuns } from './dev-runs.ts';
+import { CONDITIONS, DevRuns } from './dev-runs.ts';
 import { openEmbedded } from './embedded-broker.ts';
 import { openConfig } from './session.ts';
 import { watchSources } from './source-watch.ts';
@@ -67,15 +69,26 @@ async function dev(flags: DevFlags): Promise<void> {
       await broker?.close();
     }),
   );
-  for (const { root } of plugins) {
+  for (const plugin of plugins) {
+    const { root } = plugin;
     const shown = relative(cwd, root) || '.';
-    stack.use(
-      watchSources({ folder: root, except: config.dataDir, onChange: (file) => runs.changed(shown === '.' ? file : join(shown, file)) }),
-    );
+    const except = [config.dataDir, ...unusedBuild(plugin)];
+    stack.use(watchSources({ folder: root, except, onChange: (file) => runs.changed(shown === '.' ? file : join(shown, file)) }));
     print(`dev    watching ${shown}`);
   }
   await Promise.race([runs.start(), stop.asked]);
   await stop.asked;
+}
+
+/** Where the sources are run, what is built of them meanwhile is no change. */
+function unusedBuild(plugin: PluginPackage): readonly string[] {
+  const built = join(plugin.root, 'dist');
+  try {
+    return relative(built, entryFile(plugin, CONDITIONS)).startsWith('..') ? [built] : [];
+  } catch {
+    // No entry, or not yet: the run says so, and a build mends it.
+    return [];
+  }
 }
 
 function option(name: string, value: string | number | undefined): readonly string[] {

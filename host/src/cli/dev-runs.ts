@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers';
 import { type HostChild, type HostChildOptions, hostAddress, startHostChild } from './host-child.ts';
 
 /** Plugins may offer their sources under this condition: they run from there, as they are. */
-const CONDITIONS = ['development'];
+export const CONDITIONS = ['development'];
 
 export interface DevRunsOptions {
   /** Of `pipeline-host`, for the plugin and its config. */

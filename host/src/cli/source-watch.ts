@@ -9,44 +9,61 @@ const QUIET = 100;
 
 export interface SourceWatchOptions {
   readonly folder: string;
-  /** A folder that is not watched, should it lie inside. */
-  readonly except: string;
+  /** Folders that are not watched, should they lie inside. */
+  readonly except: readonly string[];
   /** Told of the file that changed, relative to the folder; of the last one where several did at once. */
   readonly onChange: (file: string) => void;
 }
 
-/** Tells of changes of a plugin's sources until it is disposed of. */
+/**
+ * Tells of changes of a plugin's sources until it is disposed of. Each folder is watched by itself: a recursive watch walks
+ * through node_modules, and on Linux it loses a file that an editor replaces by a new one of its name.
+ */
 export function watchSources({ folder, except, onChange }: SourceWatchOptions): Disposable {
   const watchers = new Map<string, FSWatcher>();
   let timer: NodeJS.Timeout | undefined;
-  const changed = (file: string): void => {
-    const isOurs = !relative(except, resolve(folder, file)).startsWith('..');
-    if (!SOURCE.test(file) || isOurs || file.split(/[\\/]/).some((segment) => FOREIGN.has(segment))) return;
+  const isLeftOut = (path: string): boolean => except.some((one) => !relative(one, path).startsWith('..'));
+  const changed = (path: string): void => {
+    if (!SOURCE.test(path) || isLeftOut(path)) return;
     clearTimeout(timer);
-    timer = setTimeout(() => onChange(file), QUIET);
+    timer = setTimeout(() => onChange(relative(folder, path)), QUIET);
   };
-  // Each folder below by itself: a watch of the whole would walk through node_modules.
-  const watchBelow = (): void => {
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      if (!entry.isDirectory() || FOREIGN.has(entry.name) || watchers.has(entry.name) || join(folder, entry.name) === except) continue;
-      const watcher = watch(join(folder, entry.name), { recursive: true }, (_event, name) => {
-        if (name !== null) changed(join(entry.name, name));
+  const forget = (path: string): void => {
+    watchers.get(path)?.close();
+    watchers.delete(path);
+  };
+  /** @param isNew its files may have come before its watch: they are changes too */
+  const watchFolder = (path: string, isNew: boolean): void => {
+    if (watchers.has(path) || isLeftOut(path)) return;
+    try {
+      const watcher = watch(path, (_event, name) => {
+        if (name !== null) changed(join(path, name));
+        look(path, true);
       });
-      // A folder that is deleted: nothing changes in it any more.
-      watcher.on('error', () => watchers.delete(entry.name));
-      watchers.set(entry.name, watcher);
+      watcher.on('error', () => forget(path));
+      watchers.set(path, watcher);
+      look(path, isNew);
+      if (isNew) for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isFile()) changed(join(path, entry.name));
+    } catch {
+      // Gone again: whoever deleted it has told its parent.
+      forget(path);
     }
   };
-  const top = watch(folder, (_event, name) => {
-    watchBelow();
-    if (name !== null) changed(name);
-  });
-  watchBelow();
+  const look = (path: string, isNew: boolean): void => {
+    try {
+      for (const entry of readdirSync(path, { withFileTypes: true })) {
+        if (entry.isDirectory() && !FOREIGN.has(entry.name)) watchFolder(join(path, entry.name), isNew);
+      }
+    } catch {
+      forget(path);
+    }
+  };
+  watchFolder(resolve(folder), false);
   return {
     [Symbol.dispose]: () => {
       clearTimeout(timer);
-      top.close();
       for (const watcher of watchers.values()) watcher.close();
+      watchers.clear();
     },
   };
 }

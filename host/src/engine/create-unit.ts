@@ -1,9 +1,9 @@
 import type { TableWriterDefinition, WorkerDefinition } from '@pipeline-host/sdk';
+import type { Clock } from '../clock.ts';
 import type { KafkaProducer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
-import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
 import { FailureLog } from './failure-log.ts';
 import { FailureWindow } from './failure-window.ts';

@@ -1,7 +1,7 @@
 import type { OnRetry, Order, Outcome, WorkerDefinition } from '@pipeline-host/sdk';
+import { type Clock, systemClock } from '../clock.ts';
 import { Admission } from './admission.ts';
 import { BatchCalls } from './batch-calls.ts';
-import { type Clock, systemClock } from './clock.ts';
 import { Conclusion } from './conclusion.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { FailureWindow } from './failure-window.ts';

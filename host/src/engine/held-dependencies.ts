@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
 import { dependencyName, FailingDependency } from './held-dependency.ts';
 import type { HeldStatus } from './status.ts';

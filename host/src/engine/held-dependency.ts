@@ -1,5 +1,5 @@
 import { UnavailableError } from '@pipeline-host/sdk';
-import type { Clock, Wait } from './clock.ts';
+import type { Clock, Wait } from '../clock.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
 import type { HeldStatus } from './status.ts';
 

@@ -1,5 +1,5 @@
 import type { UnavailableError } from '@pipeline-host/sdk';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import { type ClassifiedFailure, causeOf } from './failure-class.ts';
 import type { FailureWindow } from './failure-window.ts';
 import { HeldDependencies } from './held-dependencies.ts';

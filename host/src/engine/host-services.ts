@@ -1,11 +1,13 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Http, milliseconds, type Objects, type ServiceFactories } from '@pipeline-host/sdk';
+import type { Clock } from '../clock.ts';
 import type { HostConfig } from '../config/host-config.ts';
 import type { DeltaEngine } from '../delta/index.ts';
 import { type Payload, writePayload } from '../dlq/payloads.ts';
 import type { ClientOptions } from '../http/guarded-client.ts';
 import { createHttp } from '../http/http-service.ts';
+import type { HttpTraffic } from '../http/traffic.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
 import type { LoadedPlugin } from '../plugins/topology.ts';
@@ -31,6 +33,8 @@ export interface HostServicesOptions {
   readonly closeTimeout?: number;
   /** Servers that stand in for others: see {@link ClientOptions}. */
   readonly standIns?: ClientOptions['standIns'];
+  /** What requests wait by; the system's by default. */
+  readonly clock?: Clock;
   /** By plugin, then by name: in place of what the plugin's factories make. They belong to who gave them. */
   readonly services?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Deletes stored records of dead letters that nobody needs any more. Nothing does by default. */
@@ -47,6 +51,8 @@ export interface HostServices {
   /** Opened when a table writer asks for it first. */
   delta(): Promise<DeltaEngine>;
   forPlugin(plugin: LoadedPlugin): Promise<PluginServices>;
+  /** What requests of all plugins do right now. */
+  traffic(): HttpTraffic;
   /** The plugins' services in reverse order, then what they stood on. */
   close(): Promise<void>;
 }
@@ -62,11 +68,15 @@ export async function openHostServices(
   config: HostConfig,
   log: HostLog,
   metrics: HostMetrics,
-  { closeTimeout = CLOSE_TIMEOUT, standIns, services: given = {}, sweepPayloads }: HostServicesOptions = {},
+  { closeTimeout = CLOSE_TIMEOUT, standIns, clock, services: given = {}, sweepPayloads }: HostServicesOptions = {},
 ): Promise<HostServices> {
   const uris = storageUris(config);
   const staging = await openStaging(uris.staging);
-  const http = createHttp({ staging, log, userAgent: `pipeline-host/${HOST_VERSION}`, ...(standIns !== undefined && { standIns }) });
+  const http = createHttp({
+    ...{ staging, log, userAgent: `pipeline-host/${HOST_VERSION}` },
+    ...(standIns !== undefined && { standIns }),
+    ...(clock !== undefined && { clock }),
+  });
   const files = openStore(uris.files);
   const tables = openStore(uris.tables);
   const closing = new AbortController();
@@ -125,6 +135,7 @@ export async function openHostServices(
       }
       return started;
     },
+    traffic: () => http.traffic(),
     close: async () => {
       closing.abort();
       for (const close of closers.reverse()) await closeService(close, closeTimeout, log);

@@ -1,8 +1,10 @@
 import { milliseconds, PipelineError } from '@pipeline-host/sdk';
+import type { Clock } from '../clock.ts';
 import { DEFAULT_CLUSTER } from '../config/cluster-faults.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { sweepPayloads } from '../dlq/payload-sweep.ts';
 import { queuesOf } from '../dlq/queues.ts';
+import type { HttpTraffic } from '../http/traffic.ts';
 import type { KafkaCluster } from '../kafka/driver.ts';
 import { createLogger, type HostLog } from '../observability/logger.ts';
 import { createMetrics, type HostMetrics } from '../observability/metrics.ts';
@@ -11,7 +13,6 @@ import type { ResolvedMaintenance } from '../plugins/resolve-maintenance.ts';
 import type { ResolvedWorker, Topology } from '../plugins/topology.ts';
 import { HOST_VERSION } from '../version.ts';
 import { checkAccess } from './access.ts';
-import type { Clock } from './clock.ts';
 import { type ClusterInfo, type Clusters, connectClusters, type OpenEmbedded } from './clusters.ts';
 import { createUnit, type UnitPlan } from './create-unit.ts';
 import { type HostServices, type HostServicesOptions, openHostServices } from './host-services.ts';
@@ -36,7 +37,7 @@ export interface HostOptions {
   readonly serve: (served: ServedState) => Promise<{ readonly url: string; close(): Promise<void> }>;
   /** JSON lines on stderr by default. */
   readonly log?: HostLog;
-  /** What delays and probes wait by; the system's by default. */
+  /** What delays, probes and requests wait by; the system's by default. */
   readonly clock?: Clock;
   /** Servers that stand in for others: see {@link HostServicesOptions}. */
   readonly standIns?: HostServicesOptions['standIns'];
@@ -61,6 +62,8 @@ export interface RunningHost {
   status(): HostStatus;
   /** Of the workers, not of the maintenance. */
   progress(): readonly UnitProgress[];
+  /** What the handlers' requests do right now. */
+  traffic(): HttpTraffic;
   /** Rejects when every unit has failed for good; otherwise pending until `stop()`, which resolves it. */
   readonly finished: Promise<void>;
   /** Pause, drain, commit, flush, leave: everything settled is committed when it resolves. At the most 30 s. */
@@ -116,6 +119,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
       for (const worker of workers) await settlePosition(worker, options.topology, clusters, log);
       services = await openHostServices(config, log, metrics, {
         ...(standIns !== undefined && { standIns }),
+        ...(clock !== undefined && { clock }),
         ...(given !== undefined && { services: given }),
         ...payloadSweep(options, clusters, log),
       });
@@ -134,6 +138,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
       throw error;
     }
 
+    const opened = services;
     const { promise: stopped, resolve: resolveStopped } = Promise.withResolvers<void>();
     // What maintains tables never fails for good, and is no reason to go on where all else did.
     const finished = records.length === 0 ? stopped : Promise.race([stopped, allFailed(records)]);
@@ -143,6 +148,7 @@ export async function startEngine(options: HostOptions): Promise<RunningHost> {
       url: served.url,
       clusters,
       status,
+      traffic: () => opened.traffic(),
       progress: () => records.map((unit) => unit.progress()),
       finished,
       stop: () => {

@@ -1,4 +1,4 @@
-import type { Clock, Wait } from './clock.ts';
+import type { Clock, Wait } from '../clock.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
 import type { Lanes } from './lanes.ts';
 import type { WorkItem } from './work-item.ts';

@@ -1,9 +1,9 @@
 import type { Log } from '@pipeline-host/sdk';
+import { type Clock, systemClock } from '../clock.ts';
 import type { AssignedPartition, KafkaConsumer, KafkaRecord, RecordBatch } from '../kafka/driver.ts';
 import { HEADER, headerNumber, headerText } from '../retry/headers.ts';
 import type { RetryLayout } from '../retry/layout.ts';
 import { ReleaseRate } from '../retry/release-rate.ts';
-import { type Clock, systemClock } from './clock.ts';
 import { decodeAhead } from './commit-metadata.ts';
 import { Commits, type CommitsOptions } from './commits.ts';
 import type { Span } from './ledger.ts';

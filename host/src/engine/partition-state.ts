@@ -1,5 +1,5 @@
+import type { Wait } from '../clock.ts';
 import type { CommitOffset, KafkaRecord } from '../kafka/driver.ts';
-import type { Wait } from './clock.ts';
 import { encodeAhead } from './commit-metadata.ts';
 import { Ledger, type Span } from './ledger.ts';
 

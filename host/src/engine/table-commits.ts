@@ -1,6 +1,6 @@
 import { type Log, milliseconds, PermanentError, type TableDefinition } from '@pipeline-host/sdk';
+import type { Clock } from '../clock.ts';
 import type { Appended, DedupeRule, Merged, RowBlock, Skipped, WriteOptions, WrittenBlock } from '../delta/index.ts';
-import type { Clock } from './clock.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RowMaker, WritableTable } from './row-maker.ts';
 import type { StagedRows } from './staged-rows.ts';

@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { errorMessage, isPipelineError, type Log, PermanentError, type TableWriterDefinition } from '@pipeline-host/sdk';
+import { type Clock, pass, systemClock, type Wait } from '../clock.ts';
 import { CommitConflictError, RowConversionError } from '../delta/index.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
 import { failedAttempts } from '../retry/headers.ts';
-import { type Clock, pass, systemClock, type Wait } from './clock.ts';
 import { DriftWatch } from './drift-watch.ts';
 import { type ClassifiedFailure, classifyFailure } from './failure-class.ts';
 import type { Intake, Sink } from './intake.ts';

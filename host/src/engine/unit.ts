@@ -1,9 +1,9 @@
 import { isPipelineError, type PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import type { Clock } from '../clock.ts';
 import type { KafkaCluster, KafkaConsumer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import { balanceOf } from './balance.ts';
-import type { Clock } from './clock.ts';
 import { type ClassifiedFailure, causeOf, classifyFailure, type FailureClass } from './failure-class.ts';
 import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
 import type { NewerRecord, PartitionState } from './partition-state.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import type { ClassifiedFailure } from './failure-class.ts';
 
 /** So many records in a row must meet an outage, with none done between, until nothing new is begun. */

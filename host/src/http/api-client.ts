@@ -26,6 +26,7 @@ import {
 import { type ApiBase, apiUrl } from './api-base.ts';
 import { abortFailure } from './http-failure.ts';
 import { RequestPace } from './request-pace.ts';
+import type { Traffic } from './traffic.ts';
 
 const DEFAULTS = { timeout: 30_000, concurrency: 20, tries: 3, failures: 5, openFor: 60_000, trials: 2 } as const;
 /** An answer that takes longer is worth a line in the log. */
@@ -33,13 +34,21 @@ const SLOW = 2_000;
 /** Answers that speak of the API as a whole, not of one request. */
 const API_WIDE: ReadonlySet<number | undefined> = new Set([502, 503, 504]);
 
-type Send = (request: HttpRequest) => Promise<HttpResponse>;
+/** Between tries. */
+const BACK_OFF = new ExponentialBackoff({ initialDelay: 200, maxDelay: 5_000 });
+
+/** What a client is made of. */
+export interface ApiMeans {
+  readonly send: (request: HttpRequest) => Promise<HttpResponse>;
+  readonly traffic: Traffic;
+  readonly log: Log;
+}
 
 /** Policies from the outside in: tries, requests at once, breaker, pace. */
-export function createApiClient(base: ApiBase, options: ApiOptions, send: Send, log: Log): Api {
+export function createApiClient(base: ApiBase, options: ApiOptions, { send, traffic, log }: ApiMeans): Api {
   const { timeout = DEFAULTS.timeout, concurrency = DEFAULTS.concurrency, tries = DEFAULTS.tries, breaker: limits = {} } = options;
   const { failures = DEFAULTS.failures, openFor = DEFAULTS.openFor, trials = DEFAULTS.trials } = limits;
-  const pace = new RequestPace(options.ratePerSecond);
+  const pace = new RequestPace(traffic, options.ratePerSecond);
   const breaker = circuitBreaker(handleWhen(isFault), {
     breaker: new ConsecutiveBreaker(failures),
     halfOpenAfter: openFor,
@@ -47,15 +56,12 @@ export function createApiClient(base: ApiBase, options: ApiOptions, send: Send, 
   });
   let openUntil = 0;
   breaker.onBreak(() => {
-    openUntil = performance.now() + openFor;
+    openUntil = traffic.now() + openFor;
     log.warn({ api: options.name }, `the API failed ${failures} times in a row and is left alone for ${openFor} ms`);
   });
   breaker.onReset(() => log.info({ api: options.name }, 'the API answers again'));
   const once: IPolicy = wrap(bulkhead(concurrency, Number.POSITIVE_INFINITY), breaker);
-  const repeated: IPolicy = wrap(
-    retry(handleWhen(mayPass), { maxAttempts: tries - 1, backoff: new ExponentialBackoff({ initialDelay: 200, maxDelay: 5_000 }) }),
-    once,
-  );
+  const repeated = retry(handleWhen(mayPass), { maxAttempts: tries - 1 });
 
   const ask = async (request: ApiRequest): Promise<HttpResponse> => {
     const { method, headers, body, signal } = request;
@@ -83,16 +89,29 @@ export function createApiClient(base: ApiBase, options: ApiOptions, send: Send, 
     }
   };
 
+  const askOnce = (request: ApiRequest): Promise<HttpResponse> => once.execute(() => ask(request), request.signal);
+  const askAgain = (request: ApiRequest): Promise<HttpResponse> => {
+    let pause = BACK_OFF.next();
+    return repeated.execute(async ({ attempt }) => {
+      // Waited for here: the policy itself has timers of its own.
+      if (attempt > 0) {
+        await traffic.wait(pause.duration, request.signal);
+        pause = pause.next(undefined);
+      }
+      return askOnce(request);
+    }, request.signal);
+  };
+
   return {
     request: async (request) => {
       const { method = 'GET', signal } = request;
       if (signal?.aborted) throw abortFailure(signal, base.place);
-      const policy = (request.repeatable ?? (method === 'GET' || method === 'HEAD')) ? repeated : once;
+      const isRepeatable = request.repeatable ?? (method === 'GET' || method === 'HEAD');
       try {
-        return await policy.execute(() => ask(request), signal);
+        return await (isRepeatable ? askAgain(request) : askOnce(request));
       } catch (error) {
         if (signal?.aborted) throw abortFailure(signal, base.place);
-        throw failureOf(error, { breaker, pace, base, name: options.name, openFor: openUntil - performance.now() });
+        throw failureOf(error, { breaker, pace, base, name: options.name, openFor: openUntil - traffic.now() });
       }
     },
   };

@@ -8,11 +8,14 @@ import {
   PermanentError,
   TransientError,
 } from '@pipeline-host/sdk';
+import { type Clock, systemClock } from '../clock.ts';
 import type { StagingArea } from '../storage/staging.ts';
 import { apiBase } from './api-base.ts';
+import type { ApiMeans } from './api-client.ts';
 import { download } from './download.ts';
 import { type ClientOptions, discard, GuardedClient } from './guarded-client.ts';
 import { abortFailure, statusFailure, wireFailure } from './http-failure.ts';
+import { type HttpTraffic, Traffic } from './traffic.ts';
 import { displayUrl } from './url-guard.ts';
 
 export interface HttpOptions extends ClientOptions {
@@ -21,33 +24,45 @@ export interface HttpOptions extends ClientOptions {
   readonly log: Log;
   /** Milliseconds over which a download's `minimumRate` is measured. Default 30,000. */
   readonly rateWindow?: number;
+  /** What requests wait by that are not to be sent yet; the system's by default. */
+  readonly clock?: Clock;
+}
+
+/** HTTP as plugins have it, and its owner's part of it. */
+export interface HttpService extends Http {
+  traffic(): HttpTraffic;
+  /** Breaks off what is under way and gives the connections back. */
+  close(): Promise<void>;
 }
 
 const DEFAULTS = { timeout: 30_000, maxBytes: 10 * 1024 ** 2, rateWindow: 30_000 } as const;
 
-/** The HTTP service of one process. `close()` breaks off what is under way and gives the connections back. */
-export function createHttp(options: HttpOptions): Http & { close(): Promise<void> } {
-  const { staging, log, rateWindow = DEFAULTS.rateWindow } = options;
+/** The HTTP service of one process. */
+export function createHttp(options: HttpOptions): HttpService {
+  const { staging, log, rateWindow = DEFAULTS.rateWindow, clock = systemClock } = options;
   const client = new GuardedClient(options);
+  const traffic = new Traffic(clock);
+  const send = (request: HttpRequest): Promise<HttpResponse> => traffic.send(() => exchange(client, request));
   return {
-    request: (request) => exchange(client, request),
+    request: send,
     async download(request) {
-      const file = await download(client, staging, request, rateWindow);
+      const file = await traffic.send(() => download(client, staging, request, rateWindow));
       log.debug({ url: displayUrl(request.url), bytes: file.bytes }, 'downloaded');
       return file;
     },
-    api: (options) => lazyApi(options, (request) => exchange(client, request), log),
+    api: (options) => lazyApi(options, { send, traffic, log }),
+    traffic: () => traffic.look(),
     close: () => client.close(),
   };
 }
 
 /** The client with its policies is loaded with the first request. @throws PermanentError `PH_HTTP_REQUEST_INVALID` */
-function lazyApi(options: ApiOptions, send: (request: HttpRequest) => Promise<HttpResponse>, log: Log): Api {
+function lazyApi(options: ApiOptions, means: ApiMeans): Api {
   const base = apiBase(options);
   let client: Promise<Api> | null = null;
   return {
     request: async (request) => {
-      client ??= import('./api-client.ts').then(({ createApiClient }) => createApiClient(base, options, send, log));
+      client ??= import('./api-client.ts').then(({ createApiClient }) => createApiClient(base, options, means));
       return (await client).request(request);
     },
   };

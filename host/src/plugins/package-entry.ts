@@ -9,9 +9,10 @@ import type { PluginPackage } from './manifest.ts';
  * The file that an export of a package stands for, under the conditions that this process runs with. Resolved by hand: a
  * package in a folder, or installed below another one, cannot be asked for by its name from here.
  *
+ * @param further conditions beside those
  * @throws PipelineError `PH_PLUGIN_ENTRY`
  */
-export function entryFile({ root, packageName, packageJson, manifest }: PluginPackage): string {
+export function entryFile({ root, packageName, packageJson, manifest }: PluginPackage, further: readonly string[] = []): string {
   const entry = manifest.entry ?? '.';
   const place = join(root, 'package.json');
   let target: string | undefined;
@@ -19,7 +20,7 @@ export function entryFile({ root, packageName, packageJson, manifest }: PluginPa
     target =
       packageJson['exports'] === undefined
         ? withoutExports(packageJson, entry)
-        : resolveExports(packageJson, entry, { conditions: ['node', 'import', ...userConditions()], unsafe: true })?.[0];
+        : resolveExports(packageJson, entry, { conditions: ['node', 'import', ...userConditions(), ...further], unsafe: true })?.[0];
   } catch (error) {
     throw new PipelineError('PH_PLUGIN_ENTRY', errorMessage(error), { place, cause: error });
   }

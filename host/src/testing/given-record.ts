@@ -13,6 +13,8 @@ export interface RecordOptions {
   readonly timestamp?: number;
   /** Which attempt this is; 1 by default. Later ones come from the retry topic, as they do in a host. */
   readonly attempt?: number;
+  /** False: the worker's outputs are sent but never acknowledged, as where the process dies just then. Of no use to table writers. */
+  readonly acknowledged?: boolean;
 }
 
 /** A record as a broker would hand it over. */

@@ -1,5 +1,5 @@
 import type { Outcome, Output, TopicDefinition, WorkerDefinition } from '@pipeline-host/sdk';
-import type { Clock } from '../engine/clock.ts';
+import type { Clock } from '../clock.ts';
 import { type ClassifiedFailure, classifyFailure } from '../engine/failure-class.ts';
 import { FailureWindow } from '../engine/failure-window.ts';
 import { HandlerSink } from '../engine/handler-sink.ts';
@@ -13,8 +13,11 @@ import { authorHeaders, HEADER, headerNumber, headerText } from '../retry/header
 import { MemoryProducer } from './memory-producer.ts';
 import type { Stage } from './stage.ts';
 
-/** What becomes of a record: `retried` waits for its next attempt, `paused` for the end of an outage that stops the whole worker. */
-export type RecordOutcome = 'done' | 'skipped' | 'retried' | 'dead' | 'paused';
+/**
+ * What becomes of a record: `retried` waits for its next attempt, `paused` for the end of an outage that stops the whole worker,
+ * `unacknowledged` for a broker that will not answer.
+ */
+export type RecordOutcome = 'done' | 'skipped' | 'retried' | 'dead' | 'paused' | 'unacknowledged';
 
 /** An output as it stands in its topic. */
 export interface SentMessage {
@@ -45,22 +48,28 @@ export interface HandlerResult {
 
 const SOURCE_PARTITION = 0;
 
+export interface RunOptions {
+  /** The records come from the retry topic: their headers say which attempt it is. */
+  readonly isRetried: boolean;
+  /** Whether the log answers; true by default. */
+  readonly isAcknowledged?: boolean;
+}
+
 /**
  * Gives records to the engine, with a log in memory in place of Kafka, and tells what became of them. Everything between the
  * bytes of a record and the bytes of what is sent for it is the host's own: decoding, lanes, deadlines, `onDead`, encoding.
  *
  * @param definition the worker that the stage is for, or a changed one
- * @param retried the records come from the retry topic: their headers say which attempt it is
  */
 export async function runHandler(
   stage: Stage,
   definition: WorkerDefinition,
   records: readonly KafkaRecord[],
-  retried: boolean,
+  how: RunOptions,
 ): Promise<readonly HandlerResult[]> {
-  const run = new HandlerRun(stage, definition, records);
+  const run = new HandlerRun(stage, definition, records, how.isAcknowledged ?? true);
   try {
-    await run.deliver(retried);
+    await run.deliver(how.isRetried);
     return records.map((record) => run.resultOf(record));
   } finally {
     run.close();
@@ -72,6 +81,7 @@ interface Trace {
   settled?: SettledAs;
   returned?: Outcome;
   thrown?: { readonly error: unknown };
+  isSent?: true;
   readonly encoded: OutgoingRecord[];
 }
 
@@ -79,6 +89,7 @@ class HandlerRun {
   readonly #stage: Stage;
   readonly #worker: ResolvedWorker;
   readonly #records: readonly KafkaRecord[];
+  readonly #isAcknowledged: boolean;
   readonly #intake: Intake;
   readonly #sink: HandlerSink;
   readonly #producer = new MemoryProducer();
@@ -89,7 +100,8 @@ class HandlerRun {
   /** Of the wait for a try in place. */
   #heldFor: number | undefined;
 
-  constructor(stage: Stage, definition: WorkerDefinition, records: readonly KafkaRecord[]) {
+  constructor(stage: Stage, definition: WorkerDefinition, records: readonly KafkaRecord[], isAcknowledged: boolean) {
+    this.#isAcknowledged = isAcknowledged;
     this.#stage = stage;
     this.#worker = stage.worker;
     this.#records = records;
@@ -187,15 +199,20 @@ class HandlerRun {
         headerNumber(headers, HEADER.originOffset, -1) === offset,
     );
     const error = trace.thrown?.error ?? (trace.returned?.kind === 'retry' ? trace.returned.error : undefined);
-    const failure = trace.settled === undefined ? (this.#pause ?? classifyFailure(error)) : null;
+    const failure = trace.settled === undefined && !trace.isSent ? (this.#pause ?? classifyFailure(error)) : null;
     return {
-      outcome: trace.settled ?? (this.#pause === null ? 'retried' : 'paused'),
+      outcome: trace.settled ?? this.#openOutcome(trace),
       code: failure?.code ?? headerText(copy?.headers, HEADER.errorCode),
       reason: failure?.reason ?? (trace.returned?.kind === 'skip' ? trace.returned.reason : headerText(copy?.headers, HEADER.errorMessage)),
       error,
       wait: this.#waitOf(trace, copy),
       outputs: trace.encoded.filter((output) => this.#producer.sent.includes(output)).map((output) => this.#sentMessage(output)),
     };
+  }
+
+  #openOutcome({ isSent }: Trace): RecordOutcome {
+    if (isSent) return 'unacknowledged';
+    return this.#pause === null ? 'retried' : 'paused';
   }
 
   #waitOf(trace: Trace, copy: OutgoingRecord | undefined): number | undefined {
@@ -265,8 +282,17 @@ class HandlerRun {
     const encode = writer.encode.bind(writer);
     writer.encode = (outputs: readonly Output[], from, of) => {
       const encoded = encode(outputs, from, of);
-      this.#traceOf(from.record.offset).encoded.push(...encoded.map(({ record }) => record));
+      const trace = this.#traceOf(from.record.offset);
+      trace.encoded.push(...encoded.map(({ record }) => record));
+      if (!this.#isAcknowledged) trace.isSent = true;
       return encoded;
+    };
+    const send = writer.send.bind(writer);
+    writer.send = (encoded) => {
+      const sent = send(encoded);
+      if (this.#isAcknowledged) return sent;
+      if (--this.#left === 0) this.#ended.resolve();
+      return new Promise(() => {});
     };
     return writer;
   }

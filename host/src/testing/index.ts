@@ -1,5 +1,5 @@
 /**
- * What plugin authors test with. `testWorker` tries one worker without a broker; `startTestHost` runs whole plugins on the
+ * What plugin authors test with. `testWorker` tries one worker without a broker, `testPlugin` several; `startTestHost` runs whole plugins on the
  * embedded broker, with time that can be put forward; `startService` stands in for the services that they ask. Each is made
  * of the host's own parts, so that what passes here passes there.
  */
@@ -22,12 +22,13 @@ export {
   type SimulatedService,
   startService,
 } from './simulation/service.ts';
-export type { StageOptions as WorkerTestOptions } from './stage.ts';
+export type { StageOptions as PluginTestOptions } from './stage.ts';
 export type { StandIns } from './stand-ins.ts';
 export type { StoredRow } from './stored-row.ts';
 export type { WriteResult } from './table-run.ts';
 export { startTestHost, type TestHost, type TestHostOptions } from './test-host.ts';
-export { testWorker } from './test-worker.ts';
+export { type TestedPlugin, testPlugin } from './test-plugin.ts';
+export { testWorker, type WorkerTestOptions } from './test-worker.ts';
 export type { PolledMessage, TestedPoller } from './tested-poller.ts';
 export type { TestedTableWriter } from './tested-table-writer.ts';
 export type { HandledMessage, TestedWorker, WorkerParts } from './tested-worker.ts';

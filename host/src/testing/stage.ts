@@ -22,14 +22,14 @@ import type { RecordedLog } from './recorded-log.ts';
 import { type StandIns, standInOrigins } from './stand-ins.ts';
 
 export interface StageOptions {
-  /** The plugin that the worker is of: its name, services and settings. By default one that has nothing but the worker. */
-  readonly plugin?: PluginDefinition;
   /** Laid over the defaults of the plugin's config, and checked as config is. */
   readonly config?: object;
   /** In place of what the plugin's own factories make; those are not called then. They are not closed. */
   readonly services?: Readonly<Record<string, unknown>>;
   /** In place of servers elsewhere. */
   readonly standIns?: StandIns;
+  /** Folder or URI of tables that are there already, as an older system made them; an empty one by default. */
+  readonly tables?: string;
 }
 
 /** Where everything goes that a worker says beside its outputs. */
@@ -52,11 +52,18 @@ export interface Stage {
   readonly objects: Objects;
   /** Where `objects` are, of all plugins. */
   readonly files: ObjectStore;
+}
+
+/** A plugin's workers as the host would run them, on one folder and with one set of services. */
+export interface PluginStage {
+  readonly services: Readonly<Record<string, unknown>>;
+  /** @throws PipelineError where the plugin has no such worker */
+  stageOf(worker: AnyWorker): Stage;
   close(): Promise<void>;
 }
 
 /** @throws FaultList where the host would refuse the plugin or its config */
-export async function openStage(definition: AnyWorker, options: StageOptions, recorders: Recorders): Promise<Stage> {
+export async function openPluginStage(plugin: PluginDefinition, options: StageOptions, recorders: Recorders): Promise<PluginStage> {
   const folder = mkdtempSync(join(tmpdir(), 'ph-test-'));
   // For tests that do not close what they test.
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
@@ -66,30 +73,37 @@ export async function openStage(definition: AnyWorker, options: StageOptions, re
     remove();
   };
   try {
-    const plugin = options.plugin ?? pluginOf(definition);
-    const request = {
-      cwd: folder,
-      env: {},
-      flags: [{ flag: 'the test', path: ['plugins', plugin.name, 'config'], value: options.config }],
-    };
-    const adopted = adoptPlugins([plugin], await loadConfig(options.config === undefined ? { cwd: folder, env: {} } : request), folder);
+    const flags = [
+      { flag: 'the test', path: ['plugins', plugin.name, 'config'], value: options.config },
+      { flag: 'the test', path: ['storage', 'tables'], value: options.tables },
+    ].filter(({ value }) => value !== undefined);
+    const loaded = await loadConfig({ cwd: folder, env: {}, ...(flags.length > 0 && { flags }) });
+    const adopted = adoptPlugins([plugin], loaded, folder);
     const { config } = adopted.config;
-    const worker = resolveTopology(config, adopted.plugins).workers.find((one) => one.definition === definition);
-    if (worker === undefined) {
-      throw new PipelineError('PH_WORKER_UNKNOWN', `the worker is none of plugin ${plugin.name}`, { hint: 'give the plugin that has it' });
-    }
-    const [source = worker.consumes] = worker.consumes === null ? worker.produces.values() : [worker.consumes];
-    if (source === null) throw new TypeError(`worker ${worker.id} has no topic`); // the plugin was checked
+    const [loadedPlugin] = adopted.plugins;
+    if (loadedPlugin === undefined) throw new TypeError(`plugin ${plugin.name} was not loaded`);
+    const { workers } = resolveTopology(config, adopted.plugins);
     const metrics = createMetrics();
     const measured = { ...metrics, forPlugin: () => recorders.metrics };
     const host = await openHostServices(config, recorders.log.log, measured, {
       standIns: standInOrigins(options.standIns),
       services: { [plugin.name]: options.services ?? {} },
     });
-    const { services, http, objects } = await host.forPlugin(worker.plugin);
+    const { services, http, objects } = await host.forPlugin(loadedPlugin);
+    const files = openStore(storageUris(config).files);
     return {
-      ...{ worker, source, recorders, host, services, http, objects },
-      files: openStore(storageUris(config).files),
+      services,
+      stageOf: (definition) => {
+        const worker = workers.find((one) => one.definition === definition);
+        if (worker === undefined) {
+          throw new PipelineError('PH_WORKER_UNKNOWN', `the worker is none of plugin ${plugin.name}`, {
+            hint: 'give the plugin that has it',
+          });
+        }
+        const [source = worker.consumes] = worker.consumes === null ? worker.produces.values() : [worker.consumes];
+        if (source === null) throw new TypeError(`worker ${worker.id} has no topic`); // the plugin was checked
+        return { worker, source, recorders, host, services, http, objects, files };
+      },
       close: async () => {
         await host.close();
         metrics.close();
@@ -103,7 +117,7 @@ export async function openStage(definition: AnyWorker, options: StageOptions, re
 }
 
 /** A plugin that has this worker, and what it names, and nothing else. */
-function pluginOf(worker: AnyWorker): PluginDefinition {
+export function pluginOf(worker: AnyWorker): PluginDefinition {
   const topics = ('consumes' in worker ? [worker.consumes] : []).concat('produces' in worker ? [worker.produces].flat() : []);
   const own = topics.filter((topic: TopicDefinition) => !topic.external);
   const plugin = definePlugin({

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clusters } from '../engine/clusters.ts';
 import type { UnitProgress } from '../engine/status.ts';
+import type { HttpTraffic } from '../http/traffic.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import type { RunningHost } from '../supervisor/host.ts';
 
@@ -8,7 +9,7 @@ import type { RunningHost } from '../supervisor/host.ts';
 const LOOK = 5;
 
 export interface StillnessOptions {
-  readonly host: Pick<RunningHost, 'progress' | 'status'>;
+  readonly host: Pick<RunningHost, 'progress' | 'status' | 'traffic'>;
   readonly clusters: Pick<Clusters, 'get'>;
   readonly workers: readonly ResolvedWorker[];
   /** Real milliseconds until a handler that does not end is a failure of the test. */
@@ -26,22 +27,23 @@ interface End {
 /**
  * Resolves when nothing is in work and everything that was sent is read, but for what waits for the clock. It is no guess: the
  * ends of the partitions are read between two looks at the units, and where no unit did anything from the first to the second,
- * nobody can have sent anything either.
+ * nobody can have sent anything either. Handlers whose requests wait for the clock are left in work; of others beside them, no
+ * more is known than that they sent no request meanwhile.
  *
  * @throws Error where a unit failed, or patience ends
  */
 export async function untilStill({ host, clusters, workers, patience }: StillnessOptions): Promise<void> {
   const deadline = performance.now() + patience;
   for (;;) {
-    const before = host.progress();
+    const before = look(host);
     const ends = await readEnds(workers, clusters);
-    const after = host.progress();
+    const after = look(host);
     const failed = host.status().units.find(({ state }) => state.kind === 'failed');
     if (failed !== undefined) throw new Error(`${failed.id} failed: ${JSON.stringify(failed.state)}`);
-    if (isStill(before, after) && ends.every((end) => isRead(end, after))) return;
+    if (isStill(before, after) && ends.every((end) => isRead(end, after.units))) return;
     if (performance.now() > deadline) {
       throw new Error(
-        `not at rest within ${patience} ms: ${JSON.stringify({ units: host.status().units, ends: ends.filter((end) => !isRead(end, after)) })}`,
+        `not at rest within ${patience} ms: ${JSON.stringify({ units: host.status().units, ends: ends.filter((end) => !isRead(end, after.units)) })}`,
       );
     }
     await sleep(LOOK);
@@ -62,13 +64,23 @@ async function readEnds(workers: readonly ResolvedWorker[], clusters: Pick<Clust
   return ends.flat();
 }
 
-function isStill(before: readonly UnitProgress[], after: readonly UnitProgress[]): boolean {
-  return after.every((unit, index) => {
+interface Look {
+  readonly units: readonly UnitProgress[];
+  readonly traffic: HttpTraffic;
+}
+
+function look(host: StillnessOptions['host']): Look {
+  return { units: host.progress(), traffic: host.traffic() };
+}
+
+function isStill(before: Look, after: Look): boolean {
+  const requestsWait = after.traffic.waiting > 0 && after.traffic.underWay === 0 && before.traffic.changes === after.traffic.changes;
+  return after.units.every((unit, index) => {
     const { received, done, skipped, retried, dead } = unit.counts;
-    const then = before[index]?.counts;
+    const then = before.units[index]?.counts;
     const isSame =
       then?.received === received && then.done === done && then.skipped === skipped && then.retried === retried && then.dead === dead;
-    return isSame && !unit.isBusy && before[index]?.isBusy === false;
+    return isSame && (requestsWait || (!unit.isBusy && before.units[index]?.isBusy === false));
   });
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { TableWriterDefinition } from '@pipeline-host/sdk';
 import { DeltaTable, type TableRow } from '../delta/index.ts';
 import { Intake } from '../engine/intake.ts';
@@ -86,7 +87,8 @@ export class TableRun {
         onFailure: () => {},
       }),
       log: recorders.log.log,
-      offsets: new WriterOffsets('test', worker),
+      // A cluster of its own: tables that are there already hold offsets of another one's records.
+      offsets: new WriterOffsets(randomUUID(), worker),
       handOver: 0,
       endOffsets: async () => new Map(),
       onPause: () => {},

@@ -1,4 +1,4 @@
-import type { Clock, Wait } from '../engine/clock.ts';
+import type { Clock, Wait } from '../clock.ts';
 import { type DateShift, shiftDate } from './shifted-date.ts';
 
 interface Waiting {

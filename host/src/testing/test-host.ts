@@ -65,8 +65,8 @@ export interface TestHost extends AsyncDisposable {
   send(topic: TopicDefinition, message: unknown, record?: RecordOptions): Promise<void>;
   sendAll(topic: TopicDefinition, messages: readonly unknown[], record?: RecordOptions): Promise<void>;
   /**
-   * Resolves when every record is done, skipped or dead. Time passes as far as that takes: delays, probes and the age of
-   * batches are not waited for but put forward.
+   * Resolves when every record is done, skipped or dead. Time passes as far as that takes: delays, probes, the age of batches,
+   * and what an API is waited for (`Retry-After`, rate, breaker, the next try) are not waited for but put forward.
    *
    * @param within time that may pass; 2 hours by default
    * @throws Error where something is still open then, as in an outage that nobody ends

@@ -1,8 +1,7 @@
 import { defineTopic, type PollerDefinition } from '@pipeline-host/sdk';
 import { createMessageCodec } from '../engine/message-codec.ts';
-import { LazyStage, type WorkerUnderTest } from './lazy-stage.ts';
+import type { LazyStage, WorkerUnderTest } from './lazy-stage.ts';
 import { recordKey, recordValue } from './record-value.ts';
-import type { StageOptions } from './stage.ts';
 
 /** What a poller sends for a row. */
 export interface PolledMessage {
@@ -24,10 +23,9 @@ export interface TestedPoller extends WorkerUnderTest {
   map(row: unknown): Promise<PolledMessage | null>;
 }
 
-export function testedPoller(poller: PollerDefinition, options: StageOptions): TestedPoller {
-  const lazy = new LazyStage(poller, options);
+export function testedPoller(poller: PollerDefinition, lazy: LazyStage): TestedPoller {
   return {
-    ...lazy.shown(),
+    ...lazy.plugin.shown(),
     async map(row) {
       await lazy.open(); // a plugin that the host would refuse is refused here
       return mapRow(poller, row);

@@ -1,7 +1,6 @@
 import { PipelineError, type TableDefinition, type TableWriterDefinition } from '@pipeline-host/sdk';
 import type { RecordOptions } from './given-record.ts';
-import { LazyStage, type WorkerUnderTest } from './lazy-stage.ts';
-import type { StageOptions } from './stage.ts';
+import type { LazyStage, WorkerUnderTest } from './lazy-stage.ts';
 import type { StoredRow } from './stored-row.ts';
 import type { TableRun, WriteResult } from './table-run.ts';
 
@@ -15,8 +14,7 @@ export interface TestedTableWriter extends WorkerUnderTest {
   rows(table?: TableDefinition | string): Promise<readonly StoredRow[]>;
 }
 
-export function testedTableWriter(writer: TableWriterDefinition, options: StageOptions): TestedTableWriter {
-  const lazy = new LazyStage(writer, options);
+export function testedTableWriter(writer: TableWriterDefinition, lazy: LazyStage): TestedTableWriter {
   let opening: Promise<TableRun> | null = null;
   const open = (): Promise<TableRun> => {
     // Loaded here, since a worker without tables needs none of it.
@@ -25,13 +23,12 @@ export function testedTableWriter(writer: TableWriterDefinition, options: StageO
   };
   const write = async (messages: readonly unknown[], record?: RecordOptions): Promise<readonly WriteResult[]> =>
     (await open()).write(lazy.records(writer.consumes, messages, record));
-  const close = async (): Promise<void> => {
+  lazy.plugin.closeFirst(async () => {
     (await opening?.catch(() => null))?.close();
     opening = null;
-    await lazy.close();
-  };
+  });
   return {
-    ...lazy.shown(close),
+    ...lazy.plugin.shown(),
     async handle(message, record) {
       const [result] = await write([message], record);
       if (result === undefined) throw new TypeError('no message was given');

@@ -3,8 +3,8 @@ import { NO_DELAYS } from '../plugins/resolve-retry.ts';
 import { readFiles, type StoredFile } from '../supervisor/plugin-results.ts';
 import type { RecordOptions } from './given-record.ts';
 import { type HandlerResult, runHandler } from './handler-run.ts';
-import { LazyStage, type WorkerUnderTest } from './lazy-stage.ts';
-import type { Stage, StageOptions } from './stage.ts';
+import type { LazyStage, WorkerUnderTest } from './lazy-stage.ts';
+import type { Stage } from './stage.ts';
 
 /** What came of one message. */
 export interface HandledMessage extends HandlerResult {
@@ -48,8 +48,7 @@ export interface TestedWorker extends WorkerUnderTest {
   files(): Promise<readonly StoredFile[]>;
 }
 
-export function testedWorker(worker: WorkerDefinition, options: StageOptions): TestedWorker {
-  const lazy = new LazyStage(worker, options);
+export function testedWorker(worker: WorkerDefinition, lazy: LazyStage): TestedWorker {
   const run = async (
     messages: readonly unknown[],
     record: RecordOptions = {},
@@ -60,8 +59,11 @@ export function testedWorker(worker: WorkerDefinition, options: StageOptions): T
     const isRetried = (record.attempt ?? 1) > 1;
     const results =
       'failure' in how
-        ? await runHandler(withoutRetries(stage), failing(worker, how.failure), records, isRetried)
-        : await runHandler(stage, worker, records, isRetried);
+        ? await runHandler(withoutRetries(stage), failing(worker, how.failure), records, { isRetried })
+        : await runHandler(stage, worker, records, {
+            isRetried,
+            ...(record.acknowledged !== undefined && { isAcknowledged: record.acknowledged }),
+          });
     return results.map(withSentTo);
   };
   const first = async (results: Promise<readonly HandledMessage[]>): Promise<HandledMessage> => {
@@ -70,8 +72,8 @@ export function testedWorker(worker: WorkerDefinition, options: StageOptions): T
     return result;
   };
   return {
-    ...lazy.shown(),
-    released: lazy.recorders.released,
+    ...lazy.plugin.shown(),
+    released: lazy.plugin.recorders.released,
     handle: (message, record) => first(run([message], record)),
     handleBatch: (messages, record) => run(messages, record),
     giveUp: (message, error, record) => first(run([message], record, { failure: error })),

@@ -1,6 +1,5 @@
-import { type Static, TransientError, type TSchema, Type } from '@pipeline-host/sdk';
+import { parseExact, type Static, TransientError, type TSchema, Type } from '@pipeline-host/sdk';
 import { TypeCompiler } from '@sinclair/typebox/compiler';
-import { parseExact } from './exact-json.ts';
 
 /**
  * What the API answers, as far as it is read. Shapes are checked, values are not: each is converted on its own, null and

@@ -1,5 +1,5 @@
 import { DurationText, Secret, type Static, Type } from '@pipeline-host/sdk';
-import { FILE_TYPES } from './file-types.ts';
+import { ALLOWED_FILE_TYPES } from './file-types.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -33,7 +33,7 @@ const LinkConfig = {
   schemes: Type.Array(Type.Union([Type.Literal('https'), Type.Literal('http')]), { default: ['https'], minItems: 1 }),
   privateRanges: Type.Array(Type.String(), { default: [], description: 'CIDR ranges that may be asked although they are private' }),
   fileTypes: Type.Record(Type.String({ pattern: '^[a-z0-9]+$' }), Type.Array(Type.String({ minLength: 1 })), {
-    default: FILE_TYPES,
+    default: ALLOWED_FILE_TYPES,
     description: 'allowed extensions, each with the content types that go with it',
   }),
   maxBytes: Type.Integer({ default: 2 * 1024 ** 3, minimum: 1, description: 'largest file' }),

@@ -1,4 +1,4 @@
-import { digitsOf } from './exact-json.ts';
+import { digitsOf } from '@pipeline-host/sdk';
 
 /** How values of API answers become values of columns. Null and absent stay null. */
 

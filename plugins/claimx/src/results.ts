@@ -1,5 +1,4 @@
-import type { Failure } from '@pipeline-host/sdk';
-import { errorText } from './error-text.ts';
+import { errorText, type Failure } from '@pipeline-host/sdk';
 import type { CachedDownload } from './schemas/cached-download.ts';
 import type { UploadResult } from './schemas/upload-result.ts';
 

@@ -1,15 +1,12 @@
-import { type Failure, isPipelineError, type RecordInfo } from '@pipeline-host/sdk';
-import { linkExpiry } from './link-expiry.ts';
+import { errorText, type Failure, isPipelineError, presignedExpiry, type RecordInfo } from '@pipeline-host/sdk';
 import type { CachedDownload } from './schemas/cached-download.ts';
 import type { DownloadResult } from './schemas/download-result.ts';
 import type { DownloadTask } from './schemas/download-task.ts';
 import { attachmentOf } from './schemas/fields.ts';
 
-const MAX_ERROR_MESSAGE = 500;
-
 /** The result of an attachment that is stored at the given path. */
 export function completedResult(cached: CachedDownload, blobPath: string): DownloadResult {
-  const expiry = linkExpiry(cached.attachment_url);
+  const expiry = presignedExpiry(cached.attachment_url);
   return {
     ...attachmentOf(cached),
     blob_path: blobPath,
@@ -26,7 +23,7 @@ export function completedResult(cached: CachedDownload, blobPath: string): Downl
 
 /** The result of an attachment that is given up. */
 export function failedResult(work: DownloadTask | CachedDownload, failure: Failure, record: Pick<RecordInfo, 'timestamp'>): DownloadResult {
-  const expiry = linkExpiry(work.attachment_url);
+  const expiry = presignedExpiry(work.attachment_url);
   return {
     ...attachmentOf(work),
     blob_path: 'blob_path' in work ? work.blob_path : work.destination_path,
@@ -47,12 +44,4 @@ function expiredAtIngest(expiry: Date | null, attempts: number, sentAt: number):
   if (expiry === null) return null;
   if (expiry.getTime() > sentAt) return false;
   return attempts === 1 ? true : null;
-}
-
-/** An error's text, at most 500 characters, with no query, fragment or user info of any URL in it. */
-export function errorText(text: string): string {
-  const shown = text
-    .replace(/\b(https?:\/\/)(?:[^\s/?#"'<>]*@)?([^\s?#"'<>]*)[?#][^\s"'<>]*/gi, '$1$2')
-    .replace(/\b(https?:\/\/)[^\s/?#"'<>]*@/gi, '$1');
-  return shown.length <= MAX_ERROR_MESSAGE ? shown : `${shown.slice(0, MAX_ERROR_MESSAGE - 3).toWellFormed()}...`;
 }

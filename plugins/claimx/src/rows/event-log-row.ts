@@ -1,4 +1,4 @@
-import { errorText } from '../error-text.ts';
+import { errorText } from '@pipeline-host/sdk';
 import type { EnrichmentTask } from '../schemas/enrichment-task.ts';
 import type { EntityRowsOf } from '../schemas/entity-rows.ts';
 

@@ -1,5 +1,4 @@
-import { Id, Nullable, PermanentError, type Static, Timestamp, Type } from '@pipeline-host/sdk';
-import { parseExact } from '../exact-json.ts';
+import { Id, Nullable, PermanentError, parseExact, type Static, Timestamp, Type } from '@pipeline-host/sdk';
 
 const anything = Type.Optional(Type.Unknown());
 

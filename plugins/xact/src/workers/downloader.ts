@@ -1,7 +1,6 @@
-import { dead, defineWorker, done, milliseconds, output } from '@pipeline-host/sdk';
+import { dead, defineWorker, done, milliseconds, output, presignedExpiry } from '@pipeline-host/sdk';
 import { typedName } from '../attachment-url.ts';
 import { XactConfig } from '../config.ts';
-import { linkExpiry } from '../link-expiry.ts';
 import { failedResult } from '../results.ts';
 import { attachmentOf } from '../schemas/fields.ts';
 import { downloadsCached, downloadsPending, downloadsResults } from '../topics.ts';
@@ -15,7 +14,7 @@ export const downloader = defineWorker({
   // A large file may take its time: idleTimeout and minimumRate end a download that is stuck.
   timeout: '1h',
   handle: async (task, { config, http, signal }) => {
-    const expiry = linkExpiry(task.attachment_url);
+    const expiry = presignedExpiry(task.attachment_url);
     if (expiry !== null && expiry.getTime() <= Date.now()) return dead('XACT_URL_EXPIRED', `the link ended at ${expiry.toISOString()}`);
     const file = await http.download({
       url: task.attachment_url,

@@ -1,7 +1,6 @@
-import { defineTableWriter } from '@pipeline-host/sdk';
+import { defineTableWriter, errorText } from '@pipeline-host/sdk';
 import { withoutQuery } from '../attachment-url.ts';
 import { XactConfig } from '../config.ts';
-import { errorText } from '../results.ts';
 import { xactAttachments, xactAttachmentsFailed } from '../tables.ts';
 import { downloadsResults } from '../topics.ts';
 

@@ -1,10 +1,10 @@
 const SIGNED_AT = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/;
 
 /**
- * When a presigned S3 link ends, or null where that is unknown: no such parameters, or malformed or impossible ones. Only
- * the query counts, names in any case, the first of repeated ones.
+ * When a presigned link of S3 (`X-Amz-Date`, `X-Amz-Expires`) ends, or null where that is unknown: no such parameters, or
+ * malformed or impossible ones. Only the query counts, names in any case, the first of repeated ones.
  */
-export function linkExpiry(url: string): Date | null {
+export function presignedExpiry(url: string): Date | null {
   const query = URL.parse(url)?.searchParams;
   if (query === undefined) return null;
   const parameter = (name: string): string => [...query].find(([key]) => key.toLowerCase() === name)?.[1] ?? '';

@@ -4,8 +4,9 @@ export interface Wait {
 }
 
 /**
- * What the engine waits by: delay lanes, probes, tries in place, the age of a batch. A test host has one that can be put
- * forward; what waits for an answer (Kafka, storage, a handler's deadline) waits in real time everywhere.
+ * What the host waits by: delay lanes, probes, tries in place, the age of a batch; requests until an API may be asked (again).
+ * A test host has one that can be put forward; what waits for an answer (Kafka, storage, HTTP, a handler's deadline) waits in
+ * real time everywhere.
  */
 export interface Clock {
   /** Milliseconds since some moment; never set back. */
@@ -23,15 +24,15 @@ export const systemClock: Clock = {
 };
 
 /** Resolves after so many milliseconds, or when the signal is aborted. */
-export function pass(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
+export function pass(clock: Clock, milliseconds: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) return Promise.resolve();
+  if (signal?.aborted) return Promise.resolve();
   const end = (): void => {
     wait.cancel();
-    signal.removeEventListener('abort', end);
+    signal?.removeEventListener('abort', end);
     resolve();
   };
   const wait = clock.after(milliseconds, end);
-  signal.addEventListener('abort', end, { once: true });
+  signal?.addEventListener('abort', end, { once: true });
   return promise;
 }
