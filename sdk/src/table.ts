@@ -40,9 +40,10 @@ export const column = {
 
 /**
  * What a merge does with a column: `keepOldWhenNull` (default) never overwrites with null, `always` writes what comes,
- * `preserve` never changes after the insert. An absent column always keeps the stored value.
+ * `preserve` never changes after the insert, `greatest` keeps the greater of what is stored and what comes, so that rows may
+ * come in any order; null is less than all. An absent column always keeps the stored value.
  */
-export type ColumnPolicy = 'keepOldWhenNull' | 'always' | 'preserve';
+export type ColumnPolicy = 'keepOldWhenNull' | 'always' | 'preserve' | 'greatest';
 
 /**
  * When a row is merged into the one that has its key; always where there is none. `distinct`: one of the columns differs

@@ -4,9 +4,10 @@ import type { TableFolder } from './data-files.ts';
 
 /**
  * What a merge does with a stored value: `keepOldWhenNull` (default) never overwrites with null, `always` writes what
- * comes, `preserve` never changes after the insert. A column that the row does not have always keeps what is stored.
+ * comes, `preserve` never changes after the insert, `greatest` keeps the greater value, null being less than all. A column
+ * that the row does not have always keeps what is stored.
  */
-export type MergePolicy = 'keepOldWhenNull' | 'always' | 'preserve';
+export type MergePolicy = 'keepOldWhenNull' | 'always' | 'preserve' | 'greatest';
 
 /**
  * When a row is merged into the one that has its key; always where there is none. `distinct`: any of the columns differs
@@ -68,6 +69,8 @@ export function mergedExpression(field: SchemaField, plan: MergePlan): string {
       return `CASE WHEN s.${givenName(field)} THEN s.${column} ELSE t.${column} END AS ${column}`;
     case 'preserve':
       return `t.${column} AS ${column}`;
+    case 'greatest':
+      return `CASE WHEN t.${column} IS NULL OR s.${column} > t.${column} THEN s.${column} ELSE t.${column} END AS ${column}`;
   }
 }
 

@@ -1,7 +1,18 @@
 import { identifier, type SchemaField } from './column-type.ts';
 import { deltaError } from './delta-errors.ts';
 import type { SqlConnection } from './engine.ts';
-import { givenName, HITS, keyList, type MergePlan, type MergeTarget, policyOf, ROW, SOURCE, type UpdateCondition } from './merge-plan.ts';
+import {
+  givenName,
+  HITS,
+  keyList,
+  type MergePlan,
+  type MergePolicy,
+  type MergeTarget,
+  policyOf,
+  ROW,
+  SOURCE,
+  type UpdateCondition,
+} from './merge-plan.ts';
 
 /** The columns that a condition compares. */
 export function comparedColumns(condition: UpdateCondition): readonly string[] {
@@ -54,7 +65,7 @@ export async function leaveOutRows(
   const changes = `SELECT ${[key, ROW, ...columns, ...always].join(', ')} FROM ${SOURCE}`;
   const stored = `SELECT ${[key, '-1', ...fields.map(storedName), ...always.map(() => 'true')].join(', ')} FROM ${HITS}`;
   const before = `OVER (PARTITION BY ${key} ORDER BY ${ROW} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`;
-  const states = fields.map((field) => `${stateBefore(field, condition, isAlways(field), before)} AS ${storedName(field)}`);
+  const states = fields.map((field) => `${stateBefore(field, condition, policyOf(plan, field), before)} AS ${storedName(field)}`);
   const held = `SELECT ${[ROW, ...columns, ...states].join(', ')}, count(*) ${before} AS "__ph_before" FROM (${changes} UNION ALL ${stored})`;
   const isUpdated = fields.map((field) => updates(field, condition)).join(' OR ');
   await connection.run(
@@ -79,10 +90,10 @@ function storedName(field: SchemaField): string {
 }
 
 /** SQL of what a column holds before a row is merged. */
-function stateBefore(field: SchemaField, condition: UpdateCondition, isAlways: boolean, before: string): string {
+function stateBefore(field: SchemaField, condition: UpdateCondition, policy: MergePolicy, before: string): string {
   const column = identifier(field.name);
-  if (!('distinct' in condition)) return `max(${column}) ${before}`;
-  const written = isAlways ? givenName(field) : `${column} IS NOT NULL`;
+  if (!('distinct' in condition) || policy === 'greatest') return `max(${column}) ${before}`;
+  const written = policy === 'always' ? givenName(field) : `${column} IS NOT NULL`;
   // In a struct, since a null that was written is a value here.
   return `struct_extract(last_value(CASE WHEN ${written} THEN {'v': ${column}} END IGNORE NULLS) ${before}, 'v')`;
 }

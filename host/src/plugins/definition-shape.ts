@@ -133,7 +133,7 @@ export const MERGE: Shape = {
   ...TABLE,
   key: required(columns),
   updateWhen: objectOf('{ distinct }, { newer } or { notOlder }', { distinct: columns, newer: text, notOlder: text }),
-  columns: recordOf('policies', oneOf('keepOldWhenNull', 'always', 'preserve')),
+  columns: recordOf('policies', oneOf('keepOldWhenNull', 'always', 'preserve', 'greatest')),
   deletionVectors: flag,
 };
 /** Where the mode is not one of the two, every other key may be meant. */

@@ -35,6 +35,7 @@ function replay(table: Map<number, Stored>, row: Row, condition: UpdateCondition
   for (const name of ['at', 'mark', 'other', 'written'] as const) {
     const value = row[name];
     if (value === undefined || (value === null && policies[name] !== 'always')) continue;
+    if (policies[name] === 'greatest' && String(value) < (merged[name] ?? '')) continue;
     merged[name] = value === null ? null : String(value);
   }
   table.set(row.id, merged as Stored);
@@ -135,7 +136,7 @@ for (const deletionVectors of [true, false]) {
         },
         { requiredKeys: ['id'] },
       );
-      const policy = fc.constantFrom<MergePolicy>('keepOldWhenNull', 'always');
+      const policy = fc.constantFrom<MergePolicy>('keepOldWhenNull', 'always', 'greatest');
       const condition = fc.constantFrom<UpdateCondition>(
         { newer: 'at' },
         { notOlder: 'at' },
