@@ -106,12 +106,14 @@ export async function openWorkerKit(config: object = {}): Promise<WorkerKit> {
       for (const callback of callbacks.splice(0)) callback();
     },
     enrich: async (events, options) => {
-      const items = events.map((event) => ({ message: taskOf(event), context: contextOf(options) }));
+      const items = events.map((event) => ({ message: taskOf(event), context: keyed(contextOf(options), taskOf(event).project_id) }));
       return (await enricher.handleBatch?.(items)) ?? [];
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
+
+const keyed = (context: Context, key: string): Context => ({ ...context, record: { ...context.record, key } });
 
 /** An event to enrich, from what a test says of it. */
 export function taskOf(event: Partial<EnrichmentTask>): EnrichmentTask {
