@@ -470,7 +470,9 @@ describe('a video collaboration', () => {
   it("is one of the event's project, by its id where there are several", async () => {
     assert.deepEqual((await found([other, { ...own, videoCollaborationId: 8 }, own])).ids, [30099]);
     assert.deepEqual((await found([other, own], { video_collaboration_id: null })).ids, [30099]);
-    assert.deepEqual((await found([{ ...own, videoCollaborationId: null, id: '12', claimId: PROJECT }])).ids, [12]);
+    const twelfth = { ...own, videoCollaborationId: null, id: '12', claimId: PROJECT };
+    assert.deepEqual((await found([own, twelfth], { video_collaboration_id: '012' })).ids, [12]);
+    assert.deepEqual((await found([own, twelfth], { video_collaboration_id: '777' })).ids, [], 'not one of another event');
   });
 
   it('is asked for by span of time first, and by project and user', async () => {
