@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   type Api,
   type ApiOptions,
@@ -89,13 +90,24 @@ export function createApiClient(base: ApiBase, options: ApiOptions, send: Send, 
       if (signal?.aborted) throw abortFailure(signal, base.place);
       const policy = (request.repeatable ?? (method === 'GET' || method === 'HEAD')) ? repeated : once;
       try {
-        return await policy.execute(() => ask(request), signal);
+        const answer = await policy.execute(() => ask(request), signal);
+        await requestsSent();
+        return answer;
       } catch (error) {
         if (signal?.aborted) throw abortFailure(signal, base.place);
         throw failureOf(error, { breaker, pace, base, name: options.name, openFor: openUntil - performance.now() });
       }
     },
   };
+}
+
+/**
+ * The requests that waited for the place of this one have gone out: undici sends them at the end of this turn of the event
+ * loop. Else they would wait until all answers of the turn are worked on, while the API has nothing to do.
+ */
+async function requestsSent(): Promise<void> {
+  await setImmediate();
+  await setImmediate();
 }
 
 interface Circumstances {
