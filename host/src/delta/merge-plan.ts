@@ -11,12 +11,13 @@ export type MergePolicy = 'keepOldWhenNull' | 'always' | 'preserve' | 'greatest'
 
 /**
  * When a row is merged into the one that has its key; always where there is none. `distinct`: any of the columns differs
- * from what is stored, null being a value like others. `newer`, `notOlder`: the column's value is greater than the stored
+ * from what is stored, null being a value like others. `differs`: the same, but all rows differ from a null that is stored. `newer`, `notOlder`: the column's value is greater than the stored
  * one, or also equal to it; a stored null is older than all, and null is newer than nothing that is stored. A column that a
  * row does not have counts as null.
  */
 export type UpdateCondition =
   | { readonly distinct: readonly [string, ...string[]] }
+  | { readonly differs: readonly [string, ...string[]] }
   | { readonly newer: string }
   | { readonly notOlder: string };
 

@@ -132,7 +132,12 @@ export const APPEND: Shape = {
 export const MERGE: Shape = {
   ...TABLE,
   key: required(columns),
-  updateWhen: objectOf('{ distinct }, { newer } or { notOlder }', { distinct: columns, newer: text, notOlder: text }),
+  updateWhen: objectOf('{ distinct }, { differs }, { newer } or { notOlder }', {
+    distinct: columns,
+    differs: columns,
+    newer: text,
+    notOlder: text,
+  }),
   columns: recordOf('policies', oneOf('keepOldWhenNull', 'always', 'preserve', 'greatest')),
   deletionVectors: flag,
 };
