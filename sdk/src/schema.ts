@@ -10,8 +10,8 @@ export const READING = 'x-ph-reading';
 
 /** How the host reads a value before it checks it. */
 export interface Reading {
-  /** `text`: numbers keep the digits of the source, booleans, lists and objects become their JSON text. */
-  readonly as: 'text' | 'timestamp';
+  /** `text`: numbers keep the digits of the source, booleans, lists and objects become their JSON text. `integer`: digits become the number. */
+  readonly as: 'text' | 'timestamp' | 'integer';
   /** Leading and trailing white space is cut. */
   readonly trim?: boolean;
 }
@@ -41,6 +41,13 @@ export function Id(options: TextOptions = {}): TUnsafe<string> {
 /** An instant. Any ISO-8601 form is read, without a zone as UTC, also epoch seconds or milliseconds; handlers see `2026-01-05T14:22:07.5Z`. */
 export function Timestamp(options: { readonly description?: string } = {}): TUnsafe<string> {
   return Type.Unsafe<string>(Type.String({ ...options, format: 'ph-timestamp', [READING]: { as: 'timestamp' } satisfies Reading }));
+}
+
+/** A whole number that senders also write as text: `"2"` is read as 2. */
+export function Integer(
+  options: { readonly minimum?: number; readonly maximum?: number; readonly default?: number; readonly description?: string } = {},
+): TUnsafe<number> {
+  return Type.Unsafe<number>(Type.Integer({ ...options, [READING]: { as: 'integer' } satisfies Reading }));
 }
 
 /** The value or null. Absent is read as null, and so is a text that is blank after trimming. */

@@ -40,17 +40,20 @@ export const column = {
 
 /**
  * What a merge does with a column: `keepOldWhenNull` (default) never overwrites with null, `always` writes what comes,
- * `preserve` never changes after the insert. An absent column always keeps the stored value.
+ * `preserve` never changes after the insert, `greatest` keeps the greater of what is stored and what comes, so that rows may
+ * come in any order; null is less than all. An absent column always keeps the stored value.
  */
-export type ColumnPolicy = 'keepOldWhenNull' | 'always' | 'preserve';
+export type ColumnPolicy = 'keepOldWhenNull' | 'always' | 'preserve' | 'greatest';
 
 /**
  * When a row is merged into the one that has its key; always where there is none. `distinct`: one of the columns differs
- * from what is stored, null being a value like others. `newer`: the column is greater than what is stored; `notOlder`: or
+ * from what is stored, null being a value like others. `differs`: the same, but where null is stored, the row is always merged.
+ * `newer`: the column is greater than what is stored; `notOlder`: or
  * equal to it. A stored null is older than all; a row whose column is null, or absent, is newer than nothing.
  */
 export type UpdateCondition<Column extends string = string> =
   | { readonly distinct: readonly [Column, ...Column[]] }
+  | { readonly differs: readonly [Column, ...Column[]] }
   | { readonly newer: Column }
   | { readonly notOlder: Column };
 

@@ -7,6 +7,8 @@ import { type SimulatedClaimX, simulateClaimX } from './simulated.ts';
 
 const EVENTS = 150;
 const SEED = 7;
+/** Why an attempt at a file may fail that storage has trouble with for itself. */
+const OF_A_FILE: ReadonlySet<unknown> = new Set(['CLAIMX_FILE_REFUSED', 'PH_DOWNLOAD_CUT', 'PH_DOWNLOAD_EMPTY']);
 
 let world: SimulatedClaimX;
 let host: TestHost;
@@ -71,5 +73,12 @@ describe('claimx goes on where it stood, and no attempt is burned', () => {
     world.storage.outage.end();
     await host.settled();
     await assertNothingLost();
+    // What burned an attempt of a download was the file itself.
+    const tried = host.log.filter(({ message }) => message === 'record failed and is tried again later');
+    const codes = new Set(tried.map(({ fields }) => fields['code']));
+    assert.deepEqual(
+      [...codes].filter((code) => !OF_A_FILE.has(code)),
+      [],
+    );
   });
 });

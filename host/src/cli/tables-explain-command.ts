@@ -97,6 +97,7 @@ function explain({ topology }: Session, { plugin, table }: PluginTable): Explain
 function conditionWords(condition: UpdateCondition): string {
   if ('newer' in condition) return `${condition.newer} is newer than what is stored`;
   if ('notOlder' in condition) return `${condition.notOlder} is not older than what is stored`;
+  if ('differs' in condition) return `${condition.differs.join(' or ')} differs from what is stored, or is null there`;
   return `${condition.distinct.join(' or ')} is distinct from what is stored`;
 }
 

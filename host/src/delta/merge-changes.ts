@@ -89,6 +89,8 @@ function foldExpression(field: SchemaField, plan: MergePlan): string {
       return `arg_max_null(${column}, ${ROW}) FILTER (${givenName(field)}) AS ${column}`;
     case 'preserve':
       return `arg_min_null(${column}, ${ROW}) AS ${column}`;
+    case 'greatest':
+      return `max(${column}) AS ${column}`;
   }
 }
 

@@ -4,18 +4,20 @@ import type { TableFolder } from './data-files.ts';
 
 /**
  * What a merge does with a stored value: `keepOldWhenNull` (default) never overwrites with null, `always` writes what
- * comes, `preserve` never changes after the insert. A column that the row does not have always keeps what is stored.
+ * comes, `preserve` never changes after the insert, `greatest` keeps the greater value, null being less than all. A column
+ * that the row does not have always keeps what is stored.
  */
-export type MergePolicy = 'keepOldWhenNull' | 'always' | 'preserve';
+export type MergePolicy = 'keepOldWhenNull' | 'always' | 'preserve' | 'greatest';
 
 /**
  * When a row is merged into the one that has its key; always where there is none. `distinct`: any of the columns differs
- * from what is stored, null being a value like others. `newer`, `notOlder`: the column's value is greater than the stored
+ * from what is stored, null being a value like others. `differs`: the same, but all rows differ from a null that is stored. `newer`, `notOlder`: the column's value is greater than the stored
  * one, or also equal to it; a stored null is older than all, and null is newer than nothing that is stored. A column that a
  * row does not have counts as null.
  */
 export type UpdateCondition =
   | { readonly distinct: readonly [string, ...string[]] }
+  | { readonly differs: readonly [string, ...string[]] }
   | { readonly newer: string }
   | { readonly notOlder: string };
 
@@ -78,6 +80,8 @@ export function mergedExpression(field: SchemaField, plan: MergePlan, stored: st
       return `CASE WHEN s.${givenName(field)} THEN s.${column} ELSE ${stored} END AS ${column}`;
     case 'preserve':
       return `${stored} AS ${column}`;
+    case 'greatest':
+      return `CASE WHEN ${stored} IS NULL OR s.${column} > ${stored} THEN s.${column} ELSE ${stored} END AS ${column}`;
   }
 }
 

@@ -89,6 +89,7 @@ function keepsStored(field: SchemaField, plan: MergePlan): string {
     case 'always':
       return `bool_or(NOT s.${givenName(field)})`;
     case 'preserve':
+    case 'greatest':
       return 'count(*) > 0';
   }
 }

@@ -6,6 +6,7 @@ import {
   HITS,
   keyList,
   type MergePlan,
+  type MergePolicy,
   type MergeTarget,
   policyOf,
   ROW,
@@ -17,6 +18,7 @@ import {
 /** The columns that a condition compares. */
 export function comparedColumns(condition: UpdateCondition): readonly string[] {
   if ('distinct' in condition) return condition.distinct;
+  if ('differs' in condition) return condition.differs;
   return ['newer' in condition ? condition.newer : condition.notOlder];
 }
 
@@ -24,15 +26,17 @@ export function comparedColumns(condition: UpdateCondition): readonly string[] {
 export function renamedCondition(condition: UpdateCondition, nameOf: (name: string) => string): UpdateCondition {
   if ('newer' in condition) return { newer: nameOf(condition.newer) };
   if ('notOlder' in condition) return { notOlder: nameOf(condition.notOlder) };
-  const [first, ...others] = condition.distinct;
-  return { distinct: [nameOf(first), ...others.map(nameOf)] };
+  const [first, ...others] = 'distinct' in condition ? condition.distinct : condition.differs;
+  const names: readonly [string, ...string[]] = [nameOf(first), ...others.map(nameOf)];
+  return 'distinct' in condition ? { distinct: names } : { differs: names };
 }
 
 /** The condition as the log tells it. */
 export function conditionText(condition: UpdateCondition): string {
   if ('newer' in condition) return `s.${condition.newer} > t.${condition.newer}`;
   if ('notOlder' in condition) return `s.${condition.notOlder} >= t.${condition.notOlder}`;
-  return condition.distinct.map((name) => `s.${name} IS DISTINCT FROM t.${name}`).join(' OR ');
+  if ('distinct' in condition) return condition.distinct.map((name) => `s.${name} IS DISTINCT FROM t.${name}`).join(' OR ');
+  return condition.differs.map((name) => `t.${name} IS NULL OR s.${name} IS DISTINCT FROM t.${name}`).join(' OR ');
 }
 
 /** Throws `PH_DELTA_SCHEMA` for a condition over columns that never change: it would not be what it says. */
@@ -48,7 +52,7 @@ export function checkCondition(table: string, plan: MergePlan): void {
  * block: each is held against what the stored row, or the first of its key, and those before it have made. Needs
  * {@link HITS} with the stored values of the compared columns.
  *
- * No row has to be merged for that. A row that is left out by `distinct` has the values that are there; one that is left
+ * No row has to be merged for that. A row that is left out by `distinct` or `differs` has the values that are there; one that is left
  * out by `newer` or `notOlder` is not the greatest so far. So either is told from the rows before it, whatever became of them.
  */
 export async function leaveOutRows(
@@ -65,7 +69,7 @@ export async function leaveOutRows(
   const changes = `SELECT ${[key, ROW, ...columns, ...always].join(', ')} FROM ${SOURCE}`;
   const stored = `SELECT ${[key, '-1', ...fields.map(storedName), ...always.map(() => 'true')].join(', ')} FROM ${HITS}`;
   const before = `OVER (PARTITION BY ${key} ORDER BY ${ROW} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`;
-  const states = fields.map((field) => `${stateBefore(field, condition, isAlways(field), before)} AS ${storedName(field)}`);
+  const states = fields.map((field) => `${stateBefore(field, condition, policyOf(plan, field), before)} AS ${storedName(field)}`);
   const held = `SELECT ${[ROW, ...columns, ...states].join(', ')}, count(*) ${before} AS "__ph_before" FROM (${changes} UNION ALL ${stored})`;
   const isUpdated = fields.map((field) => updates(field, condition)).join(' OR ');
   await connection.run(
@@ -82,10 +86,10 @@ export function comparedFields(target: MergeTarget, condition: UpdateCondition):
 }
 
 /** SQL of what a column holds before a row is merged. */
-function stateBefore(field: SchemaField, condition: UpdateCondition, isAlways: boolean, before: string): string {
+function stateBefore(field: SchemaField, condition: UpdateCondition, policy: MergePolicy, before: string): string {
   const column = identifier(field.name);
-  if (!('distinct' in condition)) return `max(${column}) ${before}`;
-  const written = isAlways ? givenName(field) : `${column} IS NOT NULL`;
+  if ('newer' in condition || 'notOlder' in condition || policy === 'greatest') return `max(${column}) ${before}`;
+  const written = policy === 'always' ? givenName(field) : `${column} IS NOT NULL`;
   // In a struct, since a null that was written is a value here.
   return `struct_extract(last_value(CASE WHEN ${written} THEN {'v': ${column}} END IGNORE NULLS) ${before}, 'v')`;
 }
@@ -94,5 +98,6 @@ function updates(field: SchemaField, condition: UpdateCondition): string {
   const column = identifier(field.name);
   const stored = storedName(field);
   if ('distinct' in condition) return `${column} IS DISTINCT FROM ${stored}`;
+  if ('differs' in condition) return `(${stored} IS NULL OR ${column} IS DISTINCT FROM ${stored})`;
   return `(${stored} IS NULL OR coalesce(${column} ${'newer' in condition ? '>' : '>='} ${stored}, false))`;
 }

@@ -34,6 +34,7 @@ export function compileReader(schema: TSchema): Reader | null {
   const reading = schema[READING] as Reading | undefined;
   if (reading?.as === 'text') return reading.trim === true ? readTrimmed : readText;
   if (reading?.as === 'timestamp') return readTimestamp;
+  if (reading?.as === 'integer') return readInteger;
   switch (schema[Kind]) {
     case 'Union':
       return compileUnion(schema);
@@ -117,6 +118,15 @@ function readTrimmed(value: unknown): unknown {
   const trimmed = text.trim();
   if (trimmed !== text) changed++;
   return trimmed;
+}
+
+/** Digits that a double holds exactly; anything else is left to the check. */
+function readInteger(value: unknown): unknown {
+  if (typeof value !== 'string' || !/^\s*[+-]?\d{1,16}\s*$/.test(value)) return value;
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) return value;
+  changed++;
+  return number;
 }
 
 const CANONICAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z$/;

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   type Api,
   type ApiOptions,
@@ -108,13 +109,24 @@ export function createApiClient(base: ApiBase, options: ApiOptions, { send, traf
       if (signal?.aborted) throw abortFailure(signal, base.place);
       const isRepeatable = request.repeatable ?? (method === 'GET' || method === 'HEAD');
       try {
-        return await (isRepeatable ? askAgain(request) : askOnce(request));
+        const answer = await (isRepeatable ? askAgain(request) : askOnce(request));
+        await requestsSent();
+        return answer;
       } catch (error) {
         if (signal?.aborted) throw abortFailure(signal, base.place);
         throw failureOf(error, { breaker, pace, base, name: options.name, openFor: openUntil - traffic.now() });
       }
     },
   };
+}
+
+/**
+ * The requests that waited for the place of this one have gone out: undici sends them at the end of this turn of the event
+ * loop. Else they would wait until all answers of the turn are worked on, while the API has nothing to do.
+ */
+async function requestsSent(): Promise<void> {
+  await setImmediate();
+  await setImmediate();
 }
 
 interface Circumstances {

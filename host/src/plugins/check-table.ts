@@ -129,7 +129,9 @@ function checkCondition(
 ): PipelineError[] {
   const kinds = Object.keys(updateWhen);
   if (kinds.length !== 1 || compared.length === 0)
-    return [fault('PH_TOPOLOGY_COLUMN', 'updateWhen does not say one condition', place, 'give it one of distinct, newer and notOlder')];
+    return [
+      fault('PH_TOPOLOGY_COLUMN', 'updateWhen does not say one condition', place, 'give it one of distinct, differs, newer and notOlder'),
+    ];
   return compared
     .filter((column) => key.includes(column) || columns[column] === 'preserve')
     .map((column) =>

@@ -132,8 +132,13 @@ export const APPEND: Shape = {
 export const MERGE: Shape = {
   ...TABLE,
   key: required(columns),
-  updateWhen: objectOf('{ distinct }, { newer } or { notOlder }', { distinct: columns, newer: text, notOlder: text }),
-  columns: recordOf('policies', oneOf('keepOldWhenNull', 'always', 'preserve')),
+  updateWhen: objectOf('{ distinct }, { differs }, { newer } or { notOlder }', {
+    distinct: columns,
+    differs: columns,
+    newer: text,
+    notOlder: text,
+  }),
+  columns: recordOf('policies', oneOf('keepOldWhenNull', 'always', 'preserve', 'greatest')),
   deletionVectors: flag,
 };
 /** Where the mode is not one of the two, every other key may be meant. */

@@ -36,9 +36,9 @@ export function* generateEvents(seed: number, state: ClaimXState): Generator<Pla
   }
 }
 
-function eventOf(happening: Happening, time: string, random: Random): PlannedEvent {
+function eventOf(happening: Happening, now: string, random: Random): PlannedEvent {
   const traceId = `cx-evt-${random.text('0123456789abcdef', 16)}`;
-  const { type, projectId, end = 'success', media, mediaId, taskAssignmentId, videoId, masterFileName } = happening;
+  const { type, projectId, end = 'success', media, mediaId, taskAssignmentId, videoId, masterFileName, time = now } = happening;
   const names = random.next() < 0.5 ? SNAKE : CAMEL;
   const row = {
     [names.id]: traceId,

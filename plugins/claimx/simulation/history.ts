@@ -17,6 +17,8 @@ export interface Happening {
   readonly taskAssignmentId?: string;
   readonly videoId?: string;
   readonly masterFileName?: string;
+  /** Of the event where it comes late, ISO in UTC. */
+  readonly time?: string;
 }
 
 /** Events come in clusters: most are about one of so many projects that came last. */
@@ -104,6 +106,7 @@ export class History {
       tasks: [],
       videos: [],
       unlinkedAt: null,
+      unlinkedBefore: false,
     };
     this.#state.add(project);
     this.#projects.push(project);
@@ -217,11 +220,16 @@ export class History {
     return { type: 'VIDEO_COLLABORATION_COMPLETED', projectId: id, videoId: video.id };
   }
 
-  /** Told once of a project. */
+  /** Failed twice at the most, of which the later failure is told first. */
   #linkingFailed(project: Project, time: string): Happening {
-    if (project.unlinkedAt !== null) return this.#fileAdded(project);
-    project.unlinkedAt = time;
-    return { type: 'PROJECT_AUTO_XA_LINKING_UNSUCCESSFUL', projectId: project.id };
+    const told = { type: 'PROJECT_AUTO_XA_LINKING_UNSUCCESSFUL', projectId: project.id };
+    if (project.unlinkedAt === null) {
+      project.unlinkedAt = time;
+      return told;
+    }
+    if (project.unlinkedBefore) return this.#fileAdded(project);
+    project.unlinkedBefore = true;
+    return { ...told, time: new Date(Date.parse(project.unlinkedAt) - 600_000).toISOString() };
   }
 
   /** An event of something that the API does not have, or that cannot be. */

@@ -40,6 +40,8 @@ export interface Project {
   readonly videos: Video[];
   /** When an event said that it could not be linked: the API itself does not know. */
   unlinkedAt: string | null;
+  /** Whether an event told, late, of an earlier time. */
+  unlinkedBefore: boolean;
 }
 
 /** What storage, or the API, does with a media file. */

@@ -1,5 +1,6 @@
 import { parseExact, type Static, TransientError, type TSchema, Type } from '@pipeline-host/sdk';
 import { TypeCompiler } from '@sinclair/typebox/compiler';
+import { isSomething } from './converters.ts';
 
 /**
  * What the API answers, as far as it is read. Shapes are checked, values are not: each is converted on its own, null and
@@ -64,22 +65,25 @@ const ExternalLink = Type.Object({
 });
 export type ExternalLink = Static<typeof ExternalLink>;
 
-const CustomTask = Type.Object({
-  ...values(
-    'assignmentId',
-    'taskId',
-    'projectId',
-    'assigneeId',
-    'assignorId',
-    'dateAssigned',
-    'dateCompleted',
-    'status',
-    'stpEnabled',
-    'mfn',
-  ),
-  customTask: maybe(TaskTemplate),
-  externalLinkData: maybe(ExternalLink),
-});
+const CustomTask = Type.Object(
+  {
+    ...values(
+      'assignmentId',
+      'taskId',
+      'projectId',
+      'assigneeId',
+      'assignorId',
+      'dateAssigned',
+      'dateCompleted',
+      'status',
+      'stpEnabled',
+      'mfn',
+    ),
+    customTask: maybe(TaskTemplate),
+    externalLinkData: maybe(ExternalLink),
+  },
+  { minProperties: 1 },
+);
 export type CustomTask = Static<typeof CustomTask>;
 
 const VideoCollaboration = Type.Object({
@@ -107,8 +111,8 @@ export const readProject = reader(ProjectAnswer, (body) => unwrapped(body, ['dat
 /** A list, one object, or either of them in `data` or `media`. */
 export const readMedia = reader(list(Media), (body) => listOf(unwrapped(body, ['data', 'media'])));
 
-/** An object, or one in `data`. */
-export const readTask = reader(CustomTask, (body) => unwrapped(body, ['data']) ?? {});
+/** An object, or one in `data`. One without a field is no task. */
+export const readTask = reader(CustomTask, (body) => unwrapped(body, ['data']));
 
 /** A list, one object, or either of them in `data`, `collaborations` or `videoCollaboration`. */
 export const readVideos = reader(list(VideoCollaboration), (body) =>
@@ -128,21 +132,19 @@ function reader<Schema extends TSchema>(
   };
 }
 
-/** What is in the first wrapper that holds something; the body itself where there is no wrapper, null where all are empty. */
+/** What is in the first wrapper that holds something, or in the first; the body itself where there is no wrapper. */
 function unwrapped(body: unknown, wrappers: readonly string[]): unknown {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
-  const found = Object.entries(body).filter(([name]) => wrappers.includes(name));
+  const fields = new Map<string, unknown>(Object.entries(body));
+  const found = wrappers.filter((wrapper) => fields.has(wrapper)).map((wrapper) => fields.get(wrapper));
   if (found.length === 0) return body;
-  return (
-    wrappers
-      .map((wrapper) => found.find(([name]) => name === wrapper)?.[1] as unknown)
-      .find((inner) => inner !== null && inner !== undefined) ?? null
-  );
+  return found.find(isSomething) ?? found.find((inner) => inner !== null) ?? null;
 }
 
+/** An object without a field is not one item, and no list: it stays what it is, which is not what was asked for. */
 function listOf(inner: unknown): unknown {
-  if (inner === null || inner === undefined) return [];
-  return Array.isArray(inner) ? inner : [inner];
+  if (inner === null) return [];
+  return Array.isArray(inner) || !isSomething(inner) ? inner : [inner];
 }
 
 /** An answer that is not what was asked for: perhaps a page of something in between, so it is asked again. */

@@ -1,4 +1,5 @@
 import { defineTopic } from '@pipeline-host/sdk';
+import { projectKey } from './handlers/numeric-id.ts';
 import { CachedDownload, OldCachedDownload, upgradeCachedDownload } from './schemas/cached-download.ts';
 import { DownloadTask, OldDownloadTask, upgradeDownloadTask } from './schemas/download-task.ts';
 import { EnrichmentTask, OldEnrichmentTask, upgradeEnrichmentTask } from './schemas/enrichment-task.ts';
@@ -18,7 +19,7 @@ export const eventsRaw = defineTopic('events.raw', EventMessage, {
 
 /** By project: two events of one project are never enriched at once. */
 export const enrichmentPending = defineTopic('enrichment.pending', EnrichmentTask, {
-  key: (task) => task.project_id,
+  key: (task) => projectKey(task.project_id),
   accepts: [
     { schema: OldEnrichmentTask, upgrade: upgradeEnrichmentTask },
     { schema: FailedEnrichment, upgrade: (failed) => failed.original_task },
@@ -27,7 +28,9 @@ export const enrichmentPending = defineTopic('enrichment.pending', EnrichmentTas
 });
 
 /** By project, so that its rows are merged in order. */
-export const entitiesRows = defineTopic('entities.rows', EntityRows, { key: (rows) => rows.project_id ?? rows.trace_id });
+export const entitiesRows = defineTopic('entities.rows', EntityRows, {
+  key: ({ project_id, trace_id }) => (project_id === null ? trace_id : projectKey(project_id)),
+});
 
 export const downloadsPending = defineTopic('downloads.pending', DownloadTask, {
   key: byMedia,

@@ -20,6 +20,7 @@ function isUpdate(condition: UpdateCondition, stored: Stored, row: Row): boolean
   };
   const held = (name: string): string | null => stored[name as keyof Stored];
   if ('distinct' in condition) return condition.distinct.some((name) => given(name) !== held(name));
+  if ('differs' in condition) return condition.differs.some((name) => held(name) === null || given(name) !== held(name));
   const name = 'newer' in condition ? condition.newer : condition.notOlder;
   const [before, now] = [held(name), given(name)];
   if (before === null) return true;
@@ -35,6 +36,7 @@ function replay(table: Map<number, Stored>, row: Row, condition: UpdateCondition
   for (const name of ['at', 'mark', 'other', 'written'] as const) {
     const value = row[name];
     if (value === undefined || (value === null && policies[name] !== 'always')) continue;
+    if (policies[name] === 'greatest' && String(value) < (merged[name] ?? '')) continue;
     merged[name] = value === null ? null : String(value);
   }
   table.set(row.id, merged as Stored);
@@ -71,6 +73,22 @@ for (const deletionVectors of [true, false]) {
       );
       const commit = await lake.text('distinct/_delta_log/00000000000000000003.json');
       assert.match(commit, /s\.mark IS DISTINCT FROM t\.mark/);
+    });
+
+    test('rows are also updated where null is stored, if that differs from everything', async () => {
+      const table = await lake.create('differs', COLUMNS);
+      const write = (...rows: readonly Row[]) => table.merge(block(rows), { key, updateWhen: { differs: ['mark'] } });
+      await write({ id: 1, mark: 'a', other: 'first' }, { id: 2, other: 'first' });
+      await write({ id: 1, mark: 'a', other: 'second' }, { id: 2, mark: null, other: 'second' });
+      await write({ id: 1, mark: 'a', other: 'third' }, { id: 2, mark: 'a', other: 'third' }, { id: 2, mark: 'a', other: 'fourth' });
+      const rows = sortedBy(await table.readRows({ columns: ['id', 'mark', 'other'] }), 'id');
+      assert.deepEqual(
+        rows.map((row) => Object.values(row)),
+        [
+          ['1', 'a', 'first'],
+          ['2', 'a', 'third'],
+        ],
+      );
     });
 
     test('a null that is written counts for the rows after it, and an absent column does not', async () => {
@@ -135,11 +153,12 @@ for (const deletionVectors of [true, false]) {
         },
         { requiredKeys: ['id'] },
       );
-      const policy = fc.constantFrom<MergePolicy>('keepOldWhenNull', 'always');
+      const policy = fc.constantFrom<MergePolicy>('keepOldWhenNull', 'always', 'greatest');
       const condition = fc.constantFrom<UpdateCondition>(
         { newer: 'at' },
         { notOlder: 'at' },
         { distinct: ['mark'] },
+        { differs: ['mark', 'written'] },
         { distinct: ['mark', 'written'] },
       );
       const batches = fc.array(fc.array(row, { minLength: 1, maxLength: 10 }), { minLength: 1, maxLength: 3 });

@@ -1,3 +1,4 @@
+import { isPipelineError } from '@pipeline-host/sdk';
 import type { ClaimXApi } from '../api-client.ts';
 import type { CustomTask, Media, ProjectAnswer, VideoCollaboration } from '../api-responses.ts';
 import type { ClaimXConfig } from '../config.ts';
@@ -86,14 +87,17 @@ export class ProjectScope {
     this.#carried.set(id, facts);
   }
 
-  /** One of the batch's media; undefined where the project does not have it. */
+  /** One of the batch's media; undefined where the project does not have it. Where the API refuses them together, each is asked for alone. */
   async media(mediaId: string): Promise<Media | undefined> {
     const { projectId } = this;
     const wanted = new Set(this.#options.mediaIds);
-    const all = await this.#once('media', ({ api, signal }) =>
-      api.media(projectId, wanted.size <= SELECTIVE && wanted.has(mediaId) ? [...wanted] : 'all', signal),
-    );
-    return all.find(({ mediaID }) => idText(mediaID) === mediaId);
+    const isSelective = wanted.size <= SELECTIVE && wanted.has(mediaId);
+    const together = this.#once('media', ({ api, signal }) => api.media(projectId, isSelective ? [...wanted] : 'all', signal));
+    const found = await together.catch((error: unknown) => {
+      if (!isSelective || wanted.size === 1 || !isRefusal(error)) throw error;
+      return this.#once(`media ${mediaId}`, ({ api, signal }) => api.media(projectId, [mediaId], signal));
+    });
+    return found.find(({ mediaID }) => idText(mediaID) === mediaId);
   }
 
   task(assignmentId: string): Promise<CustomTask> {
@@ -115,6 +119,11 @@ export class ProjectScope {
     this.#answers.set(what, answer);
     return answer;
   }
+}
+
+/** The request is what is wrong, perhaps by one of its ids. */
+function isRefusal(error: unknown): boolean {
+  return isPipelineError(error) && error.kind === 'permanent' && error.httpStatus !== undefined;
 }
 
 function factsOf({ project }: ProjectAnswer): ProjectFacts {

@@ -8,10 +8,10 @@ import { numericId } from './numeric-id.ts';
 export const taskHandler: Handler = async (event, scope, stamp) => {
   const assignmentId = numericId(event.task_assignment_id, 'task_assignment_id');
   const task = await scope.task(assignmentId);
-  const projectId = projectOf(task.projectId) ?? scope.projectId;
+  const projectId = apiId(task.projectId) ?? scope.projectId;
   const project = await scope.projectUnlessKnown(projectId, stamp);
   const { customTask: template, externalLinkData: link } = task;
-  const linked = { projectId, assignmentId: task.assignmentId ?? assignmentId, policyholderEmail: project.facts.policyholderEmail };
+  const linked = { projectId, assignmentId: apiId(task.assignmentId) ?? assignmentId, policyholderEmail: project.facts.policyholderEmail };
   const contact = link === null || link === undefined ? null : linkContact(link, linked, stamp);
   return {
     rows: {
@@ -27,8 +27,8 @@ export const taskHandler: Handler = async (event, scope, stamp) => {
   };
 };
 
-/** The project that a task names; null where it names none. */
-function projectOf(value: unknown): string | null {
+/** An id that a task names; null where it names none. */
+function apiId(value: unknown): string | null {
   const id = idText(value) ?? '';
   return /^\d{1,19}$/.test(id) && /[1-9]/.test(id) ? BigInt(id).toString() : null;
 }

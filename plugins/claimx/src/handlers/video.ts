@@ -4,23 +4,26 @@ import type { VideoCollaboration } from '../api-responses.ts';
 import { videoIdOf, videoRow } from '../rows/video-row.ts';
 import { type EnrichmentTask, eventTimeOf } from '../schemas/enrichment-task.ts';
 import type { Handler } from './handler.ts';
+import { numericIdOrNull } from './numeric-id.ts';
 import type { ProjectScope } from './project-scope.ts';
 
-/** A video collaboration was invited to or completed. An empty report is no failure. */
+/** A video collaboration was invited to or completed. That the report does not have it is no failure. */
 export const videoHandler: Handler = async (event, scope, stamp) => {
   const [project, video] = await Promise.all([scope.projectUnlessKnown(scope.projectId, stamp), findVideo(event, scope)]);
   const row = video === undefined ? null : videoRow(video, stamp);
   return { rows: { ...project.rows, video_collab: row === null ? [] : [row] }, carried: project.carried };
 };
 
-/** The event's own collaboration, else the first of its project. Where the recent past does not have it, all is asked for. */
+/**
+ * The event's own collaboration and no other; the first of its project where the event names none. Where the recent past
+ * does not have it, all is asked for.
+ */
 async function findVideo(event: EnrichmentTask, scope: ProjectScope): Promise<VideoCollaboration | undefined> {
-  const own = (video: VideoCollaboration): boolean => String(videoIdOf(video)) === event.video_collaboration_id;
+  const { video_collaboration_id: named } = event;
+  const id = numericIdOrNull(named) ?? named;
+  const isIt = (video: VideoCollaboration): boolean => id === null || String(videoIdOf(video)) === id;
   const recent = await scope.videos(recentPast(event, milliseconds(scope.config.videoLookback)));
-  const found = event.video_collaboration_id === null ? recent[0] : recent.find(own);
-  if (found !== undefined) return found;
-  const all = await scope.videos(null);
-  return all.find(own) ?? all[0];
+  return recent.find(isIt) ?? (await scope.videos(null)).find(isIt);
 }
 
 /** Up to a day past the event: clocks differ, and a collaboration goes on. */

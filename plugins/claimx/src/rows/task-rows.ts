@@ -6,10 +6,10 @@ import type { claimxTaskTemplates } from '../tables/task-templates.ts';
 import type { claimxTasks } from '../tables/tasks.ts';
 import type { Image, Stamp } from './image.ts';
 
-/** The row of a task assignment; null where the API gives it no id. */
+/** The row of a task assignment; null where the API gives it no id: 0 is none. */
 export function taskRow(task: CustomTask, { trace_id, now }: Stamp): Image<RowOf<typeof claimxTasks>> | null {
   const assignment_id = integer(task.assignmentId);
-  if (assignment_id === null) return null;
+  if (assignment_id === null || assignment_id === 0) return null;
   return {
     assignment_id,
     task_id: integer(task.taskId),

@@ -39,23 +39,27 @@ export type EventRow = Static<typeof EventRow>;
 
 /**
  * A row as a message. It keeps its own id, else its id is a hash of what it is about and when. Where the time is missing it is
- * now, which is never hashed.
+ * now, which is never hashed. Of two names of a field the first that has a value counts; an id of 0 is none.
  *
  * @throws where type or project is missing, or both id and time
  */
 export function upgradeEventRow(row: EventRow): EventMessage {
-  const id = row.event_id ?? row.eventId;
+  const id = firstOf(row.event_id, row.eventId);
   const time = row.ingested_at ?? row.ingestedAt ?? row.IngestionTime;
   const event = {
     event_type: given(row.event_type ?? row.eventType, 'type'),
-    project_id: given(row.project_id ?? row.projectId, 'project'),
+    project_id: given(firstOf(row.project_id, row.projectId), 'project'),
     ingested_at: id === null ? given(time, 'time') : (time ?? new Date().toISOString()),
-    media_id: row.media_id ?? row.mediaId,
-    task_assignment_id: row.task_assignment_id ?? row.taskAssignmentId,
-    video_collaboration_id: row.video_collaboration_id ?? row.videoCollaborationId,
-    master_file_name: row.master_file_name ?? row.masterFileName,
+    media_id: firstOf(row.media_id, row.mediaId),
+    task_assignment_id: firstOf(row.task_assignment_id, row.taskAssignmentId),
+    video_collaboration_id: firstOf(row.video_collaboration_id, row.videoCollaborationId),
+    master_file_name: firstOf(row.master_file_name, row.masterFileName),
   };
   return { trace_id: id ?? traceIdOf(event), ...event, raw_data: row.raw_data ?? sourceOf(row) };
+}
+
+function firstOf(...values: readonly (string | null)[]): string | null {
+  return values.find((value) => value !== null && value !== '0') ?? null;
 }
 
 function given(value: string | null, what: string): string {

@@ -44,5 +44,13 @@ export const claimxProjects = defineTable('claimx_projects', Type.Object(columns
   mode: 'merge',
   aliases: OLD_ID_NAMES,
   key: ['project_id'],
-  columns: fullImage(columns, ['project_id'], { trace_id: 'keepOldWhenNull', created_at: 'preserve' }),
+  columns: fullImage(columns, ['project_id'], {
+    // An event may have told it before the API did, which never takes a name away.
+    master_file_name: 'keepOldWhenNull',
+    // Told by events, which may come out of order. Older senders write null where an event does not tell them.
+    xa_autolink_fail: 'keepOldWhenNull',
+    xa_autolink_fail_at: 'greatest',
+    trace_id: 'keepOldWhenNull',
+    created_at: 'preserve',
+  }),
 });

@@ -38,7 +38,7 @@ export const claimxTaskTemplates = defineTable('claimx_task_templates', Type.Obj
   mode: 'merge',
   aliases: OLD_ID_NAMES,
   key: ['task_id'],
-  // A template comes with each of its tasks: as it is known, it is left alone.
-  updateWhen: { distinct: ['modified_date'] },
+  // A template comes with each of its tasks: as it is known, it is left alone. Without a date that cannot be told.
+  updateWhen: { differs: ['modified_date'] },
   columns: fullImage(columns, ['task_id'], { trace_id: 'keepOldWhenNull', created_at: 'preserve' }),
 });

@@ -11,7 +11,7 @@ import {
   type WorkerContext,
 } from '@pipeline-host/sdk';
 import { ClaimXConfig } from '../config.ts';
-import { numericIdOrNull } from '../handlers/numeric-id.ts';
+import { numericIdOrNull, projectKey } from '../handlers/numeric-id.ts';
 import { ProjectScope } from '../handlers/project-scope.ts';
 import { handlerOf, isEventType } from '../handlers/registry.ts';
 import { type Account, eventLogRow } from '../rows/event-log-row.ts';
@@ -20,7 +20,7 @@ import { entityMessage, type RowLists } from '../schemas/entity-rows.ts';
 import { services } from '../services.ts';
 import { downloadsPending, enrichmentPending, entitiesRows } from '../topics.ts';
 
-const produces = [entitiesRows, downloadsPending] as const;
+const produces = [entitiesRows, downloadsPending, enrichmentPending] as const;
 
 type Context = WorkerContext<ClaimXConfig, ServicesOf<typeof services>>;
 type Item = BatchItem<EnrichmentTask, Context>;
@@ -28,7 +28,8 @@ type Enriched = Outcome<OutputsOf<typeof produces>>;
 
 /**
  * Asks the API what events are about. A batch asks once for what several events of a project need; each event has its own
- * rows and its own end, and those of one project are handled one after the other.
+ * rows and its own end, and those of one project are handled one after the other. An event that somebody sent under another
+ * key than its project's may be in another partition than they: it is sent once more, under the right one.
  */
 export const enricher = defineWorker({
   consumes: enrichmentPending,
@@ -41,7 +42,7 @@ export const enricher = defineWorker({
   timeout: '5m',
   handleBatch: async (items) => {
     const outcomes: Enriched[] = [];
-    const projects = Map.groupBy(items.entries(), ([, { message }]) => message.project_id);
+    const projects = Map.groupBy(items.entries(), ([, { message }]) => projectKey(message.project_id));
     await Promise.all(
       [...projects.values()].map(async (entries) => {
         const scope = scopeOf(entries.map(([, item]) => item));
@@ -77,6 +78,7 @@ async function enrich({ message: event, context }: Item, scope: ProjectScope): P
     metrics.count('events_unknown', { event_type: event.event_type });
     return skip('unknown event type', [rowsOutput(event, {}, { status: 'skipped', attempt }, now)]);
   }
+  if (context.record.key !== projectKey(event.project_id)) return done([output(enrichmentPending, event, { headers: headersOf(event) })]);
   const began = performance.now();
   const before = scope.calls;
   try {
@@ -85,7 +87,7 @@ async function enrich({ message: event, context }: Item, scope: ProjectScope): P
       downloads = [],
       carried,
       projectId = event.project_id,
-    } = await handlerOf(event.event_type)(event, scope, { trace_id: event.trace_id, now });
+    } = await handlerOf(event.event_type)(event, scope, { trace_id: event.trace_id, now }, attempt);
     if (carried !== null) {
       scope.carry(carried);
       context.onAcknowledged(() => services.projects.add(carried.id, carried.facts));
@@ -93,10 +95,10 @@ async function enrich({ message: event, context }: Item, scope: ProjectScope): P
     const account: Account = { status: 'success', attempt, apiCalls: scope.calls - before, duration: performance.now() - began };
     return done([
       rowsOutput(event, rows, account, now, projectId),
-      ...downloads.map((task) => output(downloadsPending, task, { headers: { trace_id: event.trace_id, media_id: task.media_id } })),
+      ...downloads.map((task) => output(downloadsPending, task, { headers: { ...headersOf(event), media_id: task.media_id } })),
     ]);
   } catch (error) {
-    services.projects.delete(event.project_id);
+    services.projects.delete(projectKey(event.project_id));
     return retry(error);
   }
 }
@@ -104,5 +106,9 @@ async function enrich({ message: event, context }: Item, scope: ProjectScope): P
 /** The rows of an event and the account of how it went, in one message. */
 function rowsOutput(event: EnrichmentTask, rows: Partial<RowLists>, account: Account, now: string, project_id: string = event.project_id) {
   const message = entityMessage({ ...event, project_id }, { ...rows, event_log: [eventLogRow(event, account, now)] });
-  return output(entitiesRows, message, { headers: { trace_id: event.trace_id } });
+  return output(entitiesRows, message, { headers: headersOf(event) });
+}
+
+function headersOf({ trace_id }: EnrichmentTask): Readonly<Record<string, string>> {
+  return { trace_id };
 }

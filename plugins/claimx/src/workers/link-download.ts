@@ -14,6 +14,7 @@ import { linkExpiry } from '../link-expiry.ts';
 import type { DownloadTask } from '../schemas/download-task.ts';
 import type { services } from '../services.ts';
 import { typedName } from '../typed-name.ts';
+import { isAwayForAMoment, withoutBlame } from './storage-away.ts';
 
 type Context = Pick<WorkerContext<ClaimXConfig, ServicesOf<typeof services>>, 'config' | 'services' | 'http' | 'signal' | 'attempt'>;
 
@@ -31,7 +32,8 @@ export interface Download {
 
 /**
  * Fetches a media file with a link that holds. A link that has ended, or that storage refuses, is replaced by a fresh one
- * from the API; what the API says of media that is gone is final.
+ * from the API; what the API says of media that is gone is final. A server that is away is asked once more at once; then the
+ * file waits for it.
  */
 export async function downloadByLink(task: DownloadTask, context: Context): Promise<Download> {
   let url = task.download_url;
@@ -43,10 +45,13 @@ export async function downloadByLink(task: DownloadTask, context: Context): Prom
   if (endsSoon(url, context.config)) await refresh();
   for (;;) {
     try {
-      const file = await fetchFile(url, task, context);
+      const file = await fetchFile(url, task, context).catch((error: unknown) => {
+        if (!isAwayForAMoment(error)) throw error;
+        return fetchFile(url, task, context);
+      });
       return { file, url, refreshCount: task.refresh_count + refreshes };
     } catch (error) {
-      if (!isRefused(error) || refreshes >= MAX_REFRESHES) throw secondChance(error, context.attempt);
+      if (!isRefused(error) || refreshes >= MAX_REFRESHES) throw withoutBlame(secondChance(error, context.attempt));
     }
     await refresh();
   }

@@ -33,9 +33,13 @@ function entityRows(message: EntityRows, { keepQuery, writtenAt }: Circumstances
   };
 }
 
-/** The row with its times, which older senders leave out. */
-function completed<Row extends object>(table: TableDefinition<string, Row>, row: Row, writtenAt: string): Row {
-  return picked(table, { created_at: writtenAt, updated_at: writtenAt, ...row });
+/** The row with its times, which older senders leave out or write as null. */
+function completed<Row extends object>(
+  table: TableDefinition<string, Row>,
+  row: Row & { readonly created_at?: string | null | undefined; readonly updated_at?: string | null | undefined },
+  writtenAt: string,
+): Row {
+  return picked(table, { ...row, created_at: row.created_at ?? writtenAt, updated_at: row.updated_at ?? writtenAt });
 }
 
 /** The columns of the table alone: senders may put more into a row. */

@@ -1,4 +1,4 @@
-import { Id, type Static, Type } from '@pipeline-host/sdk';
+import { Id, Integer, type Static } from '@pipeline-host/sdk';
 
 /** A full URL with its signature: longer than any id, and never a reason to lose an event. */
 export const Url = () => Id({ maxLength: 1024 ** 2 });
@@ -7,7 +7,7 @@ export const Url = () => Id({ maxLength: 1024 ** 2 });
 export const BlobPath = () => Id({ maxLength: 2048 });
 
 /** A whole number, not negative. */
-export const Count = (options: { readonly default?: number } = {}) => Type.Integer({ minimum: 0, ...options });
+export const Count = (options: { readonly default?: number } = {}) => Integer({ minimum: 0, ...options });
 
 /** What every message about an attachment carries. */
 export const attachmentFields = {
