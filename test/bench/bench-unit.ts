@@ -10,11 +10,11 @@ import {
   type TopicDefinition,
   type WorkerContext,
 } from '@pipeline-host/sdk';
-import { FailureLog } from '../../host/src/engine/failure-log.ts';
-import { FailureWindow } from '../../host/src/engine/failure-window.ts';
-import { HandlerSink } from '../../host/src/engine/handler-sink.ts';
-import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
-import { RecordWriter } from '../../host/src/engine/record-writer.ts';
+import { HandlerSink } from '../../host/src/engine/handling/handler-sink.ts';
+import { createMessageCodec } from '../../host/src/engine/messages/message-codec.ts';
+import { FailureWindow } from '../../host/src/engine/outage/failure-window.ts';
+import { FailureLog } from '../../host/src/engine/records/failure-log.ts';
+import { RecordWriter } from '../../host/src/engine/records/record-writer.ts';
 import { Unit } from '../../host/src/engine/unit.ts';
 import type { KafkaCluster, KafkaProducer } from '../../host/src/kafka/index.ts';
 import { createLogger } from '../../host/src/observability/logger.ts';

@@ -1,5 +1,5 @@
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
-import { FETCH_BYTES } from '../../host/src/kafka/consumer.ts';
+import { FETCH_BYTES } from '../../host/src/kafka/consume/consumer.ts';
 import { fresh } from './bench-cluster.ts';
 import { type Run, timed } from './measure.ts';
 

@@ -1,5 +1,5 @@
 import type { MessageOf, TopicDefinition } from '@pipeline-host/sdk';
-import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
+import { createMessageCodec } from '../../host/src/engine/messages/message-codec.ts';
 
 /** What a handler of the topic gets for these bytes. @throws as the host does, for what becomes a dead letter */
 export function decode<Topic extends TopicDefinition>(topic: Topic, value: unknown): MessageOf<Topic> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { TableWriterDefinition } from '@pipeline-host/sdk';
 import { DeltaTable, openDeltaEngine, openStore } from '../../host/src/delta/index.ts';
-import { tableSpec } from '../../host/src/engine/table-rows.ts';
+import { tableSpec } from '../../host/src/engine/tables/table-rows.ts';
 import { type StoredRow, type TestedTableWriter, testWorker } from '../../host/src/testing/index.ts';
 import plugin, { ENTITY_TABLES } from '../../plugins/claimx/src/index.ts';
 import { entityWriter } from '../../plugins/claimx/src/writers/entity-writer.ts';

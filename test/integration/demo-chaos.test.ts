@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { DemoSummary } from '../../host/src/cli/demo-summary.ts';
+import type { DemoSummary } from '../../host/src/cli/demo/summary.ts';
 import { firstOutput, makeWorkplace, outcomeOf, startCommand } from '../host/cli/command-line.ts';
 import { until } from '../host/kafka/contract-kit.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { DemoSummary } from '../../host/src/cli/demo-summary.ts';
+import type { DemoSummary } from '../../host/src/cli/demo/summary.ts';
 import { firstOutput, makeWorkplace, outcomeOf, startCommand, type Workplace } from '../host/cli/command-line.ts';
 
 const XACT = fileURLToPath(new URL('../../plugins/xact', import.meta.url));

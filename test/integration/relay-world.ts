@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { decodeAhead } from '../../host/src/engine/commit-metadata.ts';
+import { decodeAhead } from '../../host/src/engine/intake/commit-metadata.ts';
 import type { OutgoingRecord } from '../../host/src/kafka/driver.ts';
 import { unique } from '../host/kafka/contract-kit.ts';
 import type { Step, Work } from './fixtures/relay/index.ts';

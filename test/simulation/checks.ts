@@ -1,5 +1,5 @@
-import { decodeAhead } from '../../host/src/engine/commit-metadata.ts';
-import type { SettledAs } from '../../host/src/engine/tally.ts';
+import { decodeAhead } from '../../host/src/engine/intake/commit-metadata.ts';
+import type { SettledAs } from '../../host/src/engine/intake/tally.ts';
 import type { CommitOffset, KafkaRecord } from '../../host/src/kafka/driver.ts';
 import { HEADER, headerNumber, headerText } from '../../host/src/retry/headers.ts';
 import { END_KINDS, type EndKind, type Fate, Fates, hasEnd } from './fates.ts';

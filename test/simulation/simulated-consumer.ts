@@ -1,5 +1,5 @@
 import { errorMessage, UnavailableError } from '@pipeline-host/sdk';
-import { DRAIN_DEADLINE } from '../../host/src/engine/intake.ts';
+import { DRAIN_DEADLINE } from '../../host/src/engine/intake/intake.ts';
 import type {
   AssignedPartition,
   CommitAnswer,

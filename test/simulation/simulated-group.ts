@@ -1,4 +1,4 @@
-import { assignLanes } from '../../host/src/kafka/assigner.ts';
+import { assignLanes } from '../../host/src/kafka/consume/assigner.ts';
 import type { LaneTopic } from '../../host/src/kafka/driver.ts';
 
 /** A member as its coordinator knows it. */

@@ -13,8 +13,8 @@ import {
   type WorkerDefinition,
 } from '@pipeline-host/sdk';
 import type { ClassifiedFailure } from '../../host/src/engine/failure-class.ts';
-import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
-import { RecordWriter } from '../../host/src/engine/record-writer.ts';
+import { createMessageCodec } from '../../host/src/engine/messages/message-codec.ts';
+import { RecordWriter } from '../../host/src/engine/records/record-writer.ts';
 import { Unit } from '../../host/src/engine/unit.ts';
 import type { Run } from './checks.ts';
 import type { Behaviour } from './schedule.ts';

@@ -1,11 +1,11 @@
 import type { TableWriterDefinition, WorkerDefinition } from '@pipeline-host/sdk';
-import { FailureWindow } from '../../host/src/engine/failure-window.ts';
-import { HandlerSink } from '../../host/src/engine/handler-sink.ts';
-import type { MessageCodec } from '../../host/src/engine/message-codec.ts';
-import type { RecordWriter } from '../../host/src/engine/record-writer.ts';
-import { TableSink } from '../../host/src/engine/table-sink.ts';
+import { HandlerSink } from '../../host/src/engine/handling/handler-sink.ts';
+import type { MessageCodec } from '../../host/src/engine/messages/message-codec.ts';
+import { FailureWindow } from '../../host/src/engine/outage/failure-window.ts';
+import type { RecordWriter } from '../../host/src/engine/records/record-writer.ts';
+import { TableSink } from '../../host/src/engine/tables/table-sink.ts';
+import { WriterOffsets } from '../../host/src/engine/tables/writer-offsets.ts';
 import type { UnitHooks } from '../../host/src/engine/unit.ts';
-import { WriterOffsets } from '../../host/src/engine/writer-offsets.ts';
 import type { KafkaCluster } from '../../host/src/kafka/driver.ts';
 import type { HostLog } from '../../host/src/observability/logger.ts';
 import type { ResolvedWorker } from '../../host/src/plugins/topology.ts';

@@ -9,9 +9,9 @@ import {
   type WriteTxn,
   type WrittenBlock,
 } from '../../host/src/delta/index.ts';
-import { Snapshot } from '../../host/src/delta/snapshot.ts';
-import { areWritten, refuseWrittenTxns, txnActions } from '../../host/src/delta/txns.ts';
-import type { WriterTable } from '../../host/src/engine/row-maker.ts';
+import { Snapshot } from '../../host/src/delta/log/snapshot.ts';
+import { areWritten, refuseWrittenTxns, txnActions } from '../../host/src/delta/log/txns.ts';
+import type { WriterTable } from '../../host/src/engine/tables/row-maker.ts';
 import type { Network } from './network.ts';
 
 export interface SimulatedRow {

@@ -1,5 +1,5 @@
 import { column, defineTable, defineTableWriter, defineTopic, PermanentError, Type, type WorkerDefinition } from '@pipeline-host/sdk';
-import { tableSpec } from '../../host/src/engine/table-rows.ts';
+import { tableSpec } from '../../host/src/engine/tables/table-rows.ts';
 import type { ResolvedTable, ResolvedWorker } from '../../host/src/plugins/topology.ts';
 import type { RetryLayout } from '../../host/src/retry/layout.ts';
 import { Job, jobs, resolvedWorker } from '../host/engine/in-memory-unit.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HandlerDeadlines } from '../../host/src/engine/handler-deadlines.ts';
-import { Ledger } from '../../host/src/engine/ledger.ts';
-import { ReplayGuard } from '../../host/src/engine/replay-guard.ts';
-import type { WritableTable } from '../../host/src/engine/row-maker.ts';
-import type { Entry } from '../../host/src/engine/table-batch.ts';
-import { TableCommits } from '../../host/src/engine/table-commits.ts';
+import { HandlerDeadlines } from '../../host/src/engine/handling/handler-deadlines.ts';
+import { Ledger } from '../../host/src/engine/intake/ledger.ts';
+import { ReplayGuard } from '../../host/src/engine/intake/replay-guard.ts';
+import type { WritableTable } from '../../host/src/engine/tables/row-maker.ts';
+import type { Entry } from '../../host/src/engine/tables/table-batch.ts';
+import { TableCommits } from '../../host/src/engine/tables/table-commits.ts';
 import { findFailure } from './failing-seed.ts';
 import { planSchedule } from './ingredients.ts';
 import { simulate } from './simulate.ts';

@@ -9,7 +9,7 @@ import {
   type SourceMessage,
   type TopicDefinition,
 } from '@pipeline-host/sdk';
-import { createMessageCodec, type MessageCodec } from '../../host/src/engine/message-codec.ts';
+import { createMessageCodec, type MessageCodec } from '../../host/src/engine/messages/message-codec.ts';
 import plugin from '../../plugins/xact/src/index.ts';
 import type { Lake } from '../host/delta/delta-fixture.ts';
 import type { WorkerKit } from './worker-kit.ts';

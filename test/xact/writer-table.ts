@@ -1,9 +1,9 @@
 import type { RecordInfo, TableDefinition, TableWriterDefinition } from '@pipeline-host/sdk';
 import { Value } from '@sinclair/typebox/value';
 import { DeltaTable, type TableRow } from '../../host/src/delta/index.ts';
-import { createMessageCodec } from '../../host/src/engine/message-codec.ts';
-import { createRowMaker, type RowMaker, type WritableTable } from '../../host/src/engine/row-maker.ts';
-import { tableSpec } from '../../host/src/engine/table-rows.ts';
+import { createMessageCodec } from '../../host/src/engine/messages/message-codec.ts';
+import { createRowMaker, type RowMaker, type WritableTable } from '../../host/src/engine/tables/row-maker.ts';
+import { tableSpec } from '../../host/src/engine/tables/table-rows.ts';
 import { XactConfig } from '../../plugins/xact/src/index.ts';
 import type { Lake } from '../host/delta/delta-fixture.ts';
 import { quietLog } from '../host/http/fixture.ts';

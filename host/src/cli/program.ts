@@ -11,13 +11,13 @@ const LINGER = 2_000;
 
 /** In the order of the help. Each is loaded when a command line names it: a worker that starts needs none of them. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
-  ['demo', async () => (await import('./demo.ts')).demoCommand()],
-  ['plugins', async () => (await import('./plugins-command.ts')).pluginsCommand()],
-  ['plugin', async () => (await import('./plugin-command.ts')).pluginCommand()],
-  ['dev', async () => (await import('./dev-command.ts')).devCommand()],
+  ['demo', async () => (await import('./demo/demo.ts')).demoCommand()],
+  ['plugins', async () => (await import('./plugin/plugins-command.ts')).pluginsCommand()],
+  ['plugin', async () => (await import('./plugin/plugin-command.ts')).pluginCommand()],
+  ['dev', async () => (await import('./plugin/dev-command.ts')).devCommand()],
   ['topics', async () => (await import('./topics-command.ts')).topicsCommand()],
-  ['publish', async () => (await import('./publish-command.ts')).publishCommand()],
-  ['tables', async () => (await import('./tables-command.ts')).tablesCommand()],
+  ['publish', async () => (await import('./publish/publish-command.ts')).publishCommand()],
+  ['tables', async () => (await import('./tables/tables-command.ts')).tablesCommand()],
   ['config', async () => (await import('./config-command.ts')).configCommand()],
   ['broker', async () => (await import('./broker-command.ts')).brokerCommand()],
 ]);

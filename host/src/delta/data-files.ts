@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { ObjectStore } from '../storage/index.ts';
-import { type AddFile, decodePath } from './actions.ts';
-import type { DeltaEngine, SqlConnection } from './engine.ts';
-import { copyRows, type RowSource, type WrittenFiles } from './parquet-copy.ts';
+import type { DeltaEngine, SqlConnection } from './duckdb/engine.ts';
+import { type AddFile, decodePath } from './log/actions.ts';
+import { copyRows, type RowSource, type WrittenFiles } from './rows/parquet-copy.ts';
 
 /** Where a table's files lie. */
 export interface TableFolder {

@@ -12,11 +12,6 @@
  * Errors have a `code` of `PH_DELTA_*` or `PH_STORAGE_*`; `isPipelineError` of `@pipeline-host/sdk` knows them.
  */
 export { type ObjectStore, openStore } from '../storage/index.ts';
-export type { CommitInfo, Protocol, Txn } from './actions.ts';
-export type { WrittenBlock } from './append-commit.ts';
-export type { WrittenCheckpoint } from './checkpoint.ts';
-export { type DeltaColumn, type DeltaType, identifier, literal, type SchemaField, type SchemaType } from './column-type.ts';
-export type { CompactionRule } from './compaction-plan.ts';
 export {
   CommitConflictError,
   type ConflictRule,
@@ -25,15 +20,22 @@ export {
   TableGoneError,
   TxnConflictError,
 } from './delta-errors.ts';
-export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './engine.ts';
-export { type HistoryEntry, readHistory } from './history.ts';
-export type { CleanedLog, LogCleanupOptions } from './log-cleanup.ts';
-export type { MergePolicy, UpdateCondition } from './merge-plan.ts';
-export type { Optimized, OptimizeOptions } from './optimize.ts';
-export { intervalMilliseconds } from './retention.ts';
-export type { RowBlock, RowProjection } from './row-block.ts';
-export type { TableSpec } from './schema.ts';
-export type { SchemaDifference } from './schema-fit.ts';
+export { type DeltaEngine, type DeltaEngineOptions, openDeltaEngine, type SqlValue } from './duckdb/engine.ts';
+export type { CommitInfo, Protocol, Txn } from './log/actions.ts';
+export type { WrittenCheckpoint } from './log/checkpoint.ts';
+export { type HistoryEntry, readHistory } from './log/history.ts';
+export type { CompactionRule } from './maintenance/compaction-plan.ts';
+export type { CleanedLog, LogCleanupOptions } from './maintenance/log-cleanup.ts';
+export type { Optimized, OptimizeOptions } from './maintenance/optimize.ts';
+export { intervalMilliseconds } from './maintenance/retention.ts';
+export type { Vacuumed, VacuumOptions } from './maintenance/vacuum.ts';
+export type { MergePolicy, UpdateCondition } from './merge/merge-plan.ts';
+export type { ReadOptions, TableRow } from './read/table-rows.ts';
+export type { RowBlock, RowProjection } from './rows/row-block.ts';
+export { type DeltaColumn, type DeltaType, identifier, literal, type SchemaField, type SchemaType } from './schema/column-type.ts';
+export type { TableSpec } from './schema/schema.ts';
+export type { SchemaDifference } from './schema/schema-fit.ts';
+export type { ProtocolUpgrade } from './schema/upgrade.ts';
 export { DeltaTable } from './table.ts';
 export type {
   Appended,
@@ -49,8 +51,6 @@ export type {
   WriteOptions,
   WriteTxn,
 } from './table-contract.ts';
-export type { ReadOptions, TableRow } from './table-rows.ts';
-export type { ProtocolUpgrade } from './upgrade.ts';
-export type { Vacuumed, VacuumOptions } from './vacuum.ts';
 export type { CheckCount, VerifyFault } from './verify/findings.ts';
 export { type Verified, type VerifyOptions, verifyTable } from './verify/verify-table.ts';
+export type { WrittenBlock } from './write/append-commit.ts';

@@ -1,7 +1,7 @@
-import type { SchemaField } from './column-type.ts';
-import { recordCount } from './file-pruning.ts';
-import { PLAIN_PROTOCOL } from './protocol.ts';
-import type { Snapshot } from './snapshot.ts';
+import { PLAIN_PROTOCOL } from './log/protocol.ts';
+import type { Snapshot } from './log/snapshot.ts';
+import { recordCount } from './read/file-pruning.ts';
+import type { SchemaField } from './schema/column-type.ts';
 import type { TableSummary } from './table-contract.ts';
 
 /** What the log alone says of a table. */

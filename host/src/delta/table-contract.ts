@@ -1,7 +1,7 @@
-import type { CommitInfo, Protocol, Txn } from './actions.ts';
-import type { SchemaField } from './column-type.ts';
-import type { MergePolicy, UpdateCondition } from './merge-plan.ts';
-import type { TableSpec } from './schema.ts';
+import type { CommitInfo, Protocol, Txn } from './log/actions.ts';
+import type { MergePolicy, UpdateCondition } from './merge/merge-plan.ts';
+import type { SchemaField } from './schema/column-type.ts';
+import type { TableSpec } from './schema/schema.ts';
 
 export interface OpenOptions {
   /**

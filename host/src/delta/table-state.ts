@@ -1,18 +1,18 @@
-import type { MetaData, Protocol } from './actions.ts';
-import { checkpointInterval, isCheckpointDue, type WrittenCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import type { SchemaField } from './column-type.ts';
-import { type CommitRequest, type Committed, commitActions } from './commit.ts';
 import type { TableFolder } from './data-files.ts';
 import { deltaError, TableGoneError } from './delta-errors.ts';
-import type { DeltaEngine } from './engine.ts';
-import { advanceSnapshot, findVersion, isOvertaken, listLog, loadSnapshot } from './log.ts';
-import { PartitionProbe } from './partition-probe.ts';
-import { checkReadable, checkWritable } from './protocol.ts';
-import type { TableSpec } from './schema.ts';
-import { fitSchema, liveTable, type SchemaDifference } from './schema-fit.ts';
-import type { Snapshot } from './snapshot.ts';
-import { statisticsColumns } from './statistics-columns.ts';
-import { checkWritableColumns } from './table-columns.ts';
+import type { DeltaEngine } from './duckdb/engine.ts';
+import type { MetaData, Protocol } from './log/actions.ts';
+import { checkpointInterval, isCheckpointDue, type WrittenCheckpoint, writeCheckpoint } from './log/checkpoint.ts';
+import { type CommitRequest, type Committed, commitActions } from './log/commit.ts';
+import { advanceSnapshot, findVersion, isOvertaken, listLog, loadSnapshot } from './log/log.ts';
+import { checkReadable, checkWritable } from './log/protocol.ts';
+import type { Snapshot } from './log/snapshot.ts';
+import { PartitionProbe } from './rows/partition-probe.ts';
+import { statisticsColumns } from './rows/statistics-columns.ts';
+import type { SchemaField } from './schema/column-type.ts';
+import type { TableSpec } from './schema/schema.ts';
+import { fitSchema, liveTable, type SchemaDifference } from './schema/schema-fit.ts';
+import { checkWritableColumns } from './schema/table-columns.ts';
 
 /** After so long without a look at the whole log, another process may have cleaned up versions that we have not seen. */
 const OVERTAKEN_AFTER_MS = 10 * 60 * 1000;

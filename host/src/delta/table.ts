@@ -1,23 +1,24 @@
 import type { ObjectStore } from '../storage/index.ts';
-import { addMissingColumns } from './add-columns.ts';
-import { breakOrder, commitBlock, type WrittenBlock, writeBlock } from './append-commit.ts';
-import type { WrittenCheckpoint } from './checkpoint.ts';
-import { identifier, type SchemaField } from './column-type.ts';
-import { type CompactionRule, planCompaction, summaryOfPlan } from './compaction-plan.ts';
-import { createTable } from './create-table.ts';
 import { discardDataFiles, type TableFolder } from './data-files.ts';
 import { deltaError } from './delta-errors.ts';
-import type { DeltaEngine, SqlValue } from './engine.ts';
-import { loadSnapshot } from './log.ts';
-import { type CleanedLog, cleanLog, type LogCleanupOptions } from './log-cleanup.ts';
-import { mergeBlock } from './merge-commit.ts';
-import { type Exclusive, type Optimized, type OptimizeOptions, optimizeTable } from './optimize.ts';
-import { NO_FILES } from './parquet-copy.ts';
-import { RecentValues } from './recent-values.ts';
-import type { RowBlock } from './row-block.ts';
-import { withScan } from './scan.ts';
-import { checkSpec } from './schema.ts';
-import type { SchemaDifference } from './schema-fit.ts';
+import type { DeltaEngine, SqlValue } from './duckdb/engine.ts';
+import type { WrittenCheckpoint } from './log/checkpoint.ts';
+import { loadSnapshot } from './log/log.ts';
+import { areWritten, txnIds } from './log/txns.ts';
+import { type CompactionRule, planCompaction, summaryOfPlan } from './maintenance/compaction-plan.ts';
+import { type CleanedLog, cleanLog, type LogCleanupOptions } from './maintenance/log-cleanup.ts';
+import { type Exclusive, type Optimized, type OptimizeOptions, optimizeTable } from './maintenance/optimize.ts';
+import { type Vacuumed, type VacuumOptions, vacuumTable } from './maintenance/vacuum.ts';
+import { mergeBlock } from './merge/merge-commit.ts';
+import { withScan } from './read/scan.ts';
+import { copyToParquet, type ReadOptions, readPages, selectSql, type TableRow } from './read/table-rows.ts';
+import { NO_FILES } from './rows/parquet-copy.ts';
+import type { RowBlock } from './rows/row-block.ts';
+import { addMissingColumns } from './schema/add-columns.ts';
+import { identifier, type SchemaField } from './schema/column-type.ts';
+import { checkSpec } from './schema/schema.ts';
+import type { SchemaDifference } from './schema/schema-fit.ts';
+import { type ProtocolUpgrade, planUpgrade, upgradeTable } from './schema/upgrade.ts';
 import { summaryOf } from './summary.ts';
 import type {
   Appended,
@@ -30,13 +31,12 @@ import type {
   Skipped,
   TableSummary,
 } from './table-contract.ts';
-import { copyToParquet, type ReadOptions, readPages, selectSql, type TableRow } from './table-rows.ts';
 import { TableState } from './table-state.ts';
-import { areWritten, txnIds } from './txns.ts';
-import { commitUnique } from './unique-append.ts';
-import { type ProtocolUpgrade, planUpgrade, upgradeTable } from './upgrade.ts';
-import { type Vacuumed, type VacuumOptions, vacuumTable } from './vacuum.ts';
-import { WriteQueue } from './write-queue.ts';
+import { breakOrder, commitBlock, type WrittenBlock, writeBlock } from './write/append-commit.ts';
+import { createTable } from './write/create-table.ts';
+import { RecentValues } from './write/recent-values.ts';
+import { commitUnique } from './write/unique-append.ts';
+import { WriteQueue } from './write/write-queue.ts';
 
 /** One Delta table, opened. Methods may be called at once; commits are made in the order of the calls. */
 export class DeltaTable {

@@ -5,21 +5,21 @@ import type { HostLog } from '../observability/logger.ts';
 import type { HostMetrics } from '../observability/metrics.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import type { Clusters } from './clusters.ts';
-import { FailureLog } from './failure-log.ts';
-import { FailureWindow } from './failure-window.ts';
-import { HandlerSink } from './handler-sink.ts';
+import { HandlerSink } from './handling/handler-sink.ts';
 import type { HostServices } from './host-services.ts';
-import { DRAIN_DEADLINE } from './intake.ts';
-import { createMessageCodec } from './message-codec.ts';
-import { RecordWriter } from './record-writer.ts';
-import type { WritableTable } from './row-maker.ts';
+import { DRAIN_DEADLINE } from './intake/intake.ts';
+import { createMessageCodec } from './messages/message-codec.ts';
+import { FailureWindow } from './outage/failure-window.ts';
+import { FailureLog } from './records/failure-log.ts';
+import { RecordWriter } from './records/record-writer.ts';
 import type { HeldStatus } from './status.ts';
-import { tableSpec } from './table-rows.ts';
-import type { TableSink } from './table-sink.ts';
+import type { WritableTable } from './tables/row-maker.ts';
+import { tableSpec } from './tables/table-rows.ts';
+import type { TableSink } from './tables/table-sink.ts';
+import { WriterOffsets } from './tables/writer-offsets.ts';
 import type { WorkerTopics } from './topics.ts';
 import { Unit, type UnitHooks } from './unit.ts';
 import { checkWaitingRecords } from './waiting-records.ts';
-import { WriterOffsets } from './writer-offsets.ts';
 
 export interface UnitPlan {
   readonly id: string;
@@ -180,7 +180,7 @@ async function tableSink(
   log: HostLog,
 ): Promise<CreateSink> {
   // Loaded here, since a worker without tables needs none of it.
-  const [{ DeltaTable }, sinks] = await Promise.all([import('../delta/index.ts'), import('./table-sink.ts')]);
+  const [{ DeltaTable }, sinks] = await Promise.all([import('../delta/index.ts'), import('./tables/table-sink.ts')]);
   const engine = await services.delta();
   const tables: WritableTable[] = [];
   for (const resolved of worker.tables) {

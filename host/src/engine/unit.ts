@@ -3,12 +3,12 @@ import type { Clock } from '../clock.ts';
 import type { KafkaCluster, KafkaConsumer } from '../kafka/driver.ts';
 import type { HostLog } from '../observability/logger.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
-import { balanceOf } from './balance.ts';
 import { type ClassifiedFailure, causeOf, classifyFailure, type FailureClass } from './failure-class.ts';
-import { DRAIN_DEADLINE, Intake, type Sink } from './intake.ts';
-import type { NewerRecord, PartitionState } from './partition-state.ts';
-import { PartitionWatch } from './partition-watch.ts';
-import { ReplayGuard } from './replay-guard.ts';
+import { balanceOf } from './intake/balance.ts';
+import { DRAIN_DEADLINE, Intake, type Sink } from './intake/intake.ts';
+import type { NewerRecord, PartitionState } from './intake/partition-state.ts';
+import { PartitionWatch } from './intake/partition-watch.ts';
+import { ReplayGuard } from './intake/replay-guard.ts';
 import type { HeldStatus, HostUnit, UnitAlert, UnitProgress, UnitState, UnitStatus } from './status.ts';
 import type { WorkerTopics } from './topics.ts';
 

@@ -3,10 +3,10 @@ import type { Kafka, SASLOptions } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import { foldingLog } from './client-log.ts';
 import type { ClusterConfig, SaslConfig } from './cluster-config.ts';
-import { registerCodecs } from './codecs.ts';
 import type { KafkaLog } from './driver.ts';
 import { repairKafkajs } from './repairs.ts';
 import { openSocket, seedAddress } from './socket.ts';
+import { registerCodecs } from './wire/codecs.ts';
 
 /**
  * Tries of one client call before it rejects. Few: whoever must outlast an outage (producer, consumer) has a loop of its

@@ -1,4 +1,4 @@
-import type { Compression } from './codecs.ts';
+import type { Compression } from './wire/codecs.ts';
 
 /** PEM texts, not paths. */
 export interface TlsConfig {

@@ -1,10 +1,10 @@
 import { UnavailableError } from '@pipeline-host/sdk';
 import { openAdmin } from './admin.ts';
 import type { ClusterConfig } from './cluster-config.ts';
-import { GroupConsumer } from './consumer.ts';
+import { GroupConsumer } from './consume/consumer.ts';
+import { scanRange } from './consume/range-reader.ts';
 import type { KafkaAdmin, KafkaCluster, KafkaLog, LocatedRecord } from './driver.ts';
-import { BatchingProducer } from './producer.ts';
-import { scanRange } from './range-reader.ts';
+import { BatchingProducer } from './produce/producer.ts';
 
 /** The cluster of a configuration. Nothing is connected before something is asked of it. */
 export function connectCluster(config: ClusterConfig, log: KafkaLog): KafkaCluster {

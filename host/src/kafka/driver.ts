@@ -1,5 +1,5 @@
 import type { PipelineError } from '@pipeline-host/sdk';
-import type { Compression } from './codecs.ts';
+import type { Compression } from './wire/codecs.ts';
 
 /**
  * The engine's only view of Kafka: types, no code. `connectCluster` in cluster.ts gives the one implementation, which

@@ -1,4 +1,4 @@
-import type { FetchedBatch } from './fetch-decoder.ts';
+import type { FetchedBatch } from './consume/fetch-decoder.ts';
 
 /** The part of kafkajs's `Cluster` that we use. */
 export interface ClusterInternals {

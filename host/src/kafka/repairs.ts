@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { PipelineError } from '@pipeline-host/sdk';
 import { brokerErrorType, isHandover } from './classify.ts';
+import { decodeFetchResponse, FETCH_VERSIONS } from './consume/fetch-decoder.ts';
 import { askForCoordinator } from './coordinator-lookup.ts';
-import { decodeFetchResponse, FETCH_VERSIONS } from './fetch-decoder.ts';
 import type {
   BatchInternals,
   BrokerInternals,
@@ -15,7 +15,7 @@ import type {
   ProduceAnswer,
   ProtocolRequest,
 } from './kafkajs-internals.ts';
-import { type EncodedBatch, encodeProduceRequest, PRODUCE_VERSIONS } from './produce-encoder.ts';
+import { type EncodedBatch, encodeProduceRequest, PRODUCE_VERSIONS } from './produce/produce-encoder.ts';
 
 /**
  * What kafkajs lacks, mended in place. Its last release is 2.2.4 and it is pinned exactly, so its insides stand still;

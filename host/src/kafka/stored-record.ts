@@ -1,8 +1,8 @@
 import { PermanentError } from '@pipeline-host/sdk';
-import { COMPRESSION } from './codecs.ts';
+import { decodeStored } from './consume/fetch-decoder.ts';
 import type { KafkaRecord, OutgoingRecord } from './driver.ts';
-import { decodeStored } from './fetch-decoder.ts';
-import { encodeBatch, WireMessage } from './produce-encoder.ts';
+import { encodeBatch, WireMessage } from './produce/produce-encoder.ts';
+import { COMPRESSION } from './wire/codecs.ts';
 
 const NOBODY = { producerId: -1, producerEpoch: -1 } as const;
 

@@ -1,5 +1,5 @@
 import type { TopicDefinition } from '@pipeline-host/sdk';
-import { createMessageCodec } from '../engine/message-codec.ts';
+import { createMessageCodec } from '../engine/messages/message-codec.ts';
 import type { KafkaRecord } from '../kafka/driver.ts';
 import { HEADER } from '../retry/headers.ts';
 import { recordKey, recordValue } from './record-value.ts';

@@ -1,12 +1,12 @@
 import type { Outcome, Output, TopicDefinition, WorkerDefinition } from '@pipeline-host/sdk';
 import type { Clock } from '../clock.ts';
 import { type ClassifiedFailure, classifyFailure } from '../engine/failure-class.ts';
-import { FailureWindow } from '../engine/failure-window.ts';
-import { HandlerSink } from '../engine/handler-sink.ts';
-import { Intake } from '../engine/intake.ts';
-import { createMessageCodec } from '../engine/message-codec.ts';
-import { RecordWriter } from '../engine/record-writer.ts';
-import type { SettledAs } from '../engine/tally.ts';
+import { HandlerSink } from '../engine/handling/handler-sink.ts';
+import { Intake } from '../engine/intake/intake.ts';
+import type { SettledAs } from '../engine/intake/tally.ts';
+import { createMessageCodec } from '../engine/messages/message-codec.ts';
+import { FailureWindow } from '../engine/outage/failure-window.ts';
+import { RecordWriter } from '../engine/records/record-writer.ts';
 import type { KafkaRecord, OutgoingRecord } from '../kafka/driver.ts';
 import type { ResolvedWorker } from '../plugins/topology.ts';
 import { authorHeaders, HEADER, headerNumber, headerText } from '../retry/headers.ts';

@@ -17,7 +17,7 @@ import type { DeltaEngine } from '../delta/index.ts';
 import { openEmbeddedBroker } from '../embedded/index.ts';
 import { type Clusters, connectClusters } from '../engine/clusters.ts';
 import { storageUris } from '../engine/host-services.ts';
-import { createMessageCodec } from '../engine/message-codec.ts';
+import { createMessageCodec } from '../engine/messages/message-codec.ts';
 import type { HostStatus } from '../engine/status.ts';
 import { createTopic } from '../engine/topics.ts';
 import { adoptPlugins } from '../plugins/adopt-plugins.ts';

@@ -1,5 +1,5 @@
 import { defineTopic, type PollerDefinition } from '@pipeline-host/sdk';
-import { createMessageCodec } from '../engine/message-codec.ts';
+import { createMessageCodec } from '../engine/messages/message-codec.ts';
 import type { LazyStage, WorkerUnderTest } from './lazy-stage.ts';
 import { recordKey, recordValue } from './record-value.ts';
 

@@ -16,7 +16,7 @@ import {
   uuid5,
   writtenAt,
 } from '@pipeline-host/sdk';
-import { sourceWords } from '../../../host/src/cli/column-source-words.ts';
+import { sourceWords } from '../../../host/src/cli/tables/column-source-words.ts';
 
 const NAMESPACE = '6ba7b810-9dad-11d1-80b4-00c04fd430c8';
 const WORDS: readonly [source: ColumnSource, words: string][] = [

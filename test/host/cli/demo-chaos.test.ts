@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { chooseVictims, countSentAgain, partOf } from '../../../host/src/cli/demo-chaos.ts';
+import { chooseVictims, countSentAgain, partOf } from '../../../host/src/cli/demo/chaos.ts';
 import { openEmbeddedBroker } from '../../../host/src/embedded/index.ts';
 import type { ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 import { HEADER } from '../../../host/src/retry/headers.ts';

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isPipelineError } from '@pipeline-host/sdk';
-import { type DemoOptions, runDemo } from '../../../host/src/cli/demo-run.ts';
-import type { DemoSummary } from '../../../host/src/cli/demo-summary.ts';
+import { type DemoOptions, runDemo } from '../../../host/src/cli/demo/run.ts';
+import type { DemoSummary } from '../../../host/src/cli/demo/summary.ts';
 import { firstOutput, outcomeOf, startCommand } from './command-line.ts';
 
 /** A plugin as a third party writes it: doubles numbers, rejects negative ones, puts odd ones off once (so many failures without a wish would be an outage). Seed 13 brings a sum that cannot hold. */

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { defineTopic, Id, Type } from '@pipeline-host/sdk';
-import { checkLines, inBatches } from '../../../host/src/cli/publish-batches.ts';
-import { lineReader, openLines } from '../../../host/src/cli/publish-lines.ts';
-import { sendBatches } from '../../../host/src/cli/publish-send.ts';
+import { checkLines, inBatches } from '../../../host/src/cli/publish/batches.ts';
+import { lineReader, openLines } from '../../../host/src/cli/publish/lines.ts';
+import { sendBatches } from '../../../host/src/cli/publish/send.ts';
 import { openEmbeddedBroker } from '../../../host/src/embedded/index.ts';
 import type { KafkaCluster } from '../../../host/src/kafka/driver.ts';
 import { connectCluster } from '../../../host/src/kafka/index.ts';
-import { partitionOf } from '../../../host/src/kafka/partitioner.ts';
+import { partitionOf } from '../../../host/src/kafka/produce/partitioner.ts';
 import { makeWorkplace, type Outcome, outcomeOf, runCommand, startCommand, type Workplace } from './command-line.ts';
 
 const TOPIC = 'weather.readings';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { watchSources } from '../../../host/src/cli/source-watch.ts';
+import { watchSources } from '../../../host/src/cli/plugin/source-watch.ts';
 import { until } from '../kafka/contract-kit.ts';
 
 describe('the watch of a plugin', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Action } from '../../../host/src/delta/actions.ts';
-import { conflictRule } from '../../../host/src/delta/commit.ts';
-import { statisticsText } from '../../../host/src/delta/statistics.ts';
+import type { Action } from '../../../host/src/delta/log/actions.ts';
+import { conflictRule } from '../../../host/src/delta/log/commit.ts';
+import { statisticsText } from '../../../host/src/delta/rows/statistics.ts';
 
 const add = (path: string, dataChange = true): Action => ({ add: { path, partitionValues: {}, size: 1, modificationTime: 0, dataChange } });
 const remove = (path: string, dataChange = true): Action => ({ remove: { path, dataChange } });

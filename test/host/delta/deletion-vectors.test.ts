@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { decodePositions, encodePositions, mergedPositions } from '../../../host/src/delta/deletion-vectors/position-bitmap.ts';
 import { decodeZ85, encodeZ85 } from '../../../host/src/delta/deletion-vectors/z85.ts';
 import type { DeltaTable } from '../../../host/src/delta/index.ts';
-import { looseStatistics } from '../../../host/src/delta/statistics.ts';
+import { looseStatistics } from '../../../host/src/delta/rows/statistics.ts';
 import { block, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 
 let lake: Lake;

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
-import { identifier, literal } from '../../../host/src/delta/column-type.ts';
 import { type DeltaEngine, DeltaTable, openDeltaEngine, verifyTable } from '../../../host/src/delta/index.ts';
+import { identifier, literal } from '../../../host/src/delta/schema/column-type.ts';
 import { openLocalStore } from '../../../host/src/storage/index.ts';
 
 /** The tables that are refused: with which code, and what the message must name. */

@@ -5,7 +5,7 @@ import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type Action, parseAction } from '../../../host/src/delta/actions.ts';
+import { type Action, parseAction } from '../../../host/src/delta/log/actions.ts';
 import { block, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 import { type MergedRow, mergedRows } from './merged-rows.ts';
 

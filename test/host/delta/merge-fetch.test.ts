@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type SqlConnection, sqlText } from '../../../host/src/delta/engine.ts';
+import { type SqlConnection, sqlText } from '../../../host/src/delta/duckdb/engine.ts';
 import { type DeltaEngine, DeltaTable } from '../../../host/src/delta/index.ts';
 import { block, column, type Lake, openLake } from './delta-fixture.ts';
 

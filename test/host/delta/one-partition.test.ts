@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { AddFile } from '../../../host/src/delta/actions.ts';
 import { type DeltaColumn, type DeltaTable, RowConversionError } from '../../../host/src/delta/index.ts';
+import type { AddFile } from '../../../host/src/delta/log/actions.ts';
 import { block, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 
 let lake: Lake;

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import type { Action } from '../../../host/src/delta/actions.ts';
-import { planCompaction } from '../../../host/src/delta/compaction-plan.ts';
 import { DeltaTable, type TableRow } from '../../../host/src/delta/index.ts';
+import type { Action } from '../../../host/src/delta/log/actions.ts';
+import { planCompaction } from '../../../host/src/delta/maintenance/compaction-plan.ts';
 import { block, boundStore, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 
 let lake: Lake;

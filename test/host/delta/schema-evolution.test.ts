@@ -9,7 +9,7 @@ import {
   type TableSpec,
   verifyTable,
 } from '../../../host/src/delta/index.ts';
-import { fitSchema } from '../../../host/src/delta/schema-fit.ts';
+import { fitSchema } from '../../../host/src/delta/schema/schema-fit.ts';
 import type { ObjectStore } from '../../../host/src/storage/index.ts';
 import { block, boundStore, coded, column, type Lake, openLake, sortedBy } from './delta-fixture.ts';
 

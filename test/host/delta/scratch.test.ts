@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, mock, test } from 'node:test';
+import { openScratch, type Scratch } from '../../../host/src/delta/duckdb/scratch.ts';
 import { openDeltaEngine } from '../../../host/src/delta/index.ts';
-import { openScratch, type Scratch } from '../../../host/src/delta/scratch.ts';
 import { block, column, openLake } from './delta-fixture.ts';
 
 let folder: string;
@@ -66,7 +66,7 @@ test('processes of two PID namespaces leave each other their scratch', async (t)
   const parent = join(folder, 'namespaces');
   await mkdir(parent);
   const program = `
-    const { openScratch } = await import(${JSON.stringify(new URL('../../../host/src/delta/scratch.ts', import.meta.url).href)});
+    const { openScratch } = await import(${JSON.stringify(new URL('../../../host/src/delta/duckdb/scratch.ts', import.meta.url).href)});
     const scratch = await openScratch(process.argv[1]);
     process.stdout.write('open ' + process.pid);
     process.stdin.resume().once('end', () => scratch.close());

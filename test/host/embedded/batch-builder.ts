@@ -1,8 +1,8 @@
 import * as zlib from 'node:zlib';
-import { crc32c } from '../../../host/src/kafka/crc32c.ts';
-import { packLz4, unpackLz4 } from '../../../host/src/kafka/lz4.ts';
-import { packSnappy, unpackSnappy } from '../../../host/src/kafka/snappy.ts';
-import { Cursor } from '../../../host/src/kafka/varint.ts';
+import { crc32c } from '../../../host/src/kafka/wire/crc32c.ts';
+import { packLz4, unpackLz4 } from '../../../host/src/kafka/wire/lz4.ts';
+import { packSnappy, unpackSnappy } from '../../../host/src/kafka/wire/snappy.ts';
+import { Cursor } from '../../../host/src/kafka/wire/varint.ts';
 
 export interface RecordSpec {
   readonly key?: string | null;

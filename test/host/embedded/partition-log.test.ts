@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { ErrorCode } from '../../../host/src/embedded/index.ts';
 import { type LogLimits, type LogOptions, PartitionLog } from '../../../host/src/embedded/log/partition-log.ts';
 import { CorruptBatch, type Recovery } from '../../../host/src/embedded/log/segment.ts';
-import { crc32c } from '../../../host/src/kafka/crc32c.ts';
+import { crc32c } from '../../../host/src/kafka/wire/crc32c.ts';
 import { buildBatch } from './batch-builder.ts';
 import { temporaryFolder } from './broker-fixture.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BlockMemory } from '../../../host/src/engine/block-memory.ts';
+import { BlockMemory } from '../../../host/src/engine/tables/block-memory.ts';
 
 const placeOf = async (memory: BlockMemory, bytes: number): Promise<ArrayBufferLike> =>
   await memory.lend(bytes, async (lent) => {

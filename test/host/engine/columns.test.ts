@@ -27,9 +27,9 @@ import {
   writtenAt,
 } from '@pipeline-host/sdk';
 import { DeltaTable, RowConversionError } from '../../../host/src/delta/index.ts';
-import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
-import { createRowMaker } from '../../../host/src/engine/row-maker.ts';
-import { tableSpec } from '../../../host/src/engine/table-rows.ts';
+import { createMessageCodec } from '../../../host/src/engine/messages/message-codec.ts';
+import { createRowMaker } from '../../../host/src/engine/tables/row-maker.ts';
+import { tableSpec } from '../../../host/src/engine/tables/table-rows.ts';
 import { type Lake, openLake } from '../delta/delta-fixture.ts';
 import { quietLog } from '../http/fixture.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decodeAhead, encodeAhead } from '../../../host/src/engine/commit-metadata.ts';
-import type { Span } from '../../../host/src/engine/ledger.ts';
+import { decodeAhead, encodeAhead } from '../../../host/src/engine/intake/commit-metadata.ts';
+import type { Span } from '../../../host/src/engine/intake/ledger.ts';
 
 const LIMIT = 4_096;
 

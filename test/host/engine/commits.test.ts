@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { PermanentError } from '@pipeline-host/sdk';
-import { decodeAhead } from '../../../host/src/engine/commit-metadata.ts';
-import { Commits } from '../../../host/src/engine/commits.ts';
-import { PartitionState } from '../../../host/src/engine/partition-state.ts';
+import { decodeAhead } from '../../../host/src/engine/intake/commit-metadata.ts';
+import { Commits } from '../../../host/src/engine/intake/commits.ts';
+import { PartitionState } from '../../../host/src/engine/intake/partition-state.ts';
 import type { CommitAnswer, CommitOffset, CommittedOffset, KafkaConsumer } from '../../../host/src/kafka/driver.ts';
 import { until } from './in-memory-unit.ts';
 

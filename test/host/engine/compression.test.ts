@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { openEmbedded } from '../../../host/src/cli/embedded-broker.ts';
 import { loadConfig } from '../../../host/src/config/load.ts';
 import { connectClusters } from '../../../host/src/engine/clusters.ts';
-import { COMPRESSION } from '../../../host/src/kafka/codecs.ts';
+import { COMPRESSION } from '../../../host/src/kafka/wire/codecs.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 
 test('each cluster gets its batches in the codec that its settings name', async (t) => {

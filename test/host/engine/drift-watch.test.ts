@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Log } from '@pipeline-host/sdk';
 import type { SchemaDifference } from '../../../host/src/delta/index.ts';
-import { DriftWatch } from '../../../host/src/engine/drift-watch.ts';
-import type { WritableTable } from '../../../host/src/engine/row-maker.ts';
+import { DriftWatch } from '../../../host/src/engine/tables/drift-watch.ts';
+import type { WritableTable } from '../../../host/src/engine/tables/row-maker.ts';
 
 test('differences are told once each, those that refuse rows as warning and alert until they are gone', () => {
   const lines: string[] = [];

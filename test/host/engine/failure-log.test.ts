@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PermanentError } from '@pipeline-host/sdk';
 import { classifyFailure } from '../../../host/src/engine/failure-class.ts';
-import { FailureLog } from '../../../host/src/engine/failure-log.ts';
+import { FailureLog } from '../../../host/src/engine/records/failure-log.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 
 const from = {

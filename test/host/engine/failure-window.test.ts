@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FailureWindow } from '../../../host/src/engine/failure-window.ts';
+import { FailureWindow } from '../../../host/src/engine/outage/failure-window.ts';
 
 const window = (): FailureWindow => new FailureWindow({ share: 0.2, keys: 10 });
 const pass = (of: FailureWindow, count: number): void => {

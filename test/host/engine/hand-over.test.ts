@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defineWorker, done, TransientError, UnavailableError } from '@pipeline-host/sdk';
-import { DRAIN_DEADLINE } from '../../../host/src/engine/intake.ts';
+import { DRAIN_DEADLINE } from '../../../host/src/engine/intake/intake.ts';
 import { jobs, MemoryUnit, until } from './in-memory-unit.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,10 +1,10 @@
 import { definePlugin, defineTopic, type Http, Id, type Log, Type, type WorkerDefinition } from '@pipeline-host/sdk';
 import type { ClassifiedFailure } from '../../../host/src/engine/failure-class.ts';
-import { FailureWindow, type OutageLimits } from '../../../host/src/engine/failure-window.ts';
-import { HandlerSink } from '../../../host/src/engine/handler-sink.ts';
-import { Intake } from '../../../host/src/engine/intake.ts';
-import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
-import { RecordWriter, type RecordWriterOptions } from '../../../host/src/engine/record-writer.ts';
+import { HandlerSink } from '../../../host/src/engine/handling/handler-sink.ts';
+import { Intake } from '../../../host/src/engine/intake/intake.ts';
+import { createMessageCodec } from '../../../host/src/engine/messages/message-codec.ts';
+import { FailureWindow, type OutageLimits } from '../../../host/src/engine/outage/failure-window.ts';
+import { RecordWriter, type RecordWriterOptions } from '../../../host/src/engine/records/record-writer.ts';
 import type { CommitOffset, KafkaRecord, TopicPartition } from '../../../host/src/kafka/driver.ts';
 import type { LoadedPlugin, ResolvedTopic, ResolvedWorker } from '../../../host/src/plugins/topology.ts';
 import type { RetryLayout } from '../../../host/src/retry/layout.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defineTopic, Id, Integer, Nullable, Type } from '@pipeline-host/sdk';
-import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
+import { createMessageCodec } from '../../../host/src/engine/messages/message-codec.ts';
 
 const codec = createMessageCodec(
   defineTopic('counts', Type.Object({ id: Id(), count: Integer({ minimum: 0, default: 1 }), rest: Nullable(Integer()) }), {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defineTopic, Id, isPipelineError, Nullable, OpenObject, PermanentError, Text, Timestamp, Type } from '@pipeline-host/sdk';
-import { createMessageCodec, MAX_DEPTH } from '../../../host/src/engine/message-codec.ts';
+import { createMessageCodec, MAX_DEPTH } from '../../../host/src/engine/messages/message-codec.ts';
 
 const Claim = Type.Object({
   id: Id(),

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defineTopic, Id, Nullable, Text, Timestamp, Type } from '@pipeline-host/sdk';
 import fc from 'fast-check';
-import { createMessageCodec } from '../../../host/src/engine/message-codec.ts';
-import { messageLine } from '../../../host/src/engine/message-line.ts';
+import { createMessageCodec } from '../../../host/src/engine/messages/message-codec.ts';
+import { messageLine } from '../../../host/src/engine/messages/message-line.ts';
 
 const Message = Type.Object({
   id: Id({ pattern: '[^.]$' }),

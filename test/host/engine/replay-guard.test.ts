@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ReplayGuard } from '../../../host/src/engine/replay-guard.ts';
+import { ReplayGuard } from '../../../host/src/engine/intake/replay-guard.ts';
 import type { KafkaRecord, LocatedRecord, ReadOptions } from '../../../host/src/kafka/driver.ts';
 import { createLogger } from '../../../host/src/observability/logger.ts';
 import { HEADER } from '../../../host/src/retry/headers.ts';

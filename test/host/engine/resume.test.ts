@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defineWorker, done } from '@pipeline-host/sdk';
-import { decodeAhead, encodeAhead } from '../../../host/src/engine/commit-metadata.ts';
-import type { Span } from '../../../host/src/engine/ledger.ts';
+import { decodeAhead, encodeAhead } from '../../../host/src/engine/intake/commit-metadata.ts';
+import type { Span } from '../../../host/src/engine/intake/ledger.ts';
 import { jobs, MemoryUnit, until } from './in-memory-unit.ts';
 
 const SOURCE = { topic: 'p.jobs', partition: 0 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Log } from '@pipeline-host/sdk';
-import { SmallFileWatch } from '../../../host/src/engine/small-file-watch.ts';
+import { SmallFileWatch } from '../../../host/src/engine/tables/small-file-watch.ts';
 
 const MINUTE = 60_000;
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { PermanentError, UnavailableError } from '@pipeline-host/sdk';
 import { DeltaTable, TxnConflictError } from '../../../host/src/delta/index.ts';
-import { WriterOffsets } from '../../../host/src/engine/writer-offsets.ts';
+import { WriterOffsets } from '../../../host/src/engine/tables/writer-offsets.ts';
 import { HEADER } from '../../../host/src/retry/headers.ts';
 import { column, type Lake } from '../delta/delta-fixture.ts';
 import { until } from './in-memory-unit.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TextBytes } from '../../../host/src/engine/text-bytes.ts';
+import { TextBytes } from '../../../host/src/engine/tables/text-bytes.ts';
 
 test('bytes of a text stay as they are while others are made, however long and in whatever script', () => {
   const bytes = new TextBytes();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assignLanes } from '../../../host/src/kafka/assigner.ts';
+import { assignLanes } from '../../../host/src/kafka/consume/assigner.ts';
 
 const lane = { source: 'in', topic: 'in.retry', lanes: 5 };
 

@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import { ErrorCode } from '../../../host/src/embedded/error-code.ts';
 import { ProducerState } from '../../../host/src/embedded/log/producer-state.ts';
 import { readBatchHeader } from '../../../host/src/embedded/log/record-batch.ts';
-import { BatchDelivery } from '../../../host/src/kafka/batch-delivery.ts';
-import { COMPRESSION } from '../../../host/src/kafka/codecs.ts';
-import { decodeStored } from '../../../host/src/kafka/fetch-decoder.ts';
-import type { EncodedBatch } from '../../../host/src/kafka/produce-encoder.ts';
-import { type Waiting, waitingRecord } from '../../../host/src/kafka/send-queue.ts';
-import { Sequences } from '../../../host/src/kafka/sequences.ts';
+import { decodeStored } from '../../../host/src/kafka/consume/fetch-decoder.ts';
+import { BatchDelivery } from '../../../host/src/kafka/produce/batch-delivery.ts';
+import type { EncodedBatch } from '../../../host/src/kafka/produce/produce-encoder.ts';
+import { type Waiting, waitingRecord } from '../../../host/src/kafka/produce/send-queue.ts';
+import { Sequences } from '../../../host/src/kafka/produce/sequences.ts';
+import { COMPRESSION } from '../../../host/src/kafka/wire/codecs.ts';
 import { silent } from './contract-kit.ts';
 
 const TOPIC = 't';

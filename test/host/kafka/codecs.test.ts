@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { COMPRESSION, codecOf, MOST_UNPACKED } from '../../../host/src/kafka/codecs.ts';
-import { decodeStored } from '../../../host/src/kafka/fetch-decoder.ts';
-import { packLz4 } from '../../../host/src/kafka/lz4.ts';
-import { encodeBatch, WireMessage } from '../../../host/src/kafka/produce-encoder.ts';
-import { packSnappy, unpackSnappy } from '../../../host/src/kafka/snappy.ts';
+import { decodeStored } from '../../../host/src/kafka/consume/fetch-decoder.ts';
+import { encodeBatch, WireMessage } from '../../../host/src/kafka/produce/produce-encoder.ts';
 import { packRecord, unpackRecord } from '../../../host/src/kafka/stored-record.ts';
+import { COMPRESSION, codecOf, MOST_UNPACKED } from '../../../host/src/kafka/wire/codecs.ts';
+import { packLz4 } from '../../../host/src/kafka/wire/lz4.ts';
+import { packSnappy, unpackSnappy } from '../../../host/src/kafka/wire/snappy.ts';
 
 const CODECS = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Member } from '../../../host/src/kafka/consume/member.ts';
 import type { BrokerInternals, GroupInternals } from '../../../host/src/kafka/kafkajs-internals.ts';
-import { Member } from '../../../host/src/kafka/member.ts';
 import { silent } from './contract-kit.ts';
 
 /** A member of a group whose coordinator gives these answers to its commits, one after the other. */

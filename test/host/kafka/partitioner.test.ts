@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { murmur2, partitionOf } from '../../../host/src/kafka/partitioner.ts';
+import { murmur2, partitionOf } from '../../../host/src/kafka/produce/partitioner.ts';
 
 // org.apache.kafka.common.utils.UtilsTest#testMurmur2
 const JAVA: readonly (readonly [string, number])[] = [

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { FetchedBatch } from '../../../host/src/kafka/fetch-decoder.ts';
+import type { FetchedBatch } from '../../../host/src/kafka/consume/fetch-decoder.ts';
+import { scanPartition } from '../../../host/src/kafka/consume/range-reader.ts';
 import type { BrokerInternals } from '../../../host/src/kafka/kafkajs-internals.ts';
-import { scanPartition } from '../../../host/src/kafka/range-reader.ts';
 
 const RANGE = { topic: 't', partition: 0, next: 0, end: 3 };
 const batchOf = (...offsets: number[]): FetchedBatch => ({

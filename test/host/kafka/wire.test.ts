@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { crc32c } from '../../../host/src/kafka/crc32c.ts';
-import { decodeFetchResponse } from '../../../host/src/kafka/fetch-decoder.ts';
-import { encodeBatch, encodeProduceRequest, WireMessage } from '../../../host/src/kafka/produce-encoder.ts';
-import { Cursor, sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from '../../../host/src/kafka/varint.ts';
+import { decodeFetchResponse } from '../../../host/src/kafka/consume/fetch-decoder.ts';
+import { encodeBatch, encodeProduceRequest, WireMessage } from '../../../host/src/kafka/produce/produce-encoder.ts';
+import { crc32c } from '../../../host/src/kafka/wire/crc32c.ts';
+import { Cursor, sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from '../../../host/src/kafka/wire/varint.ts';
 
 /** kafkajs itself is wrong for names that every object has. */
 const headerName = fc.string({ maxLength: 20 }).filter((name) => !(name in {}));

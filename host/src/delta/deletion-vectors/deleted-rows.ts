@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import type { AddFile } from '../actions.ts';
-import { literal } from '../column-type.ts';
 import type { TableFolder } from '../data-files.ts';
-import type { DeltaEngine } from '../engine.ts';
+import type { DeltaEngine } from '../duckdb/engine.ts';
+import type { AddFile } from '../log/actions.ts';
+import { literal } from '../schema/column-type.ts';
 import type { Positions } from './position-bitmap.ts';
 import { readVector } from './vector-files.ts';
 

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { errorMessage } from '@pipeline-host/sdk';
-import type { DeletionVector } from '../actions.ts';
 import type { TableFolder } from '../data-files.ts';
 import { deltaError } from '../delta-errors.ts';
+import type { DeletionVector } from '../log/actions.ts';
 import { decodePositions, encodePositions, type Positions } from './position-bitmap.ts';
 import { decodeZ85, encodeZ85 } from './z85.ts';
 

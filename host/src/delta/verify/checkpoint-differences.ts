@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { AddFile, MetaData, PartitionValues, Protocol, RemoveFile } from '../actions.ts';
-import { recordCount } from '../file-pruning.ts';
-import { retentionOf } from '../retention.ts';
-import type { Snapshot } from '../snapshot.ts';
+import type { AddFile, MetaData, PartitionValues, Protocol, RemoveFile } from '../log/actions.ts';
+import type { Snapshot } from '../log/snapshot.ts';
+import { retentionOf } from '../maintenance/retention.ts';
+import { recordCount } from '../read/file-pruning.ts';
 import { parseStatistics } from './logged-statistics.ts';
 
 export interface Difference {

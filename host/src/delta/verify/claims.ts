@@ -1,4 +1,4 @@
-import { duckType, identifier, literal, type SchemaField, typeText } from '../column-type.ts';
+import { duckType, identifier, literal, type SchemaField, typeText } from '../schema/column-type.ts';
 import type { Check } from './findings.ts';
 import { type LoggedStatistics, statisticAt } from './logged-statistics.ts';
 

@@ -1,12 +1,12 @@
 import { errorMessage, isPipelineError, type PipelineError } from '@pipeline-host/sdk';
-import { type AddFile, decodePath, isAbsolutePath } from '../actions.ts';
-import { duckType, literal, type SchemaField, type SchemaType, typeText } from '../column-type.ts';
 import { objectPath, type TableFolder } from '../data-files.ts';
 import { readVector } from '../deletion-vectors/vector-files.ts';
 import { deltaError } from '../delta-errors.ts';
-import { type DeltaEngine, sqlText } from '../engine.ts';
-import { withLocalFiles } from '../local-files.ts';
-import { withScan } from '../scan.ts';
+import { type DeltaEngine, sqlText } from '../duckdb/engine.ts';
+import { withLocalFiles } from '../duckdb/local-files.ts';
+import { type AddFile, decodePath, isAbsolutePath } from '../log/actions.ts';
+import { withScan } from '../read/scan.ts';
+import { duckType, literal, type SchemaField, type SchemaType, typeText } from '../schema/column-type.ts';
 import type { TableShape } from '../table-state.ts';
 import { claimsOf, ROWS } from './claims.ts';
 import type { Findings } from './findings.ts';

@@ -1,9 +1,9 @@
-import { type AddFile, decodePath } from '../actions.ts';
-import { identifier } from '../column-type.ts';
 import type { TableFolder } from '../data-files.ts';
-import { type DeltaEngine, sqlText } from '../engine.ts';
-import { FILE_INDEX, withScan } from '../scan.ts';
-import { liveColumn } from '../schema-fit.ts';
+import { type DeltaEngine, sqlText } from '../duckdb/engine.ts';
+import { type AddFile, decodePath } from '../log/actions.ts';
+import { FILE_INDEX, withScan } from '../read/scan.ts';
+import { identifier } from '../schema/column-type.ts';
+import { liveColumn } from '../schema/schema-fit.ts';
 import type { TableShape } from '../table-state.ts';
 import type { Findings } from './findings.ts';
 

@@ -1,11 +1,11 @@
 import { isPipelineError } from '@pipeline-host/sdk';
-import { type Action, type AddFile, decodePath, isAbsolutePath, type RemoveFile, versionName } from '../actions.ts';
-import { readCheckpoint } from '../checkpoint-reader.ts';
 import type { TableFolder } from '../data-files.ts';
 import { vectorPath } from '../deletion-vectors/vector-files.ts';
-import type { DeltaEngine } from '../engine.ts';
-import { type LogListing, listLog, logFolder, readCommit } from '../log.ts';
-import { Snapshot } from '../snapshot.ts';
+import type { DeltaEngine } from '../duckdb/engine.ts';
+import { type Action, type AddFile, decodePath, isAbsolutePath, type RemoveFile, versionName } from '../log/actions.ts';
+import { readCheckpoint } from '../log/checkpoint-reader.ts';
+import { type LogListing, listLog, logFolder, readCommit } from '../log/log.ts';
+import { Snapshot } from '../log/snapshot.ts';
 import { checkpointDifferences } from './checkpoint-differences.ts';
 import type { Findings } from './findings.ts';
 

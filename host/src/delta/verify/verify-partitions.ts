@@ -1,6 +1,6 @@
-import type { AddFile } from '../actions.ts';
-import { duckType, literal, type SchemaField, typeText } from '../column-type.ts';
-import { type DeltaEngine, sqlText } from '../engine.ts';
+import { type DeltaEngine, sqlText } from '../duckdb/engine.ts';
+import type { AddFile } from '../log/actions.ts';
+import { duckType, literal, type SchemaField, typeText } from '../schema/column-type.ts';
 import type { TableShape } from '../table-state.ts';
 import type { Findings } from './findings.ts';
 

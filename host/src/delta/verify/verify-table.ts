@@ -1,11 +1,11 @@
 import type { ObjectStat, ObjectStore } from '../../storage/index.ts';
 import type { TableFolder } from '../data-files.ts';
 import { deltaError } from '../delta-errors.ts';
-import type { DeltaEngine } from '../engine.ts';
-import { listLog, loadSnapshot, logFolder } from '../log.ts';
-import type { Snapshot } from '../snapshot.ts';
+import type { DeltaEngine } from '../duckdb/engine.ts';
+import { listLog, loadSnapshot, logFolder } from '../log/log.ts';
+import type { Snapshot } from '../log/snapshot.ts';
+import { isDeltaFile } from '../maintenance/vacuum.ts';
 import { TableState } from '../table-state.ts';
-import { isDeltaFile } from '../vacuum.ts';
 import { type CheckCount, Findings, type VerifyFault } from './findings.ts';
 import { storedTypes, verifyFile } from './verify-files.ts';
 import { verifyKey } from './verify-key.ts';

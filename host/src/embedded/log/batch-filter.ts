@@ -1,4 +1,4 @@
-import { sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from '../../kafka/varint.ts';
+import { sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from '../../kafka/wire/varint.ts';
 import { codecOf, type RecordView, readRecords } from './batch-records.ts';
 import type { KeyOffsets } from './key-offsets.ts';
 import { type BatchHeader, deleteHorizonOf, isControl, isTransactional, rewriteBatch } from './record-batch.ts';

@@ -1,6 +1,6 @@
 import * as zlib from 'node:zlib';
-import { packLz4, unpackLz4 } from '../../kafka/lz4.ts';
-import { packSnappy, unpackSnappy } from '../../kafka/snappy.ts';
+import { packLz4, unpackLz4 } from '../../kafka/wire/lz4.ts';
+import { packSnappy, unpackSnappy } from '../../kafka/wire/snappy.ts';
 import { BATCH_HEADER_SIZE, type BatchHeader, compressionOf } from './record-batch.ts';
 
 /** One record of a batch: what the broker looks at, and where it lies in the uncompressed bytes. */

@@ -1,4 +1,4 @@
-import { crc32c } from '../../kafka/crc32c.ts';
+import { crc32c } from '../../kafka/wire/crc32c.ts';
 import { readInt64, writeInt64 } from '../wire/reader.ts';
 
 /**
