@@ -14,5 +14,5 @@ export interface Enrichment {
   readonly carried: CarriedProject | null;
 }
 
-/** Makes rows of one event. Throws where it fails, by the error's class for now or for good. @param attempt 1 for the first */
-export type Handler = (event: EnrichmentTask, scope: ProjectScope, stamp: Stamp, attempt: number) => Enrichment | Promise<Enrichment>;
+/** Makes rows of one event. Throws where it fails, by the error's class for now or for good. */
+export type Handler = (event: EnrichmentTask, scope: ProjectScope, stamp: Stamp) => Enrichment | Promise<Enrichment>;

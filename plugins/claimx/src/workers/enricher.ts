@@ -87,7 +87,7 @@ async function enrich({ message: event, context }: Item, scope: ProjectScope): P
       downloads = [],
       carried,
       projectId = event.project_id,
-    } = await handlerOf(event.event_type)(event, scope, { trace_id: event.trace_id, now }, attempt);
+    } = await handlerOf(event.event_type)(event, scope, { trace_id: event.trace_id, now });
     if (carried !== null) {
       scope.carry(carried);
       context.onAcknowledged(() => services.projects.add(carried.id, carried.facts));
