@@ -44,11 +44,12 @@ test('only scratch whose owner is known to be dead, or gives no sign of life for
     `ph-delta-0123456789ab-${pid}-1-other`, // where this id may be another process's
     `ph-delta-0123456789ab-1-1-other`,
     'somebodys',
+    'ph-delta-lake', // old, but no name that we give
   ];
-  const removed = [`ph-delta-${world}-${pid}-1-dead`, `ph-delta-0123456789ab-${process.pid}-${start}-lifeless`, 'ph-delta-7-lifeless'];
+  const removed = [`ph-delta-${world}-${pid}-1-dead`, `ph-delta-0123456789ab-${process.pid}-${start}-lifeless`];
   if (start !== '0') removed.push(`ph-delta-${world}-${process.pid}-1-before`); // its id is ours now
   for (const name of [...kept.slice(1), ...removed]) await mkdir(join(parent, name));
-  for (const name of removed.filter((name) => name.endsWith('lifeless'))) await age(join(parent, name), 3 * HOURS);
+  for (const name of [...removed.filter((name) => name.endsWith('lifeless')), 'ph-delta-lake']) await age(join(parent, name), 3 * HOURS);
   const next = await openScratch(parent);
   const left = await names(parent);
   assert.deepEqual(

@@ -3,7 +3,8 @@ import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { errorNumber } from '../../storage/index.ts';
 
-const NAME = /^ph-delta-(?:(?<world>[0-9a-f]{12})-(?<pid>\d+)-(?<start>\d+)-)?/;
+/** Nothing else is anyone's scratch: the folder may hold what others called `ph-delta-lake`. */
+const NAME = /^ph-delta-(?<world>[0-9a-f]{12})-(?<pid>\d+)-(?<start>\d+)-/;
 /** Instead of the time at which a process started, where the system does not tell it. */
 const UNKNOWN_START = '0';
 
