@@ -66,8 +66,7 @@ export function createApiClient(base: ApiBase, options: ApiOptions, { send, traf
 
   const ask = async (request: ApiRequest): Promise<HttpResponse> => {
     const { method, headers, body, signal } = request;
-    if (pace.closedFor > timeout) throw throttled(options.name, base, pace.closedFor);
-    await pace.turn(signal);
+    if (!(await pace.turn(timeout, signal))) throw throttled(options.name, base, pace.closedFor);
     const began = performance.now();
     try {
       return await send({

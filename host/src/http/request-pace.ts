@@ -29,15 +29,28 @@ export class RequestPace {
     return Math.max(0, this.#closedUntil - this.#traffic.now());
   }
 
-  /** Resolves when a request may be sent. @throws the signal's reason */
-  async turn(signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Resolves when a request may be sent, or as soon as that is further off than `longest` milliseconds by the gate, which may
+   * be closed while it waits: false then. @throws the signal's reason; what it had taken of the bucket is given back
+   */
+  async turn(longest: number, signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.closedFor > longest) return false;
     if (this.#interval > 0) {
       const now = this.#traffic.now();
       this.#next = Math.max(this.#next, now - this.#burst);
       const wait = this.#next - now;
       this.#next += this.#interval;
-      if (wait > 0) await this.#traffic.wait(wait, signal);
+      try {
+        if (wait > 0) await this.#traffic.wait(wait, signal);
+      } catch (error) {
+        this.#next -= this.#interval;
+        throw error;
+      }
     }
-    while (this.closedFor > 0) await this.#traffic.wait(this.closedFor, signal);
+    while (this.closedFor > 0) {
+      if (this.closedFor > longest) return false;
+      await this.#traffic.wait(this.closedFor, signal);
+    }
+    return true;
   }
 }

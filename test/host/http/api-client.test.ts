@@ -210,6 +210,31 @@ describe('an API that names a time', () => {
     assert.equal(world.asked.length, 1);
   });
 
+  test('that is far away is told to those who already wait, for a nearer time or for their turn', async () => {
+    using clock = new TestClock();
+    for (const options of [{ tries: 1 }, { tries: 1, ratePerSecond: 1 }]) {
+      const arrived = Promise.withResolvers<void>();
+      const far = Promise.withResolvers<void>();
+      await using world = await openApi(
+        (request, response) => {
+          if (request.url?.endsWith('near') === true) return response.writeHead(429, { 'retry-after': '10' }).end();
+          arrived.resolve();
+          return far.promise.then(() => response.writeHead(429, { 'retry-after': '3600' }).end());
+        },
+        options,
+        { clock },
+      );
+      const first = assert.rejects(world.api.request({ path: '/far' }), { code: 'PH_API_THROTTLED' });
+      await arrived.promise;
+      if (!('ratePerSecond' in options)) await assert.rejects(world.api.request({ path: '/near' }), { code: 'PH_API_THROTTLED' });
+      const waiting = assert.rejects(world.api.request({ path: '/waits' }), { code: 'PH_API_THROTTLED', kind: 'unavailable' });
+      far.resolve();
+      await first;
+      clock.putForward(11_000);
+      await waiting;
+    }
+  });
+
   test('never opens the breaker', async () => {
     await using world = await openApi((_, response, nth) => response.writeHead(nth <= 3 ? 429 : 200, { 'retry-after': '0' }).end(), {
       breaker: { failures: 2 },
