@@ -30,8 +30,6 @@ const OF_ONE_ATTEMPT: ReadonlySet<string> = new Set([
 ]);
 /** A dead letter that is kept elsewhere keeps a key and headers up to so many bytes: lists are filtered by them. */
 const KEPT_BYTES = 4_096;
-/** Nobody takes what was stored within this for something that no dead letter refers to. */
-const SOON = 3_600_000;
 /** Lengths, times and the batch around a record, and the host's own headers. */
 const FRAMING = 512;
 
@@ -261,10 +259,9 @@ export class RecordWriter {
       await producer.send({ ...place, key: record.key, value: record.value, headers: { ...original, ...context } });
     } catch (error) {
       if (!isPipelineError(error) || error.code !== 'PH_MESSAGE_TOO_LARGE') throw error;
-      const began = performance.now();
       await producer.send({ ...place, ...(await this.#reference(record, original, context)) });
-      // While it was not sent nobody referred to what is stored: it may be gone.
-      if (performance.now() - began > SOON) await this.#reference(record, original, context);
+      // Until it was sent nobody referred to what is stored, and a sweep may have taken it for that of a settled one.
+      await this.#reference(record, original, context);
     }
   }
 
