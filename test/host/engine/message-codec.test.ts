@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defineTopic, Id, isPipelineError, Nullable, OpenObject, PermanentError, Text, Timestamp, Type } from '@pipeline-host/sdk';
+import { defineTopic, Id, Integer, isPipelineError, Nullable, OpenObject, PermanentError, Text, Timestamp, Type } from '@pipeline-host/sdk';
 import { createMessageCodec, MAX_DEPTH } from '../../../host/src/engine/messages/message-codec.ts';
 
 const Claim = Type.Object({
@@ -43,6 +43,21 @@ const codeOf = (bytes: Buffer | null): string => {
 };
 
 describe('reading messages', () => {
+  it('reads a blank text as null, whatever the field would hold', () => {
+    const one = Type.Object({
+      text: Nullable(Text()),
+      at: Nullable(Timestamp()),
+      count: Nullable(Integer()),
+      plain: Nullable(Type.String()),
+    });
+    const codec = createMessageCodec(defineTopic('blank', one, { key: () => null }));
+    const bytes = Buffer.from(JSON.stringify({ text: ' ', at: '', count: ' \t', plain: ' ' }));
+    const read = { text: null, at: null, count: null, plain: ' ' };
+    assert.deepEqual(codec.decode(bytes), read);
+    assert.deepEqual(JSON.parse(codec.checkedJson(bytes).toString()), read);
+    assert.equal(codec.isPlain(bytes), false);
+  });
+
   it('trims ids, fills what is absent and brings instants into one form', () => {
     assert.deepEqual(decode('{"id":"  a ","at":"2026-01-05 15:22:07.1200+01:00"}'), {
       id: 'a',

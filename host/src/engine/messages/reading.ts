@@ -56,11 +56,11 @@ function compileUnion(schema: TSchema): Reader | null {
   if (member === undefined || others.length > 0 || members.length !== 2) return null;
   const read = compileReader(member);
   if (read === null) return null;
-  if ((member[READING] as Reading | undefined)?.as !== 'text') return (value) => (value === null ? null : read(value));
+  if (member[READING] === undefined) return (value) => (value === null ? null : read(value));
   return (value) => {
     if (value === null) return null;
-    const text = read(value);
-    if (typeof text !== 'string' || text.trim() !== '') return text;
+    const after = read(value);
+    if (typeof after !== 'string' || after.trim() !== '') return after;
     changed++;
     return null;
   };
