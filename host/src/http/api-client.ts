@@ -3,6 +3,7 @@ import {
   type Api,
   type ApiOptions,
   type ApiRequest,
+  errorMessage,
   type HttpRequest,
   type HttpResponse,
   isPipelineError,
@@ -10,21 +11,9 @@ import {
   TransientError,
   UnavailableError,
 } from '@pipeline-host/sdk';
-import {
-  BrokenCircuitError,
-  bulkhead,
-  type CircuitBreakerPolicy,
-  CircuitState,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  ExponentialBackoff,
-  handleWhen,
-  type IPolicy,
-  isTaskCancelledError,
-  retry,
-  wrap,
-} from 'cockatiel';
+import { bulkhead, ExponentialBackoff, handleWhen, isTaskCancelledError, retry } from 'cockatiel';
 import { type ApiBase, apiUrl } from './api-base.ts';
+import { ApiBreaker, isRefusedByBreaker } from './api-breaker.ts';
 import { abortFailure } from './http-failure.ts';
 import { RequestPace } from './request-pace.ts';
 import type { Traffic } from './traffic.ts';
@@ -50,18 +39,16 @@ export function createApiClient(base: ApiBase, options: ApiOptions, { send, traf
   const { timeout = DEFAULTS.timeout, concurrency = DEFAULTS.concurrency, tries = DEFAULTS.tries, breaker: limits = {} } = options;
   const { failures = DEFAULTS.failures, openFor = DEFAULTS.openFor, trials = DEFAULTS.trials } = limits;
   const pace = new RequestPace(traffic, options.ratePerSecond);
-  const breaker = circuitBreaker(handleWhen(isFault), {
-    breaker: new ConsecutiveBreaker(failures),
-    halfOpenAfter: openFor,
-    halfOpenSampling: { calls: trials, threshold: 0 },
+  const breaker = new ApiBreaker({
+    failures,
+    openFor,
+    trials,
+    isFault,
+    now: () => traffic.now(),
+    onOpen: () => log.warn({ api: options.name }, `the API failed for request after request and is left alone for ${openFor} ms`),
+    onClosed: () => log.info({ api: options.name }, 'the API answers again'),
   });
-  let openUntil = 0;
-  breaker.onBreak(() => {
-    openUntil = traffic.now() + openFor;
-    log.warn({ api: options.name }, `the API failed ${failures} times in a row and is left alone for ${openFor} ms`);
-  });
-  breaker.onReset(() => log.info({ api: options.name }, 'the API answers again'));
-  const once: IPolicy = wrap(bulkhead(concurrency, Number.POSITIVE_INFINITY), breaker);
+  const places = bulkhead(concurrency, Number.POSITIVE_INFINITY);
   const repeated = retry(handleWhen(mayPass), { maxAttempts: tries - 1 });
 
   const ask = async (request: ApiRequest): Promise<HttpResponse> => {
@@ -89,16 +76,25 @@ export function createApiClient(base: ApiBase, options: ApiOptions, { send, traf
     }
   };
 
-  const askOnce = (request: ApiRequest): Promise<HttpResponse> => once.execute(() => ask(request), request.signal);
+  const askOnce = (request: ApiRequest): Promise<HttpResponse> =>
+    places.execute(() => breaker.execute(() => identityOf(base, request), () => ask(request), request.signal), request.signal);
   const askAgain = (request: ApiRequest): Promise<HttpResponse> => {
     let pause = BACK_OFF.next();
+    let failure: { readonly error: unknown } | undefined;
     return repeated.execute(async ({ attempt }) => {
       // Waited for here: the policy itself has timers of its own.
       if (attempt > 0) {
         await traffic.wait(pause.duration, request.signal);
         pause = pause.next(undefined);
       }
-      return askOnce(request);
+      try {
+        return await askOnce(request);
+      } catch (error) {
+        // Where it was sent before, what it failed with then says more.
+        if (isRefusedByBreaker(error) && failure !== undefined) throw failure.error;
+        failure = { error };
+        throw error;
+      }
     }, request.signal);
   };
 
@@ -113,7 +109,7 @@ export function createApiClient(base: ApiBase, options: ApiOptions, { send, traf
         return answer;
       } catch (error) {
         if (signal?.aborted) throw abortFailure(signal, base.place);
-        throw failureOf(error, { breaker, pace, base, name: options.name, openFor: openUntil - traffic.now() });
+        throw failureOf(error, { breaker, pace, base, name: options.name });
       }
     },
   };
@@ -129,28 +125,30 @@ async function requestsSent(): Promise<void> {
 }
 
 interface Circumstances {
-  readonly breaker: CircuitBreakerPolicy;
+  readonly breaker: ApiBreaker;
   readonly pace: RequestPace;
   readonly base: ApiBase;
   readonly name: string;
-  /** Milliseconds that the breaker stays open. */
-  readonly openFor: number;
 }
 
 /** What a failure means after the last try: where the API as a whole fails or wants to be left alone, the record is not to blame. */
-function failureOf(error: unknown, { breaker, pace, base, name, openFor }: Circumstances): unknown {
+function failureOf(error: unknown, { breaker, pace, base, name }: Circumstances): unknown {
   if (isTaskCancelledError(error)) return new TransientError('PH_HTTP_ABORTED', `${base.place} was given up`, { place: base.place });
-  if (error instanceof BrokenCircuitError || (isFault(error) && breaker.state === CircuitState.Open)) {
-    return new UnavailableError('PH_API_UNAVAILABLE', `${name} failed again and again and is left alone`, {
-      place: base.place,
-      retryAfter: Math.max(0, openFor),
-      cause: error,
-    });
+  const leftAlone = { place: base.place, retryAfter: breaker.openFor, cause: error };
+  if (isRefusedByBreaker(error)) return new UnavailableError('PH_API_LEFT_ALONE', `${name} is left alone for a while`, leftAlone);
+  if (isFault(error) && breaker.isOpen) {
+    return new UnavailableError('PH_API_UNAVAILABLE', `${name} failed for request after request: ${errorMessage(error)}`, leftAlone);
   }
   if (!mayPass(error)) return error;
   if (error.retryAfter !== undefined || error.httpStatus === 429) return throttled(name, base, pace.closedFor);
   if (!API_WIDE.has(error.httpStatus) && error.code !== 'PH_HTTP_CONNECTION') return error;
   return new UnavailableError('PH_API_UNAVAILABLE', `${name} does not answer: ${error.message}`, { place: base.place, cause: error });
+}
+
+/** Two that ask for the same are one. */
+function identityOf(base: ApiBase, request: ApiRequest): string {
+  const { method = 'GET', body = '' } = request;
+  return `${method} ${apiUrl(base, request)} ${typeof body === 'string' ? body : Buffer.from(body).toString('latin1')}`;
 }
 
 function throttled(name: string, { place }: ApiBase, retryAfter: number): UnavailableError {

@@ -122,7 +122,7 @@ describe('an outage of the whole API', () => {
     await assert.rejects(api.request({ path: '/a' }), { code: 'PH_API_UNAVAILABLE', kind: 'unavailable' });
   });
 
-  test('leaves it alone after five failures in a row, and lets two trials through before all others', async () => {
+  test('leaves it alone after five requests failed in a row, and lets two trials through before all others', async () => {
     using clock = new TestClock();
     let broken = true;
     const gate = Promise.withResolvers<void>();
@@ -134,13 +134,14 @@ describe('an outage of the whole API', () => {
       { tries: 1, breaker: { openFor: 60_000 } },
       { clock },
     );
-    const ask = () => world.api.request({ path: '/a' });
+    let asked = 0;
+    const ask = () => world.api.request({ path: `/${++asked}` });
     for (let failure = 1; failure < 5; failure++) await assert.rejects(ask(), { kind: 'transient' });
     // The fifth opens the breaker: its record is not to blame either.
     await assert.rejects(ask(), { code: 'PH_API_UNAVAILABLE', kind: 'unavailable' });
     clock.putForward(50_000);
     await assert.rejects(ask(), (error: { readonly retryAfter?: number }) => {
-      assert.partialDeepStrictEqual({ ...error }, { code: 'PH_API_UNAVAILABLE', kind: 'unavailable' });
+      assert.partialDeepStrictEqual({ ...error }, { code: 'PH_API_LEFT_ALONE', kind: 'unavailable' });
       assert.ok((error.retryAfter ?? 0) > 0 && (error.retryAfter ?? 0) <= 10_000, `retryAfter ${error.retryAfter}`);
       return true;
     });
@@ -160,7 +161,8 @@ describe('an outage of the whole API', () => {
   test('goes on where a trial fails', async () => {
     using clock = new TestClock();
     await using world = await openApi(status(500), { tries: 1, breaker: { openFor: 60_000 } }, { clock });
-    const ask = () => world.api.request({ path: '/a' });
+    let asked = 0;
+    const ask = () => world.api.request({ path: `/${++asked}` });
     for (let failure = 1; failure <= 5; failure++) await assert.rejects(ask());
     clock.putForward(60_000);
     const results = await Promise.allSettled(Array.from({ length: 10 }, ask));
@@ -171,9 +173,36 @@ describe('an outage of the whole API', () => {
   test('is not what a success between failures speaks of', async () => {
     await using world = await openApi((_, response, nth) => response.writeHead(nth % 5 === 0 ? 200 : 500).end(), { tries: 1 });
     for (let nth = 1; nth <= 12; nth++) {
-      if (nth % 5 === 0) await world.api.request({ path: '/a' });
-      else await assert.rejects(world.api.request({ path: '/a' }), { code: 'PH_HTTP_SERVER_ERROR' });
+      if (nth % 5 === 0) await world.api.request({ path: `/${nth}` });
+      else await assert.rejects(world.api.request({ path: `/${nth}` }), { code: 'PH_HTTP_SERVER_ERROR' });
     }
+  });
+
+  test('is not what few requests speak of that always fail', async () => {
+    await using world = await openApi((request, response) => response.writeHead(request.url?.includes('bad') === true ? 500 : 200).end());
+    for (let again = 0; again < 5; again++) {
+      for (const path of ['/bad/1', '/bad/2', '/bad/3', '/bad/4']) {
+        await assert.rejects(world.api.request({ path }), { code: 'PH_HTTP_SERVER_ERROR', kind: 'transient' });
+      }
+    }
+    await world.api.request({ path: '/good' });
+    assert.equal(world.asked.length, 61);
+  });
+
+  test('is over in time though the wall clock is set back', async (t) => {
+    using clock = new TestClock();
+    let broken = true;
+    await using world = await openApi(
+      (_, response) => response.writeHead(broken ? 500 : 200).end(),
+      { tries: 1, breaker: { openFor: 60_000 } },
+      { clock },
+    );
+    for (let nth = 1; nth <= 5; nth++) await assert.rejects(world.api.request({ path: `/${nth}` }));
+    broken = false;
+    t.mock.method(Date, 'now', () => 0);
+    await assert.rejects(world.api.request({ path: '/a' }), { code: 'PH_API_LEFT_ALONE' });
+    clock.putForward(60_000);
+    await world.api.request({ path: '/a' });
   });
 });
 

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import type { ClassifiedFailure } from '../failure-class.ts';
 import type { HeldDependency, Strikes, WorkItem } from '../records/work-item.ts';
 import type { HeldStatus } from '../status.ts';
-import { dependencyName, FailingDependency } from './held-dependency.ts';
+import { dependencyName, FailingDependency, wasNotAsked } from './held-dependency.ts';
 
 /** So many are remembered. */
 const MOST = 100;
@@ -10,6 +10,8 @@ const MOST = 100;
 const FEWEST_DONE = 10;
 /** And so often must it have failed, each time after a wait. */
 const FEWEST_STRIKES = 3;
+/** Or so often after it had been at work for others in between, however many fail alike. */
+const FEWEST_SURVIVED = 2;
 /** So many probes must have failed, and one for each of few keys, until failures that do not say themselves that something is down are the records' own. */
 const FEWEST_PROBES = 3;
 
@@ -90,14 +92,24 @@ export class HeldDependencies {
    * @param done records of the worker that were done so far
    */
   strike(item: WorkItem, failure: ClassifiedFailure, dependency: HeldDependency, done: number): boolean {
-    if (item.strikes?.dependency !== dependency.name) item.strikes = { dependency: dependency.name, count: 0, done, met: ++dependency.met };
-    if (isItsOwn(item.strikes, failure, dependency, done)) return false;
-    item.strikes.count++;
+    const { name, recoveries } = dependency;
+    if (item.strikes?.dependency !== name) {
+      item.strikes = { dependency: name, count: 0, survived: 0, recoveries, done, met: ++dependency.met };
+    }
+    if (wasNotAsked(failure)) return true;
+    const { strikes } = item;
+    if (strikes.recoveries !== recoveries) {
+      strikes.recoveries = recoveries;
+      strikes.survived++;
+    }
+    if (isItsOwn(strikes, failure, dependency, done)) return false;
+    strikes.count++;
     return true;
   }
 }
 
-function isItsOwn({ count, done, met }: Strikes, failure: ClassifiedFailure, dependency: HeldDependency, doneNow: number): boolean {
+function isItsOwn({ count, survived, done, met }: Strikes, failure: ClassifiedFailure, dependency: HeldDependency, doneNow: number): boolean {
+  if (survived >= FEWEST_SURVIVED) return true;
   const isSaid = failure.class !== 'transient';
   if (isSaid && dependency.isOfMany) return false;
   const doneSince = doneNow - done;

@@ -2,6 +2,7 @@ import { UnavailableError } from '@pipeline-host/sdk';
 import type { Clock, Wait } from '../../clock.ts';
 import type { ClassifiedFailure } from '../failure-class.ts';
 import type { HeldStatus } from '../status.ts';
+import { HeldRecords } from './held-records.ts';
 
 /** Waits between probes. */
 const FIRST_PROBE = 1_000;
@@ -22,9 +23,14 @@ const FEWEST_UNSHARED = 3;
 /** What a handler gets that asks a host which is held: it says of it nothing new. */
 const REFUSED = 'PH_DEPENDENCY_HELD';
 
-/** Whether the dependency was not asked at all. */
+/** Whether the dependency was not asked at all, since it is held. */
 export function isRefusal({ code }: ClassifiedFailure): boolean {
   return code === REFUSED;
+}
+
+/** Whether the dependency was not asked at all: such a failure says nothing of the record. */
+export function wasNotAsked(failure: ClassifiedFailure): boolean {
+  return isRefusal(failure) || failure.code === 'PH_API_LEFT_ALONE';
 }
 
 /** What a failure is held by: the dependency that it names, else its code. */
@@ -53,7 +59,7 @@ export interface HeldDependencyOptions {
 /** A dependency that fails, the records that wait for it in memory, and when one of them is to try it next. */
 export class FailingDependency<Item extends HeldItem> {
   readonly name: string;
-  readonly held = new Set<Item>();
+  readonly held = new HeldRecords<Item>();
   /** `calm`: nothing waits for it. `released`: it works again, and those that waited go one after the other. */
   phase: 'calm' | 'held' | 'released' = 'calm';
   /** What it said last. */
@@ -66,6 +72,8 @@ export class FailingDependency<Item extends HeldItem> {
   met = 0;
   /** Since records wait for it. */
   failedProbes = 0;
+  /** How often it worked again. */
+  recoveries = 0;
   readonly #options: HeldDependencyOptions;
   /** The last ones that met it, and when, the oldest first: no more than make an outage. */
   readonly #keys = new Map<string, number>();
@@ -134,7 +142,7 @@ export class FailingDependency<Item extends HeldItem> {
     this.#failedAt = now;
     this.#unshared = 0;
     if (isRefusal(failure)) return;
-    this.failure = failure;
+    this.failure = wasNotAsked(failure) ? { ...this.failure, retryAfter: failure.retryAfter } : failure;
     if (this.#metAnew.size < this.#options.keys) this.#metAnew.add(item.identity);
     this.#keys.delete(item.identity);
     this.#keys.set(item.identity, now);
@@ -182,6 +190,7 @@ export class FailingDependency<Item extends HeldItem> {
 
   /** A record that needs it was done: what follows is another outage. */
   works(): void {
+    this.recoveries++;
     this.#failedAt = 0;
     this.#metAnew.clear();
     this.failedProbes = 0;

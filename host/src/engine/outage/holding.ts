@@ -148,7 +148,7 @@ export class Holding {
     const isHolder = lanes.hold(item);
     if (isHolder) {
       this.#room.enter(item, dependency, this.#clock());
-      dependency.held.add(item);
+      dependency.held.add(item, item.strikes?.dependency === dependency.name && item.strikes.count > 0);
     } else {
       this.#room.leave(item);
       this.waits(item);
@@ -370,11 +370,8 @@ export class Holding {
   }
 }
 
-/** The record that has waited longest for it. */
+/** The next record that is to try it. */
 function takeOpen({ held }: HeldDependency): WorkItem | undefined {
-  for (const item of held) {
-    held.delete(item);
-    if (!item.state.closed) return item;
-  }
+  for (let item = held.take(); item !== undefined; item = held.take()) if (!item.state.closed) return item;
   return undefined;
 }

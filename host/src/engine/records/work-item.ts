@@ -30,7 +30,12 @@ export interface BatchCall {
 /** How often a record met the outage of a dependency, and what the worker had seen when it did so first. */
 export interface Strikes {
   readonly dependency: string;
+  /** Failures of its own: where the dependency was not asked, none is counted. */
   count: number;
+  /** Of these, those before which the dependency had been at work for others since the last. */
+  survived: number;
+  /** How often it had worked again when this was counted last. */
+  recoveries: number;
   /** Records that were done until then. */
   readonly done: number;
   /** Records that had met this outage until then, itself included. */
