@@ -38,11 +38,11 @@ for (const [status, bad] of [
     await host.settled();
     await host.sendAll(
       question,
-      Array.from({ length: bad }, (_, nth) => [{ id: `bad-${nth}` }, ...good(1)]).flat(),
+      Array.from({ length: bad }, (_, nth) => [{ id: `bad-${nth}` }, ...good(3)]).flat(),
     );
-    for (let minutes = 15; (await host.deadLetters()).length < bad; minutes += 15) {
+    for (let minutes = 10; (await host.deadLetters()).length < bad; minutes += 10) {
       assert.ok(minutes < 480, `${(await host.deadLetters()).length} are dead after ${minutes} minutes`);
-      await host.advance('15m');
+      await host.advance('10m');
       assert.equal((await host.messages(answered)).length, sent, `done after ${minutes} minutes`);
       await host.sendAll(question, good(10));
     }

@@ -131,7 +131,7 @@ describe('a dependency that half of the records need', () => {
     unit.close();
   });
 
-  it('has its records released at a limited rate, in order, and held again where one fails', async (t) => {
+  it('has its records released at a limited rate, in order, a second after its probe, and held again where they fail', async (t) => {
     const { unit, calls, broken } = open(t, { release: 50, concurrency: 100 });
     await unit.assign();
     unit.deliverJobs(range(0, 2));
@@ -144,6 +144,9 @@ describe('a dependency that half of the records need', () => {
     await settleDown();
     let before = unit.intake.open;
     assert.ok(before >= 200 - 6 && before < 200, `${200 - before} at first`);
+    t.mock.timers.tick(900);
+    await settleDown();
+    assert.equal(unit.intake.open, before, 'what has failed before comes after what has not');
     for (let step = 0; step < 10; step++) {
       t.mock.timers.tick(100);
       await settleDown();

@@ -17,6 +17,8 @@ const FORGOTTEN = 120_000;
 const REMEMBERED = 900_000;
 /** Nobody is told of it more often. */
 const QUIET = 60_000;
+/** So many more of what waited may fail than are done, while the rest goes on. */
+const MOST_CREDIT = 5;
 /** So often must probes have failed each in its own way, with no sign of an outage between, until their failures are taken for their own. */
 const FEWEST_UNSHARED = 3;
 
@@ -84,6 +86,7 @@ export class FailingDependency<Item extends HeldItem> {
   #failedAt = 0;
   #wait = FIRST_PROBE;
   #unshared = 0;
+  #credit = 0;
   /** Its outage was told of, and when one was last. */
   #told = false;
   #toldAt = 0;
@@ -191,12 +194,23 @@ export class FailingDependency<Item extends HeldItem> {
   /** A record that needs it was done: what follows is another outage. */
   works(): void {
     this.recoveries++;
+    this.#credit = 1;
     this.#failedAt = 0;
     this.#metAnew.clear();
     this.failedProbes = 0;
     this.#wait = FIRST_PROBE;
     this.phase = 'released';
     this.cancel();
+  }
+
+  /** A record that had waited for it was done. */
+  passed(): void {
+    this.#credit = Math.min(this.#credit + 1, MOST_CREDIT);
+  }
+
+  /** One that had waited failed again. Whether the others are to wait on: a few that fail beside many that are done are no outage. */
+  lapses(): boolean {
+    return --this.#credit <= 0;
   }
 
   /** Nothing waits for it any more. True where people were told that something does. */

@@ -18,6 +18,11 @@ export class HeldRecords<Item> {
     return this.#unasked.size + this.#failed.size;
   }
 
+  /** How many have not asked it. */
+  get unasked(): number {
+    return this.#unasked.size;
+  }
+
   *[Symbol.iterator](): Iterator<Item> {
     yield* this.#unasked;
     yield* this.#failed;

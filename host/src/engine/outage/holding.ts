@@ -13,6 +13,8 @@ import { WholePause } from './whole-pause.ts';
 
 /** What waited for a dependency is released in steps of so many milliseconds. */
 const RELEASE_STEP = 100;
+/** What has failed before comes so much later than what has not: other records show first whether it works for all. */
+const SECOND_CHANCE = 1_000;
 
 export interface HoldingOptions {
   readonly lanes: Lanes;
@@ -46,7 +48,7 @@ export interface HoldingOptions {
  *   keys go on.
  * - A host that fails for many is not asked by the others over `ctx.http`: they wait at once, however long it takes to fail.
  * - One of the held records probes, after a wait that grows from one second to a minute. When it is done, the others are
- *   released at a limited rate, in order; when one of them fails again, the rest stays.
+ *   released at a limited rate, in order; when they fail again, the rest stays.
  * - Only so many wait in memory ({@link HeldRoom}). Whatever finds no room goes into a delay lane, without an attempt, for
  *   about as long as the outage lasts already. When it comes back and the dependency is still held, it is not called: it
  *   waits again, here or there. A worker without such lanes (`onRetry: 'hold'`, no delays) begins nothing new instead.
@@ -142,7 +144,7 @@ export class Holding {
   #hold(item: WorkItem, dependency: HeldDependency): void {
     const { postpone, lanes } = this.#options;
     if (this.#fresh === item) this.#fresh = null;
-    if (dependency.phase !== 'held') this.#begin(dependency);
+    if (dependency.phase === 'calm' || (dependency.phase === 'released' && dependency.lapses())) this.#begin(dependency);
     item.held = true;
     // Whether it or one before it of its key and batch keeps the lane: the others are behind that one.
     const isHolder = lanes.hold(item);
@@ -155,7 +157,7 @@ export class Holding {
     }
     if (this.#room.isFull && postpone === null) this.#pause.close(dependency.failure);
     else if (this.#room.isFull && isHolder && !this.#isItsProbe(dependency)) this.#postpone(item, dependency);
-    dependency.probeLater(dependency.failure.retryAfter);
+    if (dependency.phase === 'held') dependency.probeLater(dependency.failure.retryAfter);
   }
 
   #begin(dependency: HeldDependency): void {
@@ -236,6 +238,7 @@ export class Holding {
     this.#options.window.passed();
     if (this.#dependencies.isEmpty) return;
     this.#pause.done();
+    if (item.strikes !== null) this.#dependencies.get(item.strikes.dependency)?.passed();
     this.ended(item, true);
   }
 
@@ -261,18 +264,20 @@ export class Holding {
     setImmediate(() => this.#release(dependency));
   }
 
-  #release(dependency: HeldDependency): void {
+  #release(dependency: HeldDependency, failed = false): void {
     if (dependency.phase !== 'released') return;
+    const { held } = dependency;
     const most = Math.max(1, Math.round((this.#options.release * RELEASE_STEP) / 1_000));
-    for (let count = 0; count < most; count++) {
+    for (let count = 0; count < most && (failed || held.unasked > 0); count++) {
       const item = takeOpen(dependency);
       if (item === undefined) break;
       this.#waited(item);
       this.#room.leave(item);
       this.#options.lanes.readyAgain(item);
     }
-    if (dependency.held.size === 0) this.#rest(dependency);
-    else dependency.releaseLater(RELEASE_STEP, () => this.#release(dependency));
+    if (held.size === 0) this.#rest(dependency);
+    else if (failed || held.unasked > 0) dependency.releaseLater(RELEASE_STEP, () => this.#release(dependency, failed));
+    else dependency.releaseLater(SECOND_CHANCE, () => this.#release(dependency, true));
     this.#options.wake();
   }
 
