@@ -99,7 +99,11 @@ export const ERROR_CODES = {
   PH_HTTP_ABORTED: entry('transient', 1, 'the work was stopped (shutdown, rebalance or deadline); it is done again'),
   PH_HTTP_TOO_LARGE: entry('permanent', 1, 'raise maxBytes if answers of this size are meant'),
   PH_API_UNAVAILABLE: entry('unavailable', 1, 'the API does not answer or fails again and again; it is asked again after a while'),
-  PH_API_LEFT_ALONE: entry('unavailable', 1, 'the API failed for request after request and is not asked for a while; see what it failed with'),
+  PH_API_LEFT_ALONE: entry(
+    'unavailable',
+    1,
+    'the API failed for request after request and is not asked for a while; see what it failed with',
+  ),
   PH_API_THROTTLED: entry('unavailable', 1, 'the API wants fewer requests; lower concurrency or rate if it goes on'),
   PH_DOWNLOAD_EMPTY: entry('transient', 1, 'the server sent no bytes; it is asked again, and the file is dead if it stays empty'),
   PH_DOWNLOAD_CUT: entry('transient', 1, 'the body broke off before its end; it is fetched again'),

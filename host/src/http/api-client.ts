@@ -77,7 +77,15 @@ export function createApiClient(base: ApiBase, options: ApiOptions, { send, traf
   };
 
   const askOnce = (request: ApiRequest): Promise<HttpResponse> =>
-    places.execute(() => breaker.execute(() => identityOf(base, request), () => ask(request), request.signal), request.signal);
+    places.execute(
+      () =>
+        breaker.execute(
+          () => identityOf(base, request),
+          () => ask(request),
+          request.signal,
+        ),
+      request.signal,
+    );
   const askAgain = (request: ApiRequest): Promise<HttpResponse> => {
     let pause = BACK_OFF.next();
     let failure: { readonly error: unknown } | undefined;

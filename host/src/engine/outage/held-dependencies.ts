@@ -10,8 +10,11 @@ const MOST = 100;
 const FEWEST_DONE = 10;
 /** And so often must it have failed, each time after a wait. */
 const FEWEST_STRIKES = 3;
-/** Or so often after it had been at work for others in between, however many fail alike. */
+/** Or so often after the dependency had worked for others in between, */
 const FEWEST_SURVIVED = 2;
+/** while so many were done, so many times more than failed anew: then it is its own however many fail alike. */
+const FEWEST_DONE_BESIDE = 100;
+const DONE_OF_FAILED = 8;
 /** So many probes must have failed, and one for each of few keys, until failures that do not say themselves that something is down are the records' own. */
 const FEWEST_PROBES = 3;
 
@@ -94,10 +97,11 @@ export class HeldDependencies {
   strike(item: WorkItem, failure: ClassifiedFailure, dependency: HeldDependency, done: number): boolean {
     const { name, recoveries } = dependency;
     if (item.strikes?.dependency !== name) {
-      item.strikes = { dependency: name, count: 0, survived: 0, recoveries, done, met: ++dependency.met };
+      item.strikes = { dependency: name, count: 0, survived: 0, recoveries, done, met: ++dependency.met, failed: 0 };
     }
     if (wasNotAsked(failure)) return true;
     const { strikes } = item;
+    if (strikes.failed === 0) strikes.failed = ++dependency.metByAsking;
     if (strikes.recoveries !== recoveries) {
       strikes.recoveries = recoveries;
       strikes.survived++;
@@ -108,11 +112,13 @@ export class HeldDependencies {
   }
 }
 
-function isItsOwn({ count, survived, done, met }: Strikes, failure: ClassifiedFailure, dependency: HeldDependency, doneNow: number): boolean {
-  if (survived >= FEWEST_SURVIVED) return true;
+function isItsOwn(strikes: Strikes, failure: ClassifiedFailure, dependency: HeldDependency, doneNow: number): boolean {
+  const { count, survived, done, met, failed } = strikes;
+  const doneSince = doneNow - done;
+  const failedSince = dependency.metByAsking - failed;
+  if (survived >= FEWEST_SURVIVED && doneSince >= FEWEST_DONE_BESIDE && failedSince * DONE_OF_FAILED <= doneSince) return true;
   const isSaid = failure.class !== 'transient';
   if (isSaid && dependency.isOfMany) return false;
-  const doneSince = doneNow - done;
   // The share of an outage is a fifth and more.
   if (count >= FEWEST_STRIKES && doneSince >= FEWEST_DONE && (dependency.met - met) * 4 <= doneSince) return true;
   return !isSaid && !dependency.isOfMany && dependency.failedProbes >= Math.max(FEWEST_PROBES, dependency.held.size + 1);

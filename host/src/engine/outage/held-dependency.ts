@@ -72,6 +72,8 @@ export class FailingDependency<Item extends HeldItem> {
   postponed = 0;
   /** Records that met it for the first time, or came to wait behind one that had. */
   met = 0;
+  /** Of these, those that asked it in vain. */
+  metByAsking = 0;
   /** Since records wait for it. */
   failedProbes = 0;
   /** How often it worked again. */

@@ -55,8 +55,8 @@ export interface HoldingOptions {
  * - While nothing is done at all, the worker is paused as a whole ({@link WholePause}), and beside each probe a new record is
  *   tried, which may need something else.
  * - A batch that fails as a whole does not say for which of its records: each is handled in a call of its own.
- * - Where few keys fail so while others are done, it is no outage, nor is it where few fail alike without a word of one: after
- *   some probes a record's failure is its own.
+ * - Where few keys fail so while others are done, it is no outage, nor is it where few fail alike without a word of one, nor
+ *   where the same ones fail however often it works for many others: after some probes a record's failure is its own.
  */
 export class Holding {
   readonly #options: HoldingOptions;

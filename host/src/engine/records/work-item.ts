@@ -40,6 +40,8 @@ export interface Strikes {
   readonly done: number;
   /** Records that had met this outage until then, itself included. */
   readonly met: number;
+  /** Of these, those that had failed themselves when it did so first. */
+  failed: number;
 }
 
 /** What records of a worker wait for. */
