@@ -259,12 +259,13 @@ async function writeEveryType(engine: ForeignEngine, name: string): Promise<void
   await table.merge(block([everyType(1), everyType(2)]), { key: ['id'] });
   await check(1, 2, 3, 4, 5);
   await engine.run('delete', { table: path, where: 'id = 3' });
-  await engine.run('merge', { table: path, rows: [everyType(2), everyType(6)], key: ['id'] });
+  // Spark writes no null where a part of it must not be null, as row 6 has one.
+  await engine.run('merge', { table: path, rows: [everyType(2), everyType(7)], key: ['id'] });
   await table.refresh();
   await table.optimize();
   await table.checkpoint();
-  await check(1, 2, 4, 5, 6);
-  await assert.rejects(table.append(block([{ name: 'no id' }, { id: 7, one: { days: [] } }])), (error: unknown) => {
+  await check(1, 2, 4, 5, 7);
+  await assert.rejects(table.append(block([{ name: 'no id' }, { id: 8, one: { days: [] } }])), (error: unknown) => {
     assert.ok(error instanceof RowConversionError);
     assert.deepEqual(
       error.rows.map(({ index, column }) => [index, column]),
