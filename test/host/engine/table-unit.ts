@@ -174,7 +174,9 @@ export class TableUnit {
       resume: () => {
         this.paused = false;
       },
-      seek: () => {},
+      seek: ({ partition, offset }) => {
+        this.#next[partition] = offset;
+      },
       commit: async (epoch, offsets) => {
         if (epoch !== this.#epoch) return 'stale';
         this.commits.push(...offsets);
@@ -184,7 +186,7 @@ export class TableUnit {
     });
   }
 
-  /** Partitions are given to this unit, by default one; their records come again from the committed offset. */
+  /** Partitions are given to this unit, by default one; their records come from the committed offset, or where it seeks to. */
   async assign(committed = 0, partitions = 1): Promise<void> {
     this.#epoch++;
     this.#next = Array.from({ length: partitions }, () => committed);
@@ -221,6 +223,11 @@ export class TableUnit {
         headers,
       })),
     });
+  }
+
+  /** The offset of the next record. */
+  get position(): number {
+    return this.#next[0] ?? 0;
   }
 
   /** What stands before one of its tables. */

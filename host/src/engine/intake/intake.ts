@@ -29,7 +29,7 @@ export interface Sink {
   drain(deadline: number): Promise<void>;
   /** The assignment is gone: waiting records are forgotten, late outcomes change nothing. */
   abandon(): void;
-  /** Learns where its tables stand before the first record of an assignment comes. */
+  /** Learns where its tables stand before the first record of an assignment comes, and may let partitions begin later for it. */
   assigned?(partitions: readonly PartitionState[]): Promise<void>;
 }
 
@@ -164,7 +164,15 @@ export class Intake {
     });
     this.#byPlace = new Map(this.#partitions.map((state) => [place(state.topic, state.partition), state]));
     await this.#sink?.assigned?.(this.#partitions);
+    if (this.#epoch === epoch) this.#skipSettled();
     if (this.#epoch === epoch) this.#accepting = !this.#closed;
+  }
+
+  /** Reads nothing that is known to be settled, and commits that it is. */
+  #skipSettled(): void {
+    const behind = this.#partitions.filter(({ ledger, committed }) => ledger.start > committed);
+    for (const { topic, partition, ledger } of behind) this.#consumer?.seek({ topic, partition, offset: ledger.start });
+    if (behind.length > 0) this.#commits.expect();
   }
 
   /** What the last owner had settled above its watermark. */

@@ -79,6 +79,11 @@ export class PartitionState {
     this.ledger = new Ledger(options.committed, options.resumed);
   }
 
+  /** What is before this offset is known to be settled, and not read. Only before anything was delivered. */
+  begin(offset: number): void {
+    this.ledger = new Ledger(offset);
+  }
+
   /** Begins at another offset than the committed one. Only before anything was delivered. */
   restart(offset: number): void {
     this.committed = offset;

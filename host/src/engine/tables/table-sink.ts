@@ -113,8 +113,7 @@ export class TableSink implements Sink {
     // Asked after the tables: the former owner may still have written records that came in meanwhile.
     const ends = await this.#options.endOffsets([...new Set(partitions.map(({ topic }) => topic))]);
     for (const table of this.#options.tables) {
-      let written = 0;
-      for (const { topic, partition, committed } of partitions) {
+      for (const { topic, partition } of partitions) {
         const last = table.delta.lastTxn(this.#commits.appId(table, topic, partition));
         const end = ends.get(`${topic}/${partition}`);
         if (last !== null && end !== undefined && Number(last) >= end) {
@@ -126,15 +125,27 @@ export class TableSink implements Sink {
             },
           );
         }
-        if (last !== null) written += Math.max(0, Number(last) + 1 - committed);
       }
-      // After a crash these are few. Who set the group back on purpose is told why nothing comes of it.
-      if (written > 0)
-        this.#options.log.info(
-          { table: table.resolved.name, records: written },
-          'records whose rows are in the table come again and are left out; "pipeline-host tables rebase" lets them be written again',
-        );
     }
+    this.#passWritten(partitions);
+  }
+
+  /** Partitions begin behind the records whose rows all tables hold. */
+  #passWritten(partitions: readonly PartitionState[]): void {
+    let records = 0;
+    for (const state of partitions) {
+      const written = this.#options.tables.map((table) => table.delta.lastTxn(this.#commits.appId(table, state.topic, state.partition)));
+      const start = Math.min(...written.map((last) => (last === null ? 0 : Number(last) + 1)));
+      if (start <= state.committed) continue;
+      records += start - state.committed;
+      state.begin(start);
+    }
+    // After a crash these are few. Who set the group back on purpose is told why nothing comes of it.
+    if (records > 0)
+      this.#options.log.info(
+        { records },
+        'records whose rows are in the tables are not read again; "pipeline-host tables rebase" lets them be written again',
+      );
   }
 
   /** Something is in work that ends by itself: rows on their way to the storage, or a dead letter to the broker. */
