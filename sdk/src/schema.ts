@@ -43,7 +43,7 @@ export function Timestamp(options: { readonly description?: string } = {}): TUns
   return Type.Unsafe<string>(Type.String({ ...options, format: 'ph-timestamp', [READING]: { as: 'timestamp' } satisfies Reading }));
 }
 
-/** A whole number that senders also write as text: `"2"` is read as 2. */
+/** A whole number that senders also write as text: `"2"`, `"02"` and `"2.0"` are read as 2, `"2e0"` is refused. */
 export function Integer(
   options: { readonly minimum?: number; readonly maximum?: number; readonly default?: number; readonly description?: string } = {},
 ): TUnsafe<number> {

@@ -14,11 +14,13 @@ describe('a whole number', () => {
   it('is read from text, too', () => {
     assert.deepEqual(codec.decode(message('"2"', '" -17 "')), { id: 'a', count: 2, rest: -17 });
     assert.deepEqual(codec.decode(message('2')), { id: 'a', count: 2, rest: null });
+    assert.deepEqual(codec.decode(message('"2.0"', '"-0"')), { id: 'a', count: 2, rest: 0 });
+    assert.deepEqual(codec.decode(message('"007"', '"00000000000000000000012"')), { id: 'a', count: 7, rest: 12 });
     assert.deepEqual(codec.decode(Buffer.from('{"id":"a"}')), { id: 'a', count: 1, rest: null });
   });
 
   it('is not read from text that is none, is out of range, or that a double would change', () => {
-    for (const count of ['"two"', '"2.5"', '""', '"-1"', '"9007199254740993"', 'true', '2.5'])
+    for (const count of ['"two"', '"2.5"', '"2."', '"2e0"', '"2.00000000000000000001"', '""', '"-1"', '"9007199254740993"', 'true', '2.5'])
       assert.throws(() => codec.decode(message(count)), { code: 'PH_MESSAGE_INVALID' }, count);
   });
 

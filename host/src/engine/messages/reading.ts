@@ -120,13 +120,13 @@ function readTrimmed(value: unknown): unknown {
   return trimmed;
 }
 
-/** Digits that a double holds exactly; anything else is left to the check. */
+/** Digits that a double holds exactly, as some senders write them with `.0`; anything else is left to the check. */
 function readInteger(value: unknown): unknown {
-  if (typeof value !== 'string' || !/^\s*[+-]?\d{1,16}\s*$/.test(value)) return value;
+  if (typeof value !== 'string' || !/^\s*[+-]?\d+(?:\.0+)?\s*$/.test(value)) return value;
   const number = Number(value);
   if (!Number.isSafeInteger(number)) return value;
   changed++;
-  return number;
+  return number === 0 ? 0 : number; // and not -0
 }
 
 const CANONICAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z$/;
