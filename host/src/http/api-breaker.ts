@@ -112,7 +112,7 @@ class FailedRequests implements IBreaker {
   }
 
   add(request: string): void {
-    this.#requests.add(request);
+    if (this.#requests.size < this.#most) this.#requests.add(request);
   }
 
   success(): void {

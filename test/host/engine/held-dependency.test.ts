@@ -259,6 +259,110 @@ describe('a host that is held', () => {
   });
 });
 
+describe('records that come back while their dependency is held', () => {
+  /** As they stand in a delay lane. */
+  const comingBack = (count: number) =>
+    Array.from({ length: count }, (_, at) => ({
+      key: Buffer.from(`z${at}`),
+      value: Buffer.from(JSON.stringify({ id: `z${at}`, n: 2 * at + 1 })),
+      headers: { 'ph.due-at': '0', 'ph.attempts': '0', 'ph.held-by': 'b', 'ph.origin.partition': '0' },
+    }));
+  const lane = { topic: 'p.w.retry', partition: 1 };
+
+  it('wait again in whatever number they come, all of them counted', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+    let broken = false;
+    const definition = defineWorker({
+      consumes: jobs,
+      handle: async ({ n }) => {
+        if (n % 2 === 1 && broken) throw down('b');
+        return done();
+      },
+    });
+    const unit = new MemoryUnit({ definition, concurrency: 4, release: 20_000 });
+    await unit.assign([{ topic: 'p.jobs', partition: 0 }, lane]);
+    unit.deliverJobs(range(0, 1));
+    await until(() => unit.intake.open === 0, 'well');
+    broken = true;
+    unit.deliverJobs(range(1, 1));
+    await settleDown();
+    unit.deliver(comingBack(10_000), lane);
+    await until(() => unit.intake.open <= 1_001, 'those that find no room');
+    const [held] = unit.sink.held;
+    assert.equal((held?.records ?? 0) + (held?.postponed ?? 0), 10_001);
+    assert.equal(unit.intake.tally.retried, held?.postponed);
+    unit.close();
+  });
+
+  it('make no worker of batches begin more calls than it may', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+    let broken = false;
+    let running = 0;
+    let most = 0;
+    const definition = defineWorker({
+      consumes: jobs,
+      handleBatch: async (items) => {
+        most = Math.max(most, ++running);
+        for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+        running--;
+        return items.map(({ message: { n } }) => (n % 2 === 1 && broken ? retry(down('b')) : done()));
+      },
+    });
+    const unit = new MemoryUnit({ definition, concurrency: 1, batchSize: 10 });
+    await unit.assign([{ topic: 'p.jobs', partition: 0 }, lane]);
+    unit.deliverJobs(range(0, 1));
+    await until(() => unit.intake.open === 0, 'well');
+    broken = true;
+    unit.deliverJobs(range(1, 1));
+    await settleDown();
+    // One call keeps the worker busy while records pile up.
+    unit.deliverJobs(range(2, 1));
+    unit.deliver(comingBack(60), lane);
+    unit.deliverJobs(Array.from({ length: 60 }, (_, at) => ({ id: `even${at}`, n: 2 * at })));
+    await settleDown();
+    await settleDown();
+    assert.equal(most, 1);
+    unit.close();
+  });
+});
+
+describe('a dependency that few of the records need and that fails most of its calls', () => {
+  for (const [share, every] of [
+    [0.5, 50],
+    [0.8, 20],
+  ] as const)
+    it(`burns no attempt: ${share * 100} % of the calls, one of ${every} records`, async (t) => {
+      t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+      t.mock.method(performance, 'now', () => Date.now());
+      let seed = 7;
+      const random = (): number => {
+        seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+        return seed / 2_147_483_648;
+      };
+      let broken = false;
+      const definition = defineWorker({
+        consumes: jobs,
+        handle: async ({ n }) => {
+          if (n % every === 1 && broken && random() < share) throw down('b');
+          return done();
+        },
+      });
+      const unit = new MemoryUnit({ definition, concurrency: 20 });
+      await unit.assign();
+      unit.deliverJobs(range(0, 100));
+      await until(() => unit.intake.open === 0, 'well');
+      broken = true;
+      for (let second = 0; second < 600; second++) {
+        unit.deliverJobs(range(1_000 + second * 20, 20));
+        t.mock.timers.tick(1_000);
+        await settleDown();
+      }
+      const postponed = unit.sink.held.reduce((sum, held) => sum + held.postponed, 0);
+      assert.deepEqual([unit.intake.tally.retried - postponed, unit.intake.tally.dead], [0, 0]);
+      unit.close();
+    });
+});
+
 describe('records that find no room to wait in', () => {
   it('wait in a delay lane, without an attempt, for about as long as the outage lasts, while the others go on', async (t) => {
     const { unit, calls, broken } = open(t, { delays: [10_000, 100_000] });

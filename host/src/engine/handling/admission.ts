@@ -7,7 +7,7 @@ import type { RecordWriter } from '../records/record-writer.ts';
 import { type BatchMark, WorkItem } from '../records/work-item.ts';
 
 export interface AdmissionOptions {
-  readonly intake: Pick<Intake, 'take'>;
+  readonly intake: Pick<Intake, 'take' | 'takeUntried'>;
   readonly lanes: Lanes;
   readonly holding: Holding;
   readonly writer: Pick<RecordWriter, 'homeOf'>;
@@ -25,8 +25,12 @@ export class Admission {
     this.#options = options;
   }
 
-  /** The next record that may start: of a lane that became free, else a new one whose key is not in work. */
-  next(batch: BatchMark | null): WorkItem | undefined {
+  /**
+   * The next record that may start: of a lane that became free, else a new one whose key is not in work.
+   *
+   * @param untried one that was never tried is wanted before one that comes back
+   */
+  next(batch: BatchMark | null, untried = false): WorkItem | undefined {
     const { holding, intake, lanes } = this.#options;
     for (;;) {
       const ready = lanes.takeReady();
@@ -36,7 +40,7 @@ export class Admission {
         lanes.pass(ready);
         continue;
       }
-      const taken = intake.take();
+      const taken = untried ? intake.takeUntried() : intake.take();
       if (taken === undefined) return undefined;
       if (taken.partition.lane !== null && this.#isMisplaced(taken)) return undefined;
       const item = new WorkItem(taken.partition, taken.record);

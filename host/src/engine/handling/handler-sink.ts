@@ -77,6 +77,7 @@ export class HandlerSink implements Sink {
   readonly #services: WorkerServices;
   #running = 0;
   #scheduled = false;
+  #waking = false;
   #refusalTimer: NodeJS.Timeout | null = null;
   #draining = false;
   #drained: (() => void) | null = null;
@@ -92,7 +93,7 @@ export class HandlerSink implements Sink {
       bytes: options.byteBudget * HELD_SHARE,
       release: options.releasePerSecond,
       postpone: options.canDelay ? (item, failure, heldBy, wait) => this.#conclusion.postpone(item, failure, heldBy, wait) : null,
-      fresh: () => this.#admission.next(null),
+      fresh: () => this.#admission.next(null, true),
       wake: () => this.wake(),
       onPause: options.onPause,
       clock,
@@ -169,7 +170,17 @@ export class HandlerSink implements Sink {
   }
 
   wake(): void {
-    if (this.#scheduled) return;
+    // A record that ends at once gives its place back inside this call, which goes on with the next anyway.
+    if (this.#scheduled || this.#waking) return;
+    this.#waking = true;
+    try {
+      this.#startAll();
+    } finally {
+      this.#waking = false;
+    }
+  }
+
+  #startAll(): void {
     const until = performance.now() + TURN_MILLISECONDS;
     let started = 0;
     const refused = this.#isRefused();

@@ -117,11 +117,20 @@ export class Intake {
 
   /** Hands over the next record, fair over the partitions; undefined where none waits or the assignment is ending. */
   take(): TakenRecord | undefined {
+    return this.#takeOf(() => true);
+  }
+
+  /** The next record that was never tried, else one that comes back. */
+  takeUntried(): TakenRecord | undefined {
+    return this.#takeOf(({ lane }) => lane === null) ?? this.take();
+  }
+
+  #takeOf(may: (partition: PartitionState) => boolean): TakenRecord | undefined {
     if (!this.#accepting) return undefined;
     const count = this.#partitions.length;
     for (let tried = 0; tried <= count; tried++) {
       const partition = this.#partitions[this.#turn];
-      const record = this.#turnLeft > 0 ? partition?.shift() : undefined;
+      const record = this.#turnLeft > 0 && partition !== undefined && may(partition) ? partition.shift() : undefined;
       if (partition !== undefined && record !== undefined) {
         this.#turnLeft--;
         return { partition, record };

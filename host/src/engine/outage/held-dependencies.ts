@@ -12,7 +12,10 @@ const FEWEST_DONE = 10;
 const FEWEST_STRIKES = 3;
 /** Or so often after the dependency had worked for others in between, */
 const FEWEST_SURVIVED = 2;
-/** while so many were done, so many times more than failed anew: then it is its own however many fail alike. */
+/**
+ * while so many were done, so many times more than failed anew, and none that had failed was done after all, as in an outage
+ * that comes and goes: then it is its own however many fail alike.
+ */
 const FEWEST_DONE_BESIDE = 100;
 const DONE_OF_FAILED = 8;
 /** So many probes must have failed, and one for each of few keys, until failures that do not say themselves that something is down are the records' own. */
@@ -97,14 +100,17 @@ export class HeldDependencies {
   strike(item: WorkItem, failure: ClassifiedFailure, dependency: HeldDependency, done: number): boolean {
     const { name, recoveries } = dependency;
     if (item.strikes?.dependency !== name) {
-      item.strikes = { dependency: name, count: 0, survived: 0, recoveries, done, met: ++dependency.met, failed: 0 };
+      item.strikes = { dependency: name, count: 0, done, met: ++dependency.met, beside: null };
     }
     if (wasNotAsked(failure)) return true;
     const { strikes } = item;
-    if (strikes.failed === 0) strikes.failed = ++dependency.metByAsking;
-    if (strikes.recoveries !== recoveries) {
-      strikes.recoveries = recoveries;
-      strikes.survived++;
+    if (strikes.count === 0) dependency.metByAsking++;
+    const { beside } = strikes;
+    if (beside === null || beside.saved !== dependency.saved) {
+      strikes.beside = { survived: 0, recoveries, done, failed: dependency.metByAsking, saved: dependency.saved };
+    } else if (beside.recoveries !== recoveries) {
+      beside.recoveries = recoveries;
+      beside.survived++;
     }
     if (isItsOwn(strikes, failure, dependency, done)) return false;
     strikes.count++;
@@ -113,12 +119,15 @@ export class HeldDependencies {
 }
 
 function isItsOwn(strikes: Strikes, failure: ClassifiedFailure, dependency: HeldDependency, doneNow: number): boolean {
-  const { count, survived, done, met, failed } = strikes;
-  const doneSince = doneNow - done;
-  const failedSince = dependency.metByAsking - failed;
-  if (survived >= FEWEST_SURVIVED && doneSince >= FEWEST_DONE_BESIDE && failedSince * DONE_OF_FAILED <= doneSince) return true;
+  const { count, done, met, beside } = strikes;
+  if (beside !== null && beside.survived >= FEWEST_SURVIVED) {
+    const doneBeside = doneNow - beside.done;
+    const failedBeside = dependency.metByAsking - beside.failed;
+    if (doneBeside >= FEWEST_DONE_BESIDE && failedBeside * DONE_OF_FAILED <= doneBeside) return true;
+  }
   const isSaid = failure.class !== 'transient';
   if (isSaid && dependency.isOfMany) return false;
+  const doneSince = doneNow - done;
   // The share of an outage is a fifth and more.
   if (count >= FEWEST_STRIKES && doneSince >= FEWEST_DONE && (dependency.met - met) * 4 <= doneSince) return true;
   return !isSaid && !dependency.isOfMany && dependency.failedProbes >= Math.max(FEWEST_PROBES, dependency.held.size + 1);

@@ -74,6 +74,8 @@ export class FailingDependency<Item extends HeldItem> {
   met = 0;
   /** Of these, those that asked it in vain. */
   metByAsking = 0;
+  /** Of these, those that were done after all. */
+  saved = 0;
   /** Since records wait for it. */
   failedProbes = 0;
   /** How often it worked again. */
@@ -205,8 +207,9 @@ export class FailingDependency<Item extends HeldItem> {
     this.cancel();
   }
 
-  /** A record that had waited for it was done. */
-  passed(): void {
+  /** A record that had waited for it was done. @param failed it had asked it in vain before */
+  passed(failed: boolean): void {
+    if (failed) this.saved++;
     this.#credit = Math.min(this.#credit + 1, MOST_CREDIT);
   }
 

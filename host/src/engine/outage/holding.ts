@@ -238,7 +238,8 @@ export class Holding {
     this.#options.window.passed();
     if (this.#dependencies.isEmpty) return;
     this.#pause.done();
-    if (item.strikes !== null) this.#dependencies.get(item.strikes.dependency)?.passed();
+    const { strikes } = item;
+    if (strikes !== null) this.#dependencies.get(strikes.dependency)?.passed(strikes.count > 0);
     this.ended(item, true);
   }
 

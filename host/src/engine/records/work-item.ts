@@ -32,16 +32,24 @@ export interface Strikes {
   readonly dependency: string;
   /** Failures of its own: where the dependency was not asked, none is counted. */
   count: number;
-  /** Of these, those before which the dependency had been at work for others since the last. */
-  survived: number;
-  /** How often it had worked again when this was counted last. */
-  recoveries: number;
   /** Records that were done until then. */
   readonly done: number;
   /** Records that had met this outage until then, itself included. */
   readonly met: number;
-  /** Of these, those that had failed themselves when it did so first. */
-  failed: number;
+  /** Of its failures since another one was saved that had failed likewise; null before the first. */
+  beside: FailuresBeside | null;
+}
+
+/** Failures of a record beside a dependency that works for others. */
+export interface FailuresBeside {
+  /** Failures before which the dependency had worked again since the last. */
+  survived: number;
+  /** How often it had worked again when that was counted last. */
+  recoveries: number;
+  /** At the first of them: records of the worker that were done, that had asked in vain, and that were done after that. */
+  readonly done: number;
+  readonly failed: number;
+  readonly saved: number;
 }
 
 /** What records of a worker wait for. */
