@@ -1,5 +1,6 @@
-import { isPipelineError, PipelineError } from '@pipeline-host/sdk';
-import type { KafkaAdmin, TopicSpec } from '../kafka/driver.ts';
+import { setTimeout } from 'node:timers/promises';
+import { isPipelineError, PipelineError, UnavailableError } from '@pipeline-host/sdk';
+import type { KafkaAdmin, TopicDescription, TopicSpec } from '../kafka/driver.ts';
 import type { ResolvedTopic, ResolvedWorker } from '../plugins/topology.ts';
 import { layoutFor, newLayout, type RetryLayout, type RetryShape } from '../retry/layout.ts';
 import { checkVisible } from './access.ts';
@@ -10,6 +11,9 @@ const RETENTION = { topic: String(7 * 24 * 3_600_000), unlimited: '-1' } as cons
 /** The `ph.` headers of a dead letter fit into this beside the largest record of the source. */
 const DEAD_LETTER_ROOM = 64 * 1024;
 const DEFAULT_MAX_MESSAGE = 1_048_588;
+/** Not every broker knows at once of a topic that was made. */
+const SPREADS_IN = 30_000;
+const LOOK_AGAIN = 100;
 
 /** What a worker learns of its topics before it consumes. */
 export interface WorkerTopics {
@@ -110,7 +114,7 @@ export async function ensureTopics(
     if (missing.length > 0) {
       await createAll(admin, missing);
       // Another host may have been faster, with another shape.
-      found = await admin.describeTopics(names);
+      found = await describeMade(admin, names);
     }
     const deadLetters = found.get(worker.deadLetterTopic)?.partitions;
     shapes.set(worker.id, {
@@ -169,6 +173,19 @@ export async function createTopic(
   if (((await admin.describeTopics([topic])).get(topic) ?? null) !== null) return;
   if (definition.external || !create) throw missingTopic(topic, cluster, definition.external);
   await createAll(admin, [{ name: topic, partitions, config: { 'retention.ms': RETENTION.topic } }]);
+}
+
+/** @throws UnavailableError `PH_KAFKA_UNREACHABLE` where the brokers do not know of all of them after a while */
+async function describeMade(admin: KafkaAdmin, names: readonly string[]): Promise<Map<string, TopicDescription | null>> {
+  const end = performance.now() + SPREADS_IN;
+  for (;;) {
+    const found = await admin.describeTopics(names);
+    const unknown = names.filter((name) => (found.get(name) ?? null) === null);
+    if (unknown.length === 0) return found;
+    if (performance.now() > end)
+      throw new UnavailableError('PH_KAFKA_UNREACHABLE', `the brokers do not know of ${unknown.join(', ')}, which was made`);
+    await setTimeout(LOOK_AGAIN);
+  }
 }
 
 /** @throws PipelineError `PH_TOPIC_CREATION` where the cluster lets its clients create none, as Event Hubs does */

@@ -48,6 +48,18 @@ describe('topics that the host makes', () => {
     assert.equal(retry?.config?.['max.message.bytes'], String(1_000 + 64 * 1024));
   });
 
+  it('are waited for where a broker does not know of them yet', async () => {
+    const { clusters, created } = memoryClusters({ small: 2 });
+    const admin = (await (await clusters.get('default')).admin()) as { describeTopics: (names: readonly string[]) => Promise<unknown> };
+    const describeTopics = admin.describeTopics;
+    let unknown = 3;
+    admin.describeTopics = async (names) =>
+      created.length > 0 && unknown-- > 0 ? new Map(names.map((name) => [name, null])) : describeTopics(names);
+    const shapes = await ensureTopics([worker('a', 'small')], clusters, true);
+    assert.deepEqual(shapes.get('p.a')?.retry, { lanes: 3, classes: 2 });
+    assert.equal(unknown, -1);
+  });
+
   it('have the same shape whichever worker is started first', async () => {
     const everyone = ['small', 'large', 'absent'].map((source) => ({
       ...worker(source, source),
