@@ -1,3 +1,4 @@
+import { isPipelineError } from '@pipeline-host/sdk';
 import {
   type CircuitBreakerPolicy,
   CircuitState,
@@ -24,7 +25,7 @@ export interface ApiBreakerOptions {
 }
 
 /**
- * Leaves an API alone that fails for request after request. A request that is sent again and again counts once: what the API
+ * Leaves an API alone that fails for request after request, with no answer between that is none of its failures. A request that is sent again and again counts once: what the API
  * cannot answer for reasons of its own must not keep others from it.
  */
 export class ApiBreaker {
@@ -83,6 +84,7 @@ export class ApiBreaker {
         return await send();
       } catch (error) {
         if (this.#options.isFault(error)) this.#failed.add(request());
+        else if (isPipelineError(error) && error.httpStatus !== undefined) this.#failed.success();
         throw error;
       }
     }, signal);

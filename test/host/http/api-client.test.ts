@@ -189,6 +189,16 @@ describe('an outage of the whole API', () => {
     assert.equal(world.asked.length, 61);
   });
 
+  test('is not what failures speak of that have other answers between them', async () => {
+    await using world = await openApi((request, response) => response.writeHead(request.url?.includes('lost') === true ? 404 : 500).end(), {
+      tries: 1,
+    });
+    for (let nth = 1; nth <= 12; nth++) {
+      const path = nth % 4 === 0 ? `/lost/${nth}` : `/bad/${nth}`;
+      await assert.rejects(world.api.request({ path }), { code: nth % 4 === 0 ? 'PH_HTTP_CLIENT_ERROR' : 'PH_HTTP_SERVER_ERROR' });
+    }
+  });
+
   test('is over in time though the wall clock is set back', async (t) => {
     using clock = new TestClock();
     let broken = true;
