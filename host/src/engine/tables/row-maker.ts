@@ -5,6 +5,7 @@ import type { MessageCodec } from '../messages/message-codec.ts';
 import { joinedLength, joinLines, messageLine, ORIGINAL_MARK } from '../messages/message-line.ts';
 import { BlockMemory } from './block-memory.ts';
 import { columnProjection } from './column-projection.ts';
+import { type BatchLines, consecutive, LineMemory } from './line-memory.ts';
 import { createRowEncoder } from './table-rows.ts';
 
 /** What a writer asks of a Delta table. */
@@ -48,12 +49,18 @@ class OneLine implements TableLines {
   }
 }
 
+/** What lines are made for. */
+export interface LineOwner {
+  readonly writtenAt: string;
+  readonly memory: BatchLines;
+}
+
 /** How the records of a table writer become rows. */
 export interface RowMaker {
   /** @throws PermanentError for what is no message */
   decode(value: Buffer | null): unknown;
-  /** @throws what the plugin throws, or `PH_ROW_INVALID` */
-  lines(message: unknown, record: () => RecordInfo, writtenAt: string): TableLines;
+  /** They may lie in memory of the batch, until that is released. @throws what the plugin throws, or `PH_ROW_INVALID` */
+  lines(message: unknown, record: () => RecordInfo, batch: LineOwner): TableLines;
   /** Runs `use` with lines of one table as the table takes them. The block is gone once it has ended. */
   withBlock<T>(lines: readonly Buffer[], writtenAt: string, use: (block: RowBlock) => Promise<T>): Promise<T>;
 }
@@ -77,29 +84,37 @@ export function createRowMaker(options: RowMakerOptions): RowMaker {
 
 function byRows({ definition, config, tables, codec, log }: RowMakerOptions, rowsOf: NonNullable<TableWriterDefinition['rows']>): RowMaker {
   const encoders = new Map(
-    tables.map((table) => [table.resolved.definition.name, { table, encoder: createRowEncoder(table.resolved.definition) }]),
+    tables.map((table) => {
+      const { definition: rows } = table.resolved;
+      return [rows.name, { table, encoder: createRowEncoder(rows), memory: new LineMemory() }];
+    }),
   );
   const memory = new BlockMemory();
   const leftOut = new Set(definition.writes.map(({ name }) => name).filter((name) => !encoders.has(name)));
   return {
     decode: (value) => codec.decode(value),
-    lines(message, record, writtenAt) {
+    lines(message, record, { writtenAt, memory: batchMemory }) {
       const rows: unknown = rowsOf(message, { config, log, record: record(), writtenAt });
       if (typeof rows !== 'object' || rows === null || 'then' in rows)
         throw new PermanentError('PH_ROW_INVALID', 'rows() returned no rows by table');
-      const lines = new Map<WritableTable, readonly Buffer[]>();
+      const made: [WritableTable, readonly Buffer[]][] = [];
       for (const [name, given] of Object.entries(rows) as [string, readonly object[] | undefined][]) {
         if (given === undefined || given.length === 0 || leftOut.has(name)) continue;
         const target = encoders.get(name);
         if (target === undefined) throw new PermanentError('PH_ROW_INVALID', `rows for "${name}", which the writer does not declare`);
-        lines.set(
-          target.table,
-          given.map((row) => target.encoder.encode(row)),
-        );
+        const block = batchMemory.block(target.memory);
+        made.push([target.table, given.map((row) => block.add(target.encoder.encode(row)))]);
       }
-      return lines;
+      const [first] = made;
+      const [line, ...further] = first?.[1] ?? [];
+      if (first !== undefined && made.length === 1 && line !== undefined && further.length === 0) return new OneLine(first[0], line);
+      return new Map(made);
     },
-    withBlock: (lines, _writtenAt, use) => withJoined(memory, lines, (ndjson) => use({ ndjson, rows: lines.length })),
+    async withBlock(lines, _writtenAt, use) {
+      const ndjson = consecutive(lines, joinedLength(lines));
+      if (ndjson !== null) return await use({ ndjson, rows: lines.length });
+      return await withJoined(memory, lines, (joined) => use({ ndjson: joined, rows: lines.length }));
+    },
   };
 }
 

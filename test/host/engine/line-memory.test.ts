@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BatchLines, consecutive, LineMemory } from '../../../host/src/engine/tables/line-memory.ts';
+
+const TEXTS = ['short', 'größer', '漢字'.repeat(300), '👍', '', 'x'.repeat(1_000)];
+const joined = (lines: readonly Buffer[]): string => lines.map((line) => `${line.toString('utf8')}\n`).join('');
+
+test('lines stay as they are while others are made, however many, however long and in whatever script', () => {
+  const block = new LineMemory().take();
+  const texts = Array.from({ length: 3_000 }, (_, n) => (n % 700 === 0 ? 'é'.repeat(400_000) : (TEXTS[n % TEXTS.length] ?? '')));
+  const lines = texts.map((text) => block.add(text));
+  for (const [at, text] of texts.entries()) assert.ok(lines[at]?.equals(Buffer.from(text)), `line ${at}`);
+});
+
+test('lines that lie one after the other are their own block, in the order and number that was asked for', () => {
+  const block = new LineMemory().take();
+  const lines = Array.from({ length: 20 }, (_, n) => block.add(TEXTS[n % TEXTS.length] ?? ''));
+  for (const some of [lines, lines.slice(3), lines.slice(0, 7), lines.slice(4, 5)])
+    assert.equal(consecutive(some, Buffer.byteLength(joined(some)))?.toString('utf8'), joined(some));
+});
+
+test('lines with another between them, of two pieces of memory, or none at all are no block of their own', () => {
+  const block = new LineMemory().take();
+  const first = block.memory;
+  const lines = Array.from({ length: 6 }, () => block.add('y'.repeat(90_000)));
+  assert.notEqual(block.memory, first);
+  const bytes = (some: readonly Buffer[]): number => Buffer.byteLength(joined(some));
+  assert.equal(consecutive(lines, bytes(lines)), null);
+  const other = new LineMemory().take();
+  const gone = Array.from({ length: 5 }, (_, n) => other.add(`line ${n}`)).filter((_, n) => n !== 2);
+  assert.equal(consecutive(gone, bytes(gone)), null);
+  assert.equal(consecutive([], 0), null);
+});
+
+test('a batch has the memory of one that was released, and of no other', () => {
+  const memory = new LineMemory();
+  const [first, second, third] = [new BatchLines(), new BatchLines(), new BatchLines()];
+  const kept = first.block(memory).add('of the first');
+  assert.notEqual(second.block(memory).memory, first.block(memory).memory);
+  assert.equal(first.block(memory), first.block(memory));
+  const free = second.block(memory).memory;
+  second.release();
+  assert.equal(third.block(memory).memory, free);
+  third.block(memory).add('of the third');
+  assert.equal(kept.toString('utf8'), 'of the first');
+});
+
+test('a batch as long as the one before it needs no second piece of memory, and far too much is not kept', () => {
+  const memory = new LineMemory();
+  const write = (count: number): Buffer => {
+    const batch = new BatchLines();
+    const block = batch.block(memory);
+    for (let n = 0; n < count; n++) block.add('z'.repeat(1_000));
+    batch.release();
+    return block.memory;
+  };
+  write(5_000);
+  const lines = memory.take();
+  const start = lines.memory;
+  for (let n = 0; n < 5_000; n++) lines.add('z'.repeat(1_000));
+  assert.equal(lines.memory, start);
+  memory.give(lines);
+  write(1);
+  assert.ok(memory.take().memory.length < start.length);
+});
