@@ -42,12 +42,12 @@ export class WriterTable {
   async write(value: Buffer, writtenAt: string): Promise<void> {
     const { definition } = this.#table.resolved;
     const record: RecordInfo = { id: null, topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value };
-    const lines =
-      this.#maker.lines(this.#maker.decode(value), () => record, { writtenAt, memory: new BatchLines() }).get(this.#table) ?? [];
+    const batch = { writtenAt, memory: new BatchLines() };
+    const lines = this.#maker.lines(this.#maker.decode(value), () => record, batch).get(this.#table) ?? [];
     if (lines.length === 0) return;
     const { options } = definition;
     const { delta } = this.#table;
-    await this.#maker.withBlock<unknown>(lines, writtenAt, (block) =>
+    await this.#maker.withBlock<unknown>(this.#table, lines, batch, (block) =>
       options.mode === 'append'
         ? delta.append(block)
         : delta.merge(block, { key: options.key, policies: { ...options.columns } as Record<string, 'always'> }),

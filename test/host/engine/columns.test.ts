@@ -79,7 +79,7 @@ async function values(
     const [line] = maker.lines(maker.decode(Buffer.from(bytes)), () => info, batch).get(target) ?? [];
     return line ?? assert.fail('no line');
   });
-  await maker.withBlock(lines, WRITTEN_AT, (block) => delta.append(block));
+  await maker.withBlock(target, lines, batch, (block) => delta.append(block));
   const rows = await delta.readRows();
   return rows.toSorted((a, b) => Number(a['place']) - Number(b['place'])).map((row) => row['value']);
 }

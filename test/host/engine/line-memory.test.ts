@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BatchLines, consecutive, LineMemory } from '../../../host/src/engine/tables/line-memory.ts';
+import { BatchLines, LineMemory } from '../../../host/src/engine/tables/line-memory.ts';
 
 const TEXTS = ['short', 'größer', '漢字'.repeat(300), '👍', '', 'x'.repeat(1_000)];
 const joined = (lines: readonly Buffer[]): string => lines.map((line) => `${line.toString('utf8')}\n`).join('');
@@ -12,24 +12,25 @@ test('lines stay as they are while others are made, however many, however long a
   for (const [at, text] of texts.entries()) assert.ok(lines[at]?.equals(Buffer.from(text)), `line ${at}`);
 });
 
-test('lines that lie one after the other are their own block, in the order and number that was asked for', () => {
+test('all lines of a block are its bytes, with a line feed behind each, in the order in which they came', () => {
   const block = new LineMemory().take();
   const lines = Array.from({ length: 20 }, (_, n) => block.add(TEXTS[n % TEXTS.length] ?? ''));
-  for (const some of [lines, lines.slice(3), lines.slice(0, 7), lines.slice(4, 5)])
-    assert.equal(consecutive(some, Buffer.byteLength(joined(some)))?.toString('utf8'), joined(some));
+  assert.equal(block.whole(lines.length)?.toString('utf8'), joined(lines));
+  assert.equal(block.bytes, Buffer.byteLength(joined(lines)));
 });
 
-test('lines with another between them, of two pieces of memory, or none at all are no block of their own', () => {
+test('some lines of a block, and lines in two pieces of memory, are no bytes of its own', () => {
   const block = new LineMemory().take();
   const first = block.memory;
-  const lines = Array.from({ length: 6 }, () => block.add('y'.repeat(90_000)));
+  const long = 'y'.repeat(80_000); // 240 KB at the most
+  block.add(long);
+  assert.equal(block.memory, first);
+  assert.equal(block.whole(0), null);
+  assert.notEqual(block.whole(1), null);
+  block.add(long);
   assert.notEqual(block.memory, first);
-  const bytes = (some: readonly Buffer[]): number => Buffer.byteLength(joined(some));
-  assert.equal(consecutive(lines, bytes(lines)), null);
-  const other = new LineMemory().take();
-  const gone = Array.from({ length: 5 }, (_, n) => other.add(`line ${n}`)).filter((_, n) => n !== 2);
-  assert.equal(consecutive(gone, bytes(gone)), null);
-  assert.equal(consecutive([], 0), null);
+  assert.equal(block.whole(2), null);
+  assert.equal(block.whole(1), null);
 });
 
 test('a batch has the memory of one that was released, and of no other', () => {

@@ -11,6 +11,7 @@ export class LineBlock {
   #at = 0;
   /** Of memory that was full and is left behind. */
   #before = 0;
+  #lines = 0;
 
   constructor(memory: Buffer) {
     this.#memory = memory;
@@ -24,6 +25,11 @@ export class LineBlock {
     return this.#before + this.#at;
   }
 
+  /** All lines with their line feeds, if there are so many and they lie in one piece; else null. */
+  whole(lines: number): Buffer | null {
+    return lines === this.#lines && this.#before === 0 ? this.#memory.subarray(0, this.#at) : null;
+  }
+
   /** The line as UTF-8, and behind it a line feed that is not part of it. */
   add(text: string): Buffer {
     const most = 3 * text.length + 1; // no UTF-16 unit takes more
@@ -32,6 +38,7 @@ export class LineBlock {
     const end = start + this.#memory.write(text, start, 'utf8');
     this.#memory[end] = LINE_FEED;
     this.#at = end + 1;
+    this.#lines++;
     return this.#memory.subarray(start, end);
   }
 
@@ -80,11 +87,4 @@ export class BatchLines {
     for (const [memory, block] of this.#blocks) memory.give(block);
     this.#blocks.clear();
   }
-}
-
-/** The bytes of lines of one block with their line feeds, where nothing lies between them; else null. */
-export function consecutive(lines: readonly Buffer[], bytes: number): Buffer | null {
-  const [first, last] = [lines[0], lines.at(-1)];
-  if (first === undefined || last === undefined || first.buffer !== last.buffer) return null;
-  return last.byteOffset + last.length + 1 - first.byteOffset === bytes ? Buffer.from(first.buffer, first.byteOffset, bytes) : null;
 }

@@ -5,7 +5,7 @@ import type { MessageCodec } from '../messages/message-codec.ts';
 import { joinedLength, joinLines, messageLine, ORIGINAL_MARK } from '../messages/message-line.ts';
 import { BlockMemory } from './block-memory.ts';
 import { columnProjection } from './column-projection.ts';
-import { type BatchLines, consecutive, LineMemory } from './line-memory.ts';
+import { type BatchLines, LineMemory } from './line-memory.ts';
 import { createRowEncoder } from './table-rows.ts';
 
 /** What a writer asks of a Delta table. */
@@ -61,8 +61,8 @@ export interface RowMaker {
   decode(value: Buffer | null): unknown;
   /** They may lie in memory of the batch, until that is released. @throws what the plugin throws, or `PH_ROW_INVALID` */
   lines(message: unknown, record: () => RecordInfo, batch: LineOwner): TableLines;
-  /** Runs `use` with lines of one table as the table takes them. The block is gone once it has ended. */
-  withBlock<T>(lines: readonly Buffer[], writtenAt: string, use: (block: RowBlock) => Promise<T>): Promise<T>;
+  /** Runs `use` with lines that the batch has for one table, as the table takes them. The block is gone once it has ended. */
+  withBlock<T>(table: WritableTable, lines: readonly Buffer[], batch: LineOwner, use: (block: RowBlock) => Promise<T>): Promise<T>;
 }
 
 export interface RowMakerOptions {
@@ -106,14 +106,14 @@ function byRows({ definition, config, tables, codec, log }: RowMakerOptions, row
         made.push([target.table, given.map((row) => block.add(target.encoder.encode(row)))]);
       }
       const [first] = made;
-      const [line, ...further] = first?.[1] ?? [];
-      if (first !== undefined && made.length === 1 && line !== undefined && further.length === 0) return new OneLine(first[0], line);
-      return new Map(made);
+      const line = made.length === 1 && first?.[1].length === 1 ? first[1][0] : undefined;
+      return first === undefined || line === undefined ? new Map(made) : new OneLine(first[0], line);
     },
-    async withBlock(lines, _writtenAt, use) {
-      const ndjson = consecutive(lines, joinedLength(lines));
-      if (ndjson !== null) return await use({ ndjson, rows: lines.length });
-      return await withJoined(memory, lines, (joined) => use({ ndjson: joined, rows: lines.length }));
+    async withBlock(table, lines, batch, use) {
+      const target = encoders.get(table.resolved.definition.name);
+      const whole = target === undefined ? null : batch.memory.block(target.memory).whole(lines.length);
+      if (whole !== null) return await use({ ndjson: whole, rows: lines.length });
+      return await withJoined(memory, lines, (ndjson) => use({ ndjson, rows: lines.length }));
     },
   };
 }
@@ -125,7 +125,7 @@ function byColumns(codec: MessageCodec, table: WritableTable, columns: NonNullab
   return {
     decode: (value) => (codec.isPlain(value) ? value : messageLine(codec.checkedJson(value), texts)),
     lines: (line) => new OneLine(table, line as Buffer), // what decode gave
-    withBlock: (lines, writtenAt, use) =>
+    withBlock: (_table, lines, { writtenAt }, use) =>
       withJoined(memory, lines, (ndjson) => {
         const hasOriginals = ndjson.includes(ORIGINAL_MARK);
         return use({ ndjson, rows: lines.length, projection, constants: { written_at: writtenAt }, hasOriginals });

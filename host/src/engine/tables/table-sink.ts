@@ -226,7 +226,7 @@ export class TableSink implements Sink {
     );
     if (entries.length === 0) return null;
     const lines = linesFor(table, entries);
-    const block = this.#rowMaker.withBlock(lines, batch.writtenAt, (rows) => table.delta.stage(rows));
+    const block = this.#rowMaker.withBlock(table, lines, batch, (rows) => table.delta.stage(rows));
     return new StagedRows(table.delta, entries, block);
   }
 
