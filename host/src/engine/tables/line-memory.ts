@@ -56,17 +56,23 @@ export class LineBlock {
  */
 export class LineMemory {
   readonly #idle: Buffer[] = [];
-  #wanted = FIRST_BYTES;
+  #latest: LineBlock | null = null;
 
   take(): LineBlock {
-    return new LineBlock(this.#idle.pop() ?? Buffer.allocUnsafeSlow(this.#wanted));
+    this.#latest = new LineBlock(this.#idle.pop() ?? Buffer.allocUnsafeSlow(wantedAfter(this.#latest?.bytes ?? 0)));
+    return this.#latest;
   }
 
   /** Nobody may look at the block's lines any more. */
   give({ memory, bytes }: LineBlock): void {
-    this.#wanted = Math.max(FIRST_BYTES, bytes + (bytes >> 2)); // the next batch may be a little longer
-    if (bytes <= memory.length && memory.length <= TOO_LARGE * this.#wanted && this.#idle.length < MOST_IDLE) this.#idle.push(memory);
+    const isOfUse = bytes <= memory.length && memory.length <= TOO_LARGE * wantedAfter(bytes);
+    if (isOfUse && this.#idle.length < MOST_IDLE) this.#idle.push(memory);
   }
+}
+
+/** For a batch after one of so many bytes: it may be a little longer. */
+function wantedAfter(bytes: number): number {
+  return Math.max(FIRST_BYTES, bytes + (bytes >> 2));
 }
 
 /** Where the lines of one batch lie. */
