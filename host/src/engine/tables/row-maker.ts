@@ -85,8 +85,8 @@ export function createRowMaker(options: RowMakerOptions): RowMaker {
 function byRows({ definition, config, tables, codec, log }: RowMakerOptions, rowsOf: NonNullable<TableWriterDefinition['rows']>): RowMaker {
   const encoders = new Map(
     tables.map((table) => {
-      const { definition: rows } = table.resolved;
-      return [rows.name, { table, encoder: createRowEncoder(rows), memory: new LineMemory() }];
+      const { definition: written } = table.resolved;
+      return [written.name, { table, encoder: createRowEncoder(written), memory: new LineMemory() }];
     }),
   );
   const memory = new BlockMemory();
