@@ -2,6 +2,7 @@ import type { RecordInfo, TableDefinition, TableWriterDefinition } from '@pipeli
 import { Value } from '@sinclair/typebox/value';
 import { DeltaTable, type TableRow } from '../../host/src/delta/index.ts';
 import { createMessageCodec } from '../../host/src/engine/messages/message-codec.ts';
+import { BatchLines } from '../../host/src/engine/tables/line-memory.ts';
 import { createRowMaker, type RowMaker, type WritableTable } from '../../host/src/engine/tables/row-maker.ts';
 import { tableSpec } from '../../host/src/engine/tables/table-rows.ts';
 import { XactConfig } from '../../plugins/xact/src/index.ts';
@@ -41,11 +42,12 @@ export class WriterTable {
   async write(value: Buffer, writtenAt: string): Promise<void> {
     const { definition } = this.#table.resolved;
     const record: RecordInfo = { id: null, topic: 'records', partition: 0, offset: 0n, key: null, timestamp: 0, headers: {}, value };
-    const lines = this.#maker.lines(this.#maker.decode(value), () => record, writtenAt).get(this.#table) ?? [];
+    const batch = { writtenAt, memory: new BatchLines() };
+    const lines = this.#maker.lines(this.#maker.decode(value), () => record, batch).get(this.#table) ?? [];
     if (lines.length === 0) return;
     const { options } = definition;
     const { delta } = this.#table;
-    await this.#maker.withBlock<unknown>(lines, writtenAt, (block) =>
+    await this.#maker.withBlock<unknown>(this.#table, lines, batch, (block) =>
       options.mode === 'append'
         ? delta.append(block)
         : delta.merge(block, { key: options.key, policies: { ...options.columns } as Record<string, 'always'> }),

@@ -28,6 +28,7 @@ import {
 } from '@pipeline-host/sdk';
 import { DeltaTable, RowConversionError } from '../../../host/src/delta/index.ts';
 import { createMessageCodec } from '../../../host/src/engine/messages/message-codec.ts';
+import { BatchLines } from '../../../host/src/engine/tables/line-memory.ts';
 import { createRowMaker } from '../../../host/src/engine/tables/row-maker.ts';
 import { tableSpec } from '../../../host/src/engine/tables/table-rows.ts';
 import { type Lake, openLake } from '../delta/delta-fixture.ts';
@@ -71,13 +72,14 @@ async function values(
   const delta = await DeltaTable.open(lake.engine, lake.store, name, { create: tableSpec(table) });
   const target = { resolved: { definition: table, name }, delta };
   const maker = createRowMaker({ definition, config: {}, tables: [target], codec: createMessageCodec(source), log: quietLog });
+  const batch = { writtenAt: WRITTEN_AT, memory: new BatchLines() };
   const lines = records.map((record, place) => {
     const bytes = typeof record === 'string' ? record.replace('"place"', `"place":${place}`) : placed(record, place);
     const info = { id: null, topic: 'messages', partition: 0, offset: BigInt(place), key: null, timestamp: 0, headers: {}, value: null };
-    const [line] = maker.lines(maker.decode(Buffer.from(bytes)), () => info, WRITTEN_AT).get(target) ?? [];
+    const [line] = maker.lines(maker.decode(Buffer.from(bytes)), () => info, batch).get(target) ?? [];
     return line ?? assert.fail('no line');
   });
-  await maker.withBlock(lines, WRITTEN_AT, (block) => delta.append(block));
+  await maker.withBlock(target, lines, batch, (block) => delta.append(block));
   const rows = await delta.readRows();
   return rows.toSorted((a, b) => Number(a['place']) - Number(b['place'])).map((row) => row['value']);
 }

@@ -60,6 +60,34 @@ describe('a table writer', () => {
     unit.close();
   });
 
+  for (const tables of [1, 2] as const)
+    it(`writes the rows of a batch that waits as they were, though later ones are made meanwhile, into ${tables === 1 ? 'one table' : 'two tables'}`, async (t) => {
+      const unit = await TableUnit.open({ lake, name: `later-${tables}`, tables });
+      t.after(() => unit.close());
+      const waiting = gate();
+      const [at, what] = [unit.at(0), tables === 1 ? 'stage' : 'before'] as const;
+      at[what] = () => waiting.passed;
+      await unit.assign();
+      const ids = Array.from({ length: 30 }, (_, n) => `job ${String(n).padStart(2, '0')}`);
+      unit.deliver(ids);
+      await until(() => unit.intake.tally.received === 30, 'all records are here');
+      await settleDown();
+      waiting.open();
+      await until(() => unit.committed === 30, 'committed');
+      for (const table of [0, 1].slice(0, tables)) assert.deepEqual(await unit.ids(table), ids);
+    });
+
+  it('writes no row of a record that has a row which does not fit', async (t) => {
+    const rows = ({ id }: { id: string }) => ({ first: [{ id, n: 0 }], second: [{ id, n: id === REFUSED ? 'many' : 0 }] });
+    const unit = await TableUnit.open({ lake, name: 'unfit', tables: 2, rows, flush: { rows: 6, bytes: 1e6, age: 600_000 } });
+    t.after(() => unit.close());
+    await unit.assign();
+    unit.deliver(['a', REFUSED, 'c', 'd']);
+    await until(() => unit.committed === 4, 'committed');
+    for (const table of [0, 1]) assert.deepEqual(await unit.ids(table), ['a', 'c', 'd']);
+    assert.equal(unit.intake.tally.dead, 1);
+  });
+
   it('writes what it has when its records fill their budget, and does not wait for its flush', async () => {
     const unit = await TableUnit.open({ lake, name: 'budget', flush: { rows: 1_000, bytes: 1e6, age: 600_000 }, byteBudget: 1_000 });
     await unit.assign();

@@ -5,6 +5,7 @@ import type { MessageCodec } from '../messages/message-codec.ts';
 import { joinedLength, joinLines, messageLine, ORIGINAL_MARK } from '../messages/message-line.ts';
 import { BlockMemory } from './block-memory.ts';
 import { columnProjection } from './column-projection.ts';
+import { type BatchLines, LineMemory } from './line-memory.ts';
 import { createRowEncoder } from './table-rows.ts';
 
 /** What a writer asks of a Delta table. */
@@ -48,14 +49,20 @@ class OneLine implements TableLines {
   }
 }
 
+/** What lines are made for. */
+export interface LineOwner {
+  readonly writtenAt: string;
+  readonly memory: BatchLines;
+}
+
 /** How the records of a table writer become rows. */
 export interface RowMaker {
   /** @throws PermanentError for what is no message */
   decode(value: Buffer | null): unknown;
-  /** @throws what the plugin throws, or `PH_ROW_INVALID` */
-  lines(message: unknown, record: () => RecordInfo, writtenAt: string): TableLines;
-  /** Runs `use` with lines of one table as the table takes them. The block is gone once it has ended. */
-  withBlock<T>(lines: readonly Buffer[], writtenAt: string, use: (block: RowBlock) => Promise<T>): Promise<T>;
+  /** They may lie in memory of the batch, until that is released. @throws what the plugin throws, or `PH_ROW_INVALID` */
+  lines(message: unknown, record: () => RecordInfo, batch: LineOwner): TableLines;
+  /** Runs `use` with lines that the batch has for one table, as the table takes them. The block is gone once it has ended. */
+  withBlock<T>(table: WritableTable, lines: readonly Buffer[], batch: LineOwner, use: (block: RowBlock) => Promise<T>): Promise<T>;
 }
 
 export interface RowMakerOptions {
@@ -77,29 +84,37 @@ export function createRowMaker(options: RowMakerOptions): RowMaker {
 
 function byRows({ definition, config, tables, codec, log }: RowMakerOptions, rowsOf: NonNullable<TableWriterDefinition['rows']>): RowMaker {
   const encoders = new Map(
-    tables.map((table) => [table.resolved.definition.name, { table, encoder: createRowEncoder(table.resolved.definition) }]),
+    tables.map((table) => {
+      const { definition: written } = table.resolved;
+      return [written.name, { table, encoder: createRowEncoder(written), memory: new LineMemory() }];
+    }),
   );
   const memory = new BlockMemory();
   const leftOut = new Set(definition.writes.map(({ name }) => name).filter((name) => !encoders.has(name)));
   return {
     decode: (value) => codec.decode(value),
-    lines(message, record, writtenAt) {
+    lines(message, record, { writtenAt, memory: batchMemory }) {
       const rows: unknown = rowsOf(message, { config, log, record: record(), writtenAt });
       if (typeof rows !== 'object' || rows === null || 'then' in rows)
         throw new PermanentError('PH_ROW_INVALID', 'rows() returned no rows by table');
-      const lines = new Map<WritableTable, readonly Buffer[]>();
+      const made: [WritableTable, readonly Buffer[]][] = [];
       for (const [name, given] of Object.entries(rows) as [string, readonly object[] | undefined][]) {
         if (given === undefined || given.length === 0 || leftOut.has(name)) continue;
         const target = encoders.get(name);
         if (target === undefined) throw new PermanentError('PH_ROW_INVALID', `rows for "${name}", which the writer does not declare`);
-        lines.set(
-          target.table,
-          given.map((row) => target.encoder.encode(row)),
-        );
+        const block = batchMemory.block(target.memory);
+        made.push([target.table, given.map((row) => block.add(target.encoder.encode(row)))]);
       }
-      return lines;
+      const [first] = made;
+      const line = made.length === 1 && first?.[1].length === 1 ? first[1][0] : undefined;
+      return first === undefined || line === undefined ? new Map(made) : new OneLine(first[0], line);
     },
-    withBlock: (lines, _writtenAt, use) => withJoined(memory, lines, (ndjson) => use({ ndjson, rows: lines.length })),
+    async withBlock(table, lines, batch, use) {
+      const target = encoders.get(table.resolved.definition.name);
+      const whole = target === undefined ? null : batch.memory.block(target.memory).whole(lines.length);
+      if (whole !== null) return await use({ ndjson: whole, rows: lines.length });
+      return await withJoined(memory, lines, (ndjson) => use({ ndjson, rows: lines.length }));
+    },
   };
 }
 
@@ -110,7 +125,7 @@ function byColumns(codec: MessageCodec, table: WritableTable, columns: NonNullab
   return {
     decode: (value) => (codec.isPlain(value) ? value : messageLine(codec.checkedJson(value), texts)),
     lines: (line) => new OneLine(table, line as Buffer), // what decode gave
-    withBlock: (lines, writtenAt, use) =>
+    withBlock: (_table, lines, { writtenAt }, use) =>
       withJoined(memory, lines, (ndjson) => {
         const hasOriginals = ndjson.includes(ORIGINAL_MARK);
         return use({ ndjson, rows: lines.length, projection, constants: { written_at: writtenAt }, hasOriginals });

@@ -1,7 +1,8 @@
 import type { KafkaRecord } from '../../kafka/driver.ts';
 import { HEADER, headerText } from '../../retry/headers.ts';
 import type { PartitionState } from '../intake/partition-state.ts';
-import type { TableLines, WritableTable } from './row-maker.ts';
+import { BatchLines } from './line-memory.ts';
+import type { LineOwner, TableLines, WritableTable } from './row-maker.ts';
 import type { StagedRows } from './staged-rows.ts';
 
 /** A record with its rows as lines, by table. */
@@ -14,9 +15,10 @@ export interface Entry {
 }
 
 /** Records whose rows are written together. */
-export class Batch {
+export class Batch implements LineOwner {
   readonly entries: Entry[] = [];
   readonly writtenAt = new Date().toISOString();
+  readonly memory = new BatchLines();
   /** Dead letters of records between the entries. They are stored before the offsets around them are. */
   readonly burials: Promise<void>[] = [];
   /** Its rows as data files already, where it has one table that they are appended to. */
@@ -36,7 +38,9 @@ export class Batch {
 
 /** The rows of the entries for one table. */
 export function linesFor(table: WritableTable, entries: readonly Entry[]): readonly Buffer[] {
-  return entries.flatMap(({ lines }) => lines.get(table) ?? []);
+  const all: Buffer[] = [];
+  for (const { lines } of entries) for (const line of lines.get(table) ?? []) all.push(line);
+  return all;
 }
 
 /** What a dead letter says of the tables that hold its rows. Only a record of the retry topic is believed. */

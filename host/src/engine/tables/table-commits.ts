@@ -2,9 +2,9 @@ import { type Log, milliseconds, PermanentError, type TableDefinition } from '@p
 import type { Clock } from '../../clock.ts';
 import type { Appended, DedupeRule, Merged, RowBlock, Skipped, WriteOptions, WrittenBlock } from '../../delta/index.ts';
 import type { PartitionState } from '../intake/partition-state.ts';
-import type { RowMaker, WritableTable } from './row-maker.ts';
+import type { LineOwner, RowMaker, WritableTable } from './row-maker.ts';
 import type { StagedRows } from './staged-rows.ts';
-import { type Batch, type Entry, linesFor } from './table-batch.ts';
+import { type Entry, linesFor } from './table-batch.ts';
 import type { WriterOffsets } from './writer-offsets.ts';
 
 /** So many conflicts of a table in one assignment, over a longer time than a hand-over takes, are another host that writes the same offsets. */
@@ -57,12 +57,7 @@ export class TableCommits {
   }
 
   /** False where another writer has already written these offsets. */
-  async commit(
-    table: WritableTable,
-    fresh: readonly Entry[],
-    { writtenAt }: Pick<Batch, 'writtenAt'>,
-    staged: StagedRows<Entry> | null,
-  ): Promise<boolean> {
+  async commit(table: WritableTable, fresh: readonly Entry[], batch: LineOwner, staged: StagedRows<Entry> | null): Promise<boolean> {
     const started = performance.now();
     const highest = new Map<PartitionState, number>();
     for (const { state, record } of fresh) highest.set(state, Math.max(highest.get(state) ?? -1, record.offset));
@@ -75,7 +70,7 @@ export class TableCommits {
     const lines = files === null ? linesFor(table, fresh) : [];
     const done =
       files === null
-        ? await this.#options.rowMaker.withBlock(lines, writtenAt, (block) => write(table, block, how))
+        ? await this.#options.rowMaker.withBlock(table, lines, batch, (block) => write(table, block, how))
         : await append(table, files, how);
     this.#options.look(table);
     if (done.skipped) return false;

@@ -2,12 +2,11 @@ import { DELTA_TYPE, type DeltaType, PermanentError, type TableDefinition } from
 import { type TObject, Type } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import type { DeltaColumn, TableSpec } from '../../delta/index.ts';
-import { TextBytes } from './text-bytes.ts';
 
 /** Turns rows into lines of JSON for one table, checked before anything is written. */
 export interface RowEncoder {
   /** One line, without a line feed. @throws PermanentError `PH_ROW_INVALID` */
-  encode(row: object): Buffer;
+  encode(row: object): string;
 }
 
 /** The Delta columns of a row schema, in its order. A column that may be null is nullable in the table. */
@@ -37,7 +36,6 @@ export function tableSpec(table: TableDefinition): TableSpec {
 export function createRowEncoder(table: TableDefinition): RowEncoder {
   const columns = deltaColumns(table);
   const check = compileRowCheck(table.row, new Set(columns.filter((column) => column.nullable).map((column) => column.name)));
-  const bytes = new TextBytes();
   const wide = columns.filter((column) => column.type === 'long').map((column) => column.name);
   return {
     encode(row) {
@@ -52,7 +50,7 @@ export function createRowEncoder(table: TableDefinition): RowEncoder {
           },
         );
       }
-      return bytes.of(JSON.stringify(plain));
+      return JSON.stringify(plain);
     },
   };
 }

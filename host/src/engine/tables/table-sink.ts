@@ -184,7 +184,7 @@ export class TableSink implements Sink {
     try {
       const message = this.#rowMaker.decode(readableValue(record));
       stage = 'handle';
-      lines = this.#rowMaker.lines(message, () => recordInfo(state.topic, state.partition, record), batch.writtenAt);
+      lines = this.#rowMaker.lines(message, () => recordInfo(state.topic, state.partition, record), batch);
       if (written.length > 0) lines = new Map([...lines.entries()].filter(([{ resolved }]) => !written.includes(resolved.name)));
     } catch (error) {
       // A pure function that fails would fail again: waiting helps no row.
@@ -226,7 +226,7 @@ export class TableSink implements Sink {
     );
     if (entries.length === 0) return null;
     const lines = linesFor(table, entries);
-    const block = this.#rowMaker.withBlock(lines, batch.writtenAt, (rows) => table.delta.stage(rows));
+    const block = this.#rowMaker.withBlock(table, lines, batch, (rows) => table.delta.stage(rows));
     return new StagedRows(table.delta, entries, block);
   }
 
@@ -244,6 +244,7 @@ export class TableSink implements Sink {
       for (const table of this.#options.tables) entries = await this.#writeTable(table, entries, batch, staged);
     } finally {
       await staged?.discard();
+      batch.memory.release();
     }
     for (const [at, { state, record, lines }] of entries.entries()) {
       if (at % SETTLED_IN_A_TURN === SETTLED_IN_A_TURN - 1) await turn();
