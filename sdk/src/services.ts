@@ -125,7 +125,7 @@ export interface ApiOptions {
 
 /** When an API that fails is left alone. */
 export interface ApiBreaker {
-  /** So many different requests that fail with no success between: one that is sent again counts once. Default 5. */
+  /** So many different requests that fail, with no other answer between: one that is sent again counts once. Default 5. */
   readonly failures?: number;
   /** Milliseconds that it is left alone. Default 60,000. */
   readonly openFor?: number;
@@ -149,9 +149,8 @@ export interface ApiRequest {
 /**
  * One API. Every 2xx is a success. A request that gets no connection, a 502, 503 or 504, or fails as too many others did
  * (`PH_API_UNAVAILABLE`), is not sent since they did (`PH_API_LEFT_ALONE`), or is asked to wait for long
- * (`PH_API_THROTTLED`) throws `UnavailableError`: the API as a whole is
- * meant, and the worker pauses. `Retry-After` holds back all requests until then. A 401 throws `AuthError`, other 4xx
- * `PermanentError`, a 500 or a time-out `TransientError`.
+ * (`PH_API_THROTTLED`) throws `UnavailableError`: the API as a whole is meant, and the worker pauses. `Retry-After` holds
+ * back all requests until then. A 401 throws `AuthError`, other 4xx `PermanentError`, a 500 or a time-out `TransientError`.
  */
 export interface Api {
   request(request: ApiRequest): Promise<HttpResponse>;

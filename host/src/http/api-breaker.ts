@@ -10,7 +10,7 @@ import {
 } from 'cockatiel';
 
 export interface ApiBreakerOptions {
-  /** Different requests that fail with no success between until the API is left alone. */
+  /** Different requests that fail, with no other answer between, until the API is left alone. */
   readonly failures: number;
   /** Milliseconds. */
   readonly openFor: number;
@@ -25,8 +25,8 @@ export interface ApiBreakerOptions {
 }
 
 /**
- * Leaves an API alone that fails for request after request, with no answer between that is none of its failures. A request that is sent again and again counts once: what the API
- * cannot answer for reasons of its own must not keep others from it.
+ * Leaves an API alone that fails for request after request, with no answer between that is none of its failures. A request
+ * that is sent again and again counts once: what the API cannot answer for reasons of its own must not keep others from it.
  */
 export class ApiBreaker {
   readonly #options: ApiBreakerOptions;
@@ -96,7 +96,7 @@ export function isRefusedByBreaker(error: unknown): boolean {
   return isBrokenCircuitError(error);
 }
 
-/** Opens when so many different requests have failed since the last success. */
+/** Opens when so many different requests have failed since the last other answer. */
 class FailedRequests implements IBreaker {
   readonly #most: number;
   #requests = new Set<string>();

@@ -270,20 +270,11 @@ describe('records that come back while their dependency is held', () => {
   const lane = { topic: 'p.w.retry', partition: 1 };
 
   it('wait again in whatever number they come, all of them counted', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
-    let broken = false;
-    const definition = defineWorker({
-      consumes: jobs,
-      handle: async ({ n }) => {
-        if (n % 2 === 1 && broken) throw down('b');
-        return done();
-      },
-    });
-    const unit = new MemoryUnit({ definition, concurrency: 4, release: 20_000 });
+    const { unit, broken } = open(t, { concurrency: 4, release: 20_000 });
     await unit.assign([{ topic: 'p.jobs', partition: 0 }, lane]);
     unit.deliverJobs(range(0, 1));
     await until(() => unit.intake.open === 0, 'well');
-    broken = true;
+    broken.set('b', () => down('b'));
     unit.deliverJobs(range(1, 1));
     await settleDown();
     unit.deliver(comingBack(10_000), lane);
